@@ -1,0 +1,1 @@
+//! The contenders: sequential and joint LoRA, EWC, GEM, A-GEM, HiDe-LoRA.

@@ -1,0 +1,1 @@
+//! Task streams, data sets, metrics, the run loop, checkpoints and reports for continual learning.

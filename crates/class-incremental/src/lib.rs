@@ -1,0 +1,1 @@
+//! The parts of class-incremental vision: class statistics, discriminants, head alignment, task-identity inference, routing.

@@ -1,0 +1,2 @@
+//! The `treelora` binary.
+fn main() {}

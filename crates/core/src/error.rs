@@ -1,0 +1,61 @@
+//! What can go wrong outside the program's own logic.
+
+use std::path::{Path, PathBuf};
+
+/// An error of files, settings or data, never of the program's own logic.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading or writing a file failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong: the key and the values that disagree.
+        problem: String,
+    },
+    /// A setting is out of range or does not fit the model or the data.
+    #[error("setting `{key}`: {problem}")]
+    Setting {
+        /// Dotted path of the setting.
+        key: String,
+        /// The value and what is allowed.
+        problem: String,
+    },
+    /// Data or statistics of it cannot be used.
+    #[error("{0}")]
+    Data(String),
+}
+
+impl Error {
+    /// An [`Error::Io`] at `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.as_ref().to_owned(),
+            source,
+        }
+    }
+
+    /// An [`Error::Format`] at `path`.
+    pub fn format(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Format {
+            path: path.as_ref().to_owned(),
+            problem: problem.into(),
+        }
+    }
+
+    /// An [`Error::Setting`] of `key`.
+    pub fn setting(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Setting {
+            key: key.into(),
+            problem: problem.into(),
+        }
+    }
+}

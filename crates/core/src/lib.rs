@@ -1,0 +1,43 @@
+//! The vocabulary of continual learning on burn: models, methods, tasks and steps.
+//!
+//! This crate holds traits and small value types, no algorithm. A *model* ([`ContinualModel`],
+//! [`Classifier`]) never knows which method trains it; a *method* ([`Method`]) never knows which
+//! concrete model it trains; the run loop (`treelora-cl-bench`) knows both and nothing of their
+//! insides.
+//!
+//! ```text
+//! for task in stream {
+//!     model = method.begin_task(model, task)
+//!     for step in task {
+//!         loss  = method.objective(&model, &batch, &step)
+//!         grads = method.gradients(&model, loss.backward(), &step)
+//!         model = optimizer.step(method.learning_rates(..), model, grads)
+//!         model = method.after_step(model, &step)
+//!     }
+//!     model = method.end_task(model, &task_data, task)
+//!     scores = method.predict(&method.for_evaluation(&model), &test_batch)
+//! }
+//! ```
+//!
+//! To write your own, start from `tests/external_method.rs`: a model and a method written from
+//! outside, through the public API alone.
+#![warn(missing_docs)]
+
+mod task;
+
+mod batch;
+
+mod model;
+
+mod method;
+
+mod tensor_file;
+
+mod error;
+
+pub use batch::{Batch, Batches};
+pub use error::Error;
+pub use method::{Exposure, LearningRates, Method};
+pub use model::{Classifier, ContinualModel};
+pub use task::{StepInfo, Task, TaskId};
+pub use tensor_file::{TensorFile, write_atomically};

@@ -1,0 +1,1 @@
+//! The hierarchical gradient-similarity tree over task signatures.

@@ -1,0 +1,1 @@
+//! Fused training kernels with their own backward: SIMD on the CPU, plain burn operations everywhere else.

@@ -1,0 +1,1 @@
+//! A readable vision transformer with weight import.
