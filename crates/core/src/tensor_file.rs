@@ -43,7 +43,7 @@ impl TensorFile {
 
     /// Bytes of all tensors, without the header.
     pub fn num_bytes(&self) -> usize {
-        self.tensors.values().map(|data| data.bytes.len()).sum()
+        self.tensors.values().map(|data| data.bytes().len()).sum()
     }
 
     /// The data called `name`.
@@ -62,10 +62,10 @@ impl TensorFile {
     /// When there is none of that name or its rank is not `D`.
     pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>, Error> {
         let data = self.data(name)?;
-        if data.shape.len() != D {
+        if data.shape().len() != D {
             return Err(self.problem(format!(
                 "tensor `{name}` has {} dimensions, expected {D}",
-                data.shape.len()
+                data.shape().len()
             )));
         }
         Ok(Tensor::from_data(data.clone(), device))
@@ -80,7 +80,7 @@ impl TensorFile {
             .tensors
             .iter()
             .map(|(name, data)| {
-                TensorView::new(Dtype::F32, data.shape.to_vec(), &data.bytes)
+                TensorView::new(Dtype::F32, data.shape().to_vec(), data.bytes())
                     .map(|view| (name, view))
                     .map_err(|e| Error::format(path, format!("tensor `{name}`: {e}")))
             })
