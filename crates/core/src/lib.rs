@@ -6,6 +6,7 @@
 //! insides.
 //!
 //! ```text
+//! model = method.attach(model)
 //! for task in stream {
 //!     model = method.begin_task(model, task)
 //!     for step in task {

@@ -40,11 +40,19 @@ pub trait Method<M: ContinualModel> {
         Exposure::CurrentTask
     }
 
-    /// Before the first step of a task. The first call receives the plain model and attaches what
-    /// the method needs.
+    /// Attach what the method trains (adapters) to the plain model. Called once, before the first
+    /// task or before a checkpoint is read into the model.
     ///
     /// # Errors
     /// When the method's settings do not fit the model.
+    fn attach(&mut self, model: M) -> Result<M, Error> {
+        Ok(model)
+    }
+
+    /// Before the first step of a task.
+    ///
+    /// # Errors
+    /// When the method's settings do not fit the task.
     fn begin_task(&mut self, model: M, _task: &Task) -> Result<M, Error> {
         Ok(model)
     }
