@@ -1,0 +1,235 @@
+//! A run on disk.
+//!
+//! ```text
+//! <run>/config.toml      the experiment, every setting spelled out
+//!       manifest.json    format, version, commit, machine, SHA-256 of weights and data
+//!       matrix.json      scores so far, rows = time
+//!       metrics.json     every convention by name, and the floors
+//!       log.jsonl        one event a line
+//!       tasks/03/        adapter.safetensors: the adapter after the task
+//!       checkpoints/03/  model.safetensors (adapters and head), method/, result.json
+//! ```
+//!
+//! Every file is written beside its place and renamed. A checkpoint counts once its
+//! `result.json`, written last, is there. The last two are kept.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use treelora_core::{Classifier, Error, Method, TensorFile, write_atomically};
+
+use crate::{
+    event::RunResult,
+    trainable_state::{load_trainable_state, trainable_state},
+};
+
+/// Version of the layout above.
+pub const FORMAT: u32 = 1;
+
+/// Where a result comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`] of the folder.
+    pub format: u32,
+    /// Version of this crate.
+    pub version: String,
+    /// Commit of the sources, where known.
+    pub commit: Option<String>,
+    /// Processor, cores and system.
+    pub machine: String,
+    /// Device the run was trained on.
+    pub device: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// SHA-256 of the base weights; `None` when they were made in the run.
+    pub weights_sha256: Option<String>,
+    /// SHA-256 of the data; `None` when it is generated.
+    pub data_sha256: Option<String>,
+    /// Names of the tasks in order.
+    pub tasks: Vec<String>,
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Make the folder of a new run.
+    ///
+    /// # Errors
+    /// When it exists and is not empty, or cannot be written.
+    pub fn create(path: &Path, config_toml: &str, manifest: &Manifest) -> Result<Self, Error> {
+        if let Ok(mut entries) = fs::read_dir(path)
+            && entries.next().is_some()
+        {
+            return Err(Error::format(
+                path,
+                "the run folder exists and is not empty; choose another with --out, or continue \
+                 it with `treelora resume`",
+            ));
+        }
+        fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
+        let folder = Self {
+            path: path.to_owned(),
+        };
+        write_atomically(&folder.path.join("config.toml"), config_toml.as_bytes())?;
+        folder.write_json("manifest.json", manifest)?;
+        Ok(folder)
+    }
+
+    /// Open the folder of an earlier run.
+    ///
+    /// # Errors
+    /// When it is no run folder or of another format.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let folder = Self {
+            path: path.to_owned(),
+        };
+        let manifest = folder.manifest()?;
+        if manifest.format != FORMAT {
+            return Err(Error::format(
+                path.join("manifest.json"),
+                format!("format {} of the run, this program reads {FORMAT}", manifest.format),
+            ));
+        }
+        Ok(folder)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Provenance of the run.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
+        self.read_json("manifest.json")
+    }
+
+    /// The experiment's TOML.
+    ///
+    /// # Errors
+    /// When the file is missing.
+    pub fn config_toml(&self) -> Result<String, Error> {
+        let path = self.path.join("config.toml");
+        fs::read_to_string(&path).map_err(|e| Error::io(path, e))
+    }
+
+    /// Write a value as indented JSON, atomically.
+    ///
+    /// # Errors
+    /// When writing fails; an earlier file is then unchanged.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        write_json(&self.path.join(name), value)
+    }
+
+    /// Read a value that [`write_json`](Self::write_json) wrote.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged.
+    pub fn read_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T, Error> {
+        read_json(&self.path.join(name))
+    }
+
+    /// Write the checkpoint after stage `index` and the results so far.
+    ///
+    /// # Errors
+    /// When writing fails; earlier checkpoints are then whole.
+    pub fn write_stage<M: Classifier>(
+        &self,
+        index: usize,
+        model: &M,
+        method: &dyn Method<M>,
+        result: &RunResult,
+    ) -> Result<(), Error> {
+        let state = trainable_state(model);
+        let task = self.path.join("tasks").join(format!("{index:02}"));
+        create(&task)?;
+        let mut adapter = TensorFile::new();
+        for name in state.names().filter(|name| name.contains(".lora.")) {
+            adapter.insert_data(name, state.data(name)?.clone());
+        }
+        adapter.save(&task.join("adapter.safetensors"))?;
+
+        let checkpoint = self.checkpoint(index);
+        if checkpoint.exists() {
+            fs::remove_dir_all(&checkpoint).map_err(|e| Error::io(&checkpoint, e))?;
+        }
+        let memory = checkpoint.join("method");
+        create(&memory)?;
+        state.save(&checkpoint.join("model.safetensors"))?;
+        method.save(&memory)?;
+        write_json(&checkpoint.join("result.json"), result)?;
+        self.write_json("matrix.json", &result.matrix)?;
+        if let Some(old) = index.checked_sub(2) {
+            let old = self.checkpoint(old);
+            if old.exists() {
+                fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bring `model` (with the method's adapters attached) and `method` to the last checkpoint;
+    /// `None` when no stage was completed.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit the model or is damaged.
+    pub fn restore<M: Classifier>(
+        &self,
+        model: M,
+        method: &mut dyn Method<M>,
+        device: &Device,
+    ) -> Result<(M, Option<RunResult>), Error> {
+        let Some(checkpoint) = self.last_checkpoint() else {
+            return Ok((model, None));
+        };
+        let result: RunResult = read_json(&checkpoint.join("result.json"))?;
+        let state = TensorFile::load(&checkpoint.join("model.safetensors"))?;
+        let model = load_trainable_state(model, &state)
+            .map_err(|e| Error::format(checkpoint.join("model.safetensors"), e.to_string()))?;
+        method.load(&checkpoint.join("method"), device)?;
+        Ok((model, Some(result)))
+    }
+
+    fn checkpoint(&self, index: usize) -> PathBuf {
+        self.path.join("checkpoints").join(format!("{index:02}"))
+    }
+
+    fn last_checkpoint(&self) -> Option<PathBuf> {
+        let entries = fs::read_dir(self.path.join("checkpoints")).ok()?;
+        entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.join("result.json").is_file())
+            .filter_map(|path| {
+                let index: usize = path.file_name()?.to_str()?.parse().ok()?;
+                Some((index, path))
+            })
+            .max()
+            .map(|(_, path)| path)
+    }
+}
+
+fn create(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::format(path, e.to_string()))?;
+    bytes.push(b'\n');
+    write_atomically(path, &bytes)
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::format(path, e.to_string()))
+}

@@ -1,0 +1,88 @@
+//! What a run reports while it works, and what it leaves behind.
+
+use serde::{Deserialize, Serialize};
+use treelora_core::{StepInfo, Task, TaskId};
+
+use crate::metrics::{AccuracyMatrix, Cell};
+
+/// What happens during a run, for progress bars and logs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A stage begins: `steps` training steps follow.
+    Stage {
+        /// The task, or the joint stage.
+        task: Task,
+        /// Training steps of the stage.
+        steps: usize,
+        /// Parameters that receive gradients.
+        trainable_parameters: usize,
+    },
+    /// One optimiser step is done.
+    Step {
+        /// Where the step stands.
+        #[serde(flatten)]
+        step: StepInfo,
+        /// Value of the objective.
+        loss: f64,
+        /// Learning rate of the adapters.
+        learning_rate: f64,
+        /// Further numbers of the method.
+        terms: Vec<(String, f64)>,
+    },
+    /// The method's work after the last step of a task begins.
+    EndTask {
+        /// The task.
+        task: TaskId,
+    },
+    /// One task was evaluated.
+    Evaluated {
+        /// After training on this task.
+        after: TaskId,
+        /// Scores on this one.
+        on: TaskId,
+        /// The result.
+        cell: Cell,
+    },
+    /// A stage ended; the row of the matrix is complete.
+    Row {
+        /// After training on this task.
+        after: TaskId,
+        /// What the stage cost.
+        cost: StageCost,
+    },
+}
+
+/// Time and memory of one stage.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StageCost {
+    /// Seconds of training steps.
+    pub train_seconds: f64,
+    /// Seconds of the method's work after the last step.
+    pub end_task_seconds: f64,
+    /// Seconds of evaluation on all tasks so far.
+    pub evaluation_seconds: f64,
+    /// Training steps.
+    pub steps: usize,
+    /// Training examples consumed.
+    pub examples: usize,
+    /// Seconds that training waited for data.
+    pub data_wait_seconds: f64,
+    /// Bytes that the method keeps after the stage.
+    pub stored_bytes: usize,
+    /// Largest resident memory of the process so far, in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Share of test examples whose task was inferred rightly, if the method infers tasks.
+    pub task_inference_accuracy: Option<f64>,
+}
+
+/// What a run produced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Scores, rows = time.
+    pub matrix: AccuracyMatrix,
+    /// One entry a stage.
+    pub costs: Vec<StageCost>,
+    /// Parameters that received gradients in the last stage.
+    pub trainable_parameters: usize,
+}

@@ -1,0 +1,82 @@
+//! What the run loop needs of a stream: batches of tasks, in a reproducible order.
+
+use treelora_core::{Batches, Error, Exposure, Task, TaskId};
+
+/// Batches of one pass.
+pub type BatchIterator<'a, B> = Box<dyn Iterator<Item = Result<B, Error>> + 'a>;
+
+/// One training stage: a task, or all tasks at once for joint training.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// What the method is told.
+    pub task: Task,
+    /// The tasks whose training data the stage sees.
+    pub members: Vec<TaskId>,
+}
+
+/// A stream of tasks as batches of type `B`.
+pub trait StreamData<B> {
+    /// The tasks in order.
+    fn tasks(&self) -> &[Task];
+
+    /// The training stages that an [`Exposure`] asks for.
+    fn stages(&self, exposure: Exposure) -> Vec<Stage> {
+        let tasks = self.tasks();
+        match exposure {
+            Exposure::CurrentTask => tasks
+                .iter()
+                .map(|task| Stage {
+                    task: task.clone(),
+                    members: vec![task.id],
+                })
+                .collect(),
+            Exposure::AllTasks => tasks
+                .last()
+                .map(|last| Stage {
+                    task: Task {
+                        id: last.id,
+                        name: "joint".into(),
+                        classes: self.seen_classes(last.id),
+                    },
+                    members: tasks.iter().map(|task| task.id).collect(),
+                })
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Classes of the tasks up to and including `task`, ascending, without duplicates.
+    fn seen_classes(&self, task: TaskId) -> Vec<usize> {
+        let mut classes: Vec<usize> = self.tasks()[..=task.0]
+            .iter()
+            .flat_map(|task| task.classes.iter().copied())
+            .collect();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+
+    /// Training examples of a stage.
+    fn train_len(&self, stage: &Stage) -> usize;
+
+    /// One epoch of training batches, shuffled (and augmented, where the pipeline does) by
+    /// `order_seed` alone. The last batch may be smaller.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    fn epoch(
+        &self,
+        stage: &Stage,
+        batch_size: usize,
+        order_seed: u64,
+    ) -> Result<BatchIterator<'_, B>, Error>;
+
+    /// The training data of a stage in a fixed order, without augmentation.
+    fn in_order<'a>(&'a self, stage: &Stage) -> Box<dyn Batches<B> + 'a>;
+
+    /// The test data of a task in a fixed order.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    fn test(&self, task: TaskId, batch_size: usize) -> Result<BatchIterator<'_, B>, Error>;
+}

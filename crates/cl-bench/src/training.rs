@@ -1,0 +1,179 @@
+//! Optimiser, schedule, batch sizes and seed of a run.
+
+use burn::{
+    grad_clipping::GradientClippingConfig,
+    optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig},
+};
+use serde::{Deserialize, Serialize};
+use treelora_core::{Error, LearningRates, StepInfo, TaskId};
+
+/// Settings of the training loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Passes over the data of each task.
+    #[serde(default = "default_epochs")]
+    pub epochs: usize,
+    /// Passes for each task, overriding `epochs`; one entry a task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs_per_task: Vec<usize>,
+    /// Training examples a step.
+    #[serde(default = "default_batch_size")]
+    pub batch_size: usize,
+    /// Test examples a batch; has no influence on results.
+    #[serde(default = "default_evaluation_batch_size")]
+    pub evaluation_batch_size: usize,
+    /// The optimiser; re-created for each task.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Learning rate of the adapters.
+    #[serde(default = "default_learning_rate")]
+    pub learning_rate: f64,
+    /// Learning rate of the head.
+    #[serde(default = "default_head_learning_rate")]
+    pub head_learning_rate: f64,
+    /// How the learning rates change within a task.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Largest norm of a parameter's gradient; no clipping when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clip: Option<f32>,
+    /// Seed of everything random in the run.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn default_epochs() -> usize {
+    5
+}
+fn default_batch_size() -> usize {
+    32
+}
+fn default_evaluation_batch_size() -> usize {
+    64
+}
+fn default_learning_rate() -> f64 {
+    2e-3
+}
+fn default_head_learning_rate() -> f64 {
+    5e-3
+}
+
+/// The optimiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Optimizer {
+    /// Adam (0.9, 0.999, epsilon 1e-8), as PyTorch's defaults.
+    Adam,
+    /// AdamW (0.9, 0.999, epsilon 1e-8).
+    #[serde(rename = "adamw")]
+    AdamW {
+        /// Decoupled weight decay.
+        weight_decay: f32,
+    },
+    /// Stochastic gradient descent.
+    Sgd,
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self::Adam
+    }
+}
+
+/// Factor on the learning rates within a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Always 1.
+    Constant,
+    /// Half a cosine from 1 to 0 over the task.
+    #[default]
+    Cosine,
+}
+
+impl Schedule {
+    /// The factor at a step.
+    pub fn factor(self, step: &StepInfo) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * step.progress()).cos()),
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Check the settings against a stream of `tasks` tasks.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self, tasks: usize) -> Result<(), Error> {
+        let positive = |key: &str, value: f64| match value > 0.0 && value.is_finite() {
+            true => Ok(()),
+            false => Err(Error::setting(key, format!("{value} is not above 0"))),
+        };
+        positive("training.batch_size", self.batch_size as f64)?;
+        positive(
+            "training.evaluation_batch_size",
+            self.evaluation_batch_size as f64,
+        )?;
+        positive("training.learning_rate", self.learning_rate)?;
+        positive("training.head_learning_rate", self.head_learning_rate)?;
+        positive("training.epochs", self.epochs as f64)?;
+        if !self.epochs_per_task.is_empty() && self.epochs_per_task.len() != tasks {
+            return Err(Error::setting(
+                "training.epochs_per_task",
+                format!(
+                    "{} entries for a stream of {tasks} tasks",
+                    self.epochs_per_task.len()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Epochs of a task.
+    pub fn epochs_of(&self, task: TaskId) -> usize {
+        self.epochs_per_task
+            .get(task.0)
+            .copied()
+            .unwrap_or(self.epochs)
+    }
+
+    /// Learning rates before the schedule.
+    pub fn learning_rates(&self) -> LearningRates {
+        LearningRates {
+            adapter: self.learning_rate,
+            head: self.head_learning_rate,
+        }
+    }
+
+    /// Seed of the data order of one epoch, from the run's seed, the stage and the epoch alone.
+    pub fn order_seed(&self, stage: usize, epoch: usize) -> u64 {
+        // SplitMix64's mixing, so that neighbouring stages and epochs get unrelated streams.
+        let mut z = self
+            .seed
+            .wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(1 + stage as u64))
+            .wrapping_add(0xD1B5_4A32_D192_ED03_u64.wrapping_mul(1 + epoch as u64));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A fresh optimiser.
+    pub fn optimizer(&self) -> ModuleOptimizer {
+        let clip = self.gradient_clip.map(GradientClippingConfig::Norm);
+        let optimizer: ModuleOptimizer = match &self.optimizer {
+            Optimizer::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+            Optimizer::AdamW { weight_decay } => AdamWConfig::new()
+                .with_epsilon(1e-8)
+                .with_weight_decay(*weight_decay)
+                .init(),
+            Optimizer::Sgd => SgdConfig::new().init(),
+        };
+        match clip {
+            Some(clip) => optimizer.with_grad_clipping(clip.init()),
+            None => optimizer,
+        }
+    }
+}
