@@ -1,2 +1,32 @@
-//! The `treelora` binary.
-fn main() {}
+//! The `treelora` binary: continual learning from the command line.
+
+mod arguments;
+mod commands;
+mod device;
+mod progress;
+mod table;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Resume(arguments) => commands::resume::run(&arguments),
+        Command::Eval(arguments) => commands::eval::run(&arguments),
+        Command::Floors(arguments) => commands::floors::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
+        Command::List => commands::list::run(),
+        Command::BanditRegret(arguments) => commands::bandit_regret::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::from(2)
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::StepInfo;
+
 /// An error of files, settings or data, never of the program's own logic.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,6 +30,17 @@ pub enum Error {
         key: String,
         /// The value and what is allowed.
         problem: String,
+    },
+    /// The loss is not a finite number.
+    #[error(
+        "the loss is {value} at task {}, epoch {}, step {}: lower the learning rate or clip gradients",
+        step.task, step.epoch, step.step
+    )]
+    Diverged {
+        /// Where it happened.
+        step: StepInfo,
+        /// The loss.
+        value: f64,
     },
     /// Data or statistics of it cannot be used.
     #[error("{0}")]
