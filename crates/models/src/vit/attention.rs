@@ -1,0 +1,82 @@
+//! Multi-head self-attention.
+
+use burn::{
+    module::Module,
+    nn::Linear,
+    tensor::{Device, Tensor},
+};
+use rand::Rng;
+use treelora_kernels::AttentionMask;
+
+use super::{
+    VitConfig,
+    initialization::{linear, linear_without_bias},
+};
+
+/// `softmax(q k^T / sqrt(head_dim)) v` in each head, then a projection of all heads together.
+///
+/// Query, key and value are three layers, so that an adapter can sit on each of them; timm's fused
+/// `qkv` is split when weights are imported.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// Query projection, `[width, width]`.
+    pub q: Linear,
+    /// Key projection, `[width, width]`.
+    pub k: Linear,
+    /// Value projection, `[width, width]`.
+    pub v: Linear,
+    /// Output projection, `[width, width]`.
+    pub proj: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    pub(super) fn new([q, k, v]: [Linear; 3], proj: Linear, heads: usize) -> Self {
+        Self {
+            q,
+            k,
+            v,
+            proj,
+            heads,
+        }
+    }
+
+    pub(super) fn init(config: &VitConfig, rng: &mut impl Rng, device: &Device) -> Self {
+        let width = config.width;
+        let qkv = [(); 3].map(|()| match config.qkv_bias {
+            true => linear(width, width, rng, device),
+            false => linear_without_bias(width, width, rng, device),
+        });
+        Self::new(qkv, linear(width, width, rng, device), config.heads)
+    }
+
+    /// What each of `queries` gathers from `tokens`.
+    ///
+    /// Self-attention passes the same tokens twice; a block of which only some positions are read
+    /// passes those as queries.
+    ///
+    /// # Shapes
+    /// queries `[batch, queries, width]`, tokens `[batch, positions, width]` ->
+    /// `[batch, queries, width]`.
+    pub fn forward(&self, queries: Tensor<3>, tokens: Tensor<3>) -> Tensor<3> {
+        let q = self.split_heads(treelora_lora::linear(&self.q, queries));
+        let k = self.split_heads(treelora_lora::linear(&self.k, tokens.clone()));
+        let v = self.split_heads(treelora_lora::linear(&self.v, tokens));
+        let gathered = treelora_kernels::attention(q, k, v, &AttentionMask::None);
+        treelora_lora::linear(&self.proj, join_heads(gathered))
+    }
+
+    /// `[batch, positions, width]` -> `[batch, heads, positions, head_dim]`.
+    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
+        let [batch, positions, width] = x.dims();
+        x.reshape([batch, positions, self.heads, width / self.heads])
+            .swap_dims(1, 2)
+    }
+}
+
+/// `[batch, heads, positions, head_dim]` -> `[batch, positions, width]`.
+fn join_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, positions, head_dim] = x.dims();
+    x.swap_dims(1, 2)
+        .reshape([batch, positions, heads * head_dim])
+}

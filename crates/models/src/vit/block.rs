@@ -1,0 +1,65 @@
+//! One layer of the transformer.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use rand::Rng;
+
+use super::{Attention, LayerNorm, Mlp, VitConfig};
+
+/// Attention and MLP, each normalised before and added to what came in.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Before the attention.
+    pub norm1: LayerNorm,
+    /// Mixes tokens.
+    pub attention: Attention,
+    /// Before the MLP.
+    pub norm2: LayerNorm,
+    /// Transforms each token.
+    pub mlp: Mlp,
+}
+
+impl Block {
+    /// Tokens that the last block computes: the class token, which alone is read, and one more.
+    ///
+    /// With one row a batch of one image would be a matrix-vector product, which rounds unlike the
+    /// matrix product of a larger batch; with two, an image scores the same bits in any batch.
+    pub const READ_OUT: usize = 2;
+
+    pub(super) fn init(config: &VitConfig, rng: &mut impl Rng, device: &Device) -> Self {
+        Self {
+            norm1: LayerNorm::init(config, device),
+            attention: Attention::init(config, rng, device),
+            norm2: LayerNorm::init(config, device),
+            mlp: Mlp::init(config, rng, device),
+        }
+    }
+
+    /// All tokens after this block.
+    ///
+    /// # Shapes
+    /// `[batch, positions, width]` -> `[batch, positions, width]`.
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let normed = self.norm1.forward(tokens.clone());
+        let tokens = tokens + self.attention.forward(normed.clone(), normed);
+        self.add_mlp(tokens)
+    }
+
+    /// The first [`READ_OUT`](Self::READ_OUT) tokens after this block, without computing the rows
+    /// that nobody reads after the last block.
+    ///
+    /// # Shapes
+    /// `[batch, positions, width]` -> `[batch, READ_OUT, width]`.
+    pub fn forward_read_out(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let normed = self.norm1.forward(tokens.clone());
+        let queries = normed.clone().narrow(1, 0, Self::READ_OUT);
+        let tokens = tokens.narrow(1, 0, Self::READ_OUT) + self.attention.forward(queries, normed);
+        self.add_mlp(tokens)
+    }
+
+    fn add_mlp(&self, tokens: Tensor<3>) -> Tensor<3> {
+        tokens.clone() + self.mlp.forward(self.norm2.forward(tokens))
+    }
+}

@@ -1,0 +1,61 @@
+//! The part of a shape that a weight file shows.
+
+use super::weight_file::WeightFile;
+use crate::vit::VitConfig;
+
+/// The shape of a vision transformer as far as its tensors tell; the number of heads they do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// Shape of the patch embedding, `[width, channels, patch, patch]`.
+    pub patch_embedding: Vec<usize>,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Hidden features of a block's MLP.
+    pub mlp_width: usize,
+}
+
+/// The tensor by which a vision transformer is recognised.
+pub(super) const PATCH_EMBEDDING: &str = "patch_embed.proj.weight";
+
+impl Architecture {
+    pub(super) fn of_config(config: &VitConfig) -> Self {
+        let patch = config.patch_size;
+        Self {
+            patch_embedding: vec![config.width, config.channels, patch, patch],
+            depth: config.depth,
+            mlp_width: config.mlp_width,
+        }
+    }
+
+    /// `None` when a tensor that tells the shape is missing: then the list of tensors says more.
+    pub(super) fn of_file(file: &WeightFile) -> Option<Self> {
+        let patch_embedding = file.shape(PATCH_EMBEDDING)?.to_vec();
+        let mlp_width = *file.shape("blocks.0.mlp.fc1.bias")?.first()?;
+        let depth = file
+            .names()
+            .filter_map(|name| {
+                name.strip_prefix("blocks.")?
+                    .split('.')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+            .max()
+            .map_or(0, |last: usize| last.saturating_add(1));
+        Some(Self {
+            patch_embedding,
+            depth,
+            mlp_width,
+        })
+    }
+}
+
+impl std::fmt::Display for Architecture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} blocks with MLP width {} and patch embedding {:?}",
+            self.depth, self.mlp_width, self.patch_embedding
+        )
+    }
+}

@@ -1,0 +1,125 @@
+//! Why a weight file cannot become the model that was asked for.
+
+use std::path::PathBuf;
+
+use super::Architecture;
+
+/// A weight file that does not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Reading failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is no intact safetensors file.
+    #[error("{}: not an intact safetensors file: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An intact file that holds some other kind of model.
+    #[error(
+        "{}: not a vision transformer in timm's names: it has no `{expected}` but tensors such as {}",
+        path.display(),
+        list(found)
+    )]
+    OtherModel {
+        /// The file.
+        path: PathBuf,
+        /// A tensor that every vision transformer has.
+        expected: &'static str,
+        /// Some tensors that the file has.
+        found: Vec<String>,
+    },
+    /// A vision transformer of another shape.
+    #[error("{}: the file holds a vision transformer of {found}, the configuration wants {expected}", path.display())]
+    OtherArchitecture {
+        /// The file.
+        path: PathBuf,
+        /// What the file holds.
+        found: Box<Architecture>,
+        /// What the configuration wants.
+        expected: Box<Architecture>,
+    },
+    /// Tensors that do not match the configuration one to one.
+    #[error(
+        "{}: tensors do not fit the configuration; missing: {}; unexpected: {}; of another shape: {}",
+        path.display(),
+        list(missing),
+        list(unexpected),
+        list(misshaped)
+    )]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// Names that the model needs and the file lacks.
+        missing: Vec<String>,
+        /// Names that the file has and the model has no place for.
+        unexpected: Vec<String>,
+        /// Tensors of another shape than the model's.
+        misshaped: Vec<Misshaped>,
+    },
+    /// A tensor of a type that is not read.
+    #[error("{}: tensor `{name}` has type {found}, expected F32, F16 or BF16", path.display())]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// The configuration itself is not valid.
+    #[error(transparent)]
+    Config(#[from] treelora_core::Error),
+}
+
+/// A tensor of another shape than the model's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misshaped {
+    /// Its name.
+    pub name: String,
+    /// Its shape in the file.
+    pub found: Vec<usize>,
+    /// The shape that the configuration wants.
+    pub expected: Vec<usize>,
+}
+
+impl std::fmt::Display for Misshaped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            name,
+            found,
+            expected,
+        } = self;
+        write!(f, "{name} {found:?} in place of {expected:?}")
+    }
+}
+
+impl From<ImportError> for treelora_core::Error {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Io { path, source } => Self::Io { path, source },
+            ImportError::Config(error) => error,
+            // The message names the file already.
+            other => Self::Data(other.to_string()),
+        }
+    }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    match items {
+        [] => "none".to_owned(),
+        items => items
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
