@@ -1,0 +1,298 @@
+//! How often each arm was pulled and what it cost.
+
+use serde::{Deserialize, Serialize};
+
+use crate::BanditError;
+
+/// Units of the costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostScale {
+    /// Costs in `[0, 1]`, as the bound of Eq. 2 assumes; anything else is an error.
+    #[default]
+    Unit,
+    /// Any finite cost from 0 up (the released code's plain norm). Means stay in raw units; bounds
+    /// divide them by the largest cost seen so far, so that what was observed lies in `[0, 1]`.
+    Raw,
+}
+
+impl CostScale {
+    /// The allowed costs in words.
+    pub(crate) fn range(self) -> &'static str {
+        match self {
+            Self::Unit => "a number in [0, 1]",
+            Self::Raw => "a finite number from 0 up",
+        }
+    }
+
+    fn allows(self, cost: f64) -> bool {
+        match self {
+            Self::Unit => (0.0..=1.0).contains(&cost),
+            Self::Raw => cost >= 0.0 && cost.is_finite(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Arm {
+    pulls: u64,
+    sum: f64,
+}
+
+/// Pulls `n_k` and mean cost `mu_k` of each arm of one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Table", into = "Table")]
+pub struct ArmStatistics {
+    scale: CostScale,
+    largest: f64,
+    arms: Vec<Arm>,
+}
+
+impl ArmStatistics {
+    /// Arms `0..arms`, none pulled yet.
+    pub fn new(arms: usize, scale: CostScale) -> Self {
+        Self {
+            scale,
+            largest: 0.0,
+            arms: vec![Arm::default(); arms],
+        }
+    }
+
+    /// Add one observed cost of `arm`.
+    ///
+    /// # Errors
+    /// [`BanditError::Cost`] when the cost is outside the range of the [`CostScale`], NaN included;
+    /// nothing is recorded then.
+    ///
+    /// # Panics
+    /// When there is no such arm.
+    pub fn record(&mut self, arm: usize, cost: f64) -> Result<(), BanditError> {
+        self.check(arm, cost)?;
+        let entry = &mut self.arms[arm];
+        entry.pulls += 1;
+        entry.sum += cost;
+        self.largest = self.largest.max(cost);
+        Ok(())
+    }
+
+    /// Whether [`record`](Self::record) would take this cost.
+    ///
+    /// # Errors
+    /// [`BanditError::Cost`].
+    ///
+    /// # Panics
+    /// When there is no such arm.
+    pub fn check(&self, arm: usize, cost: f64) -> Result<(), BanditError> {
+        assert!(arm < self.len(), "arm {arm} of {} arms", self.len());
+        match self.scale.allows(cost) {
+            true => Ok(()),
+            false => Err(BanditError::Cost {
+                arm,
+                cost,
+                scale: self.scale,
+            }),
+        }
+    }
+
+    /// Append arms without pulls until there are `arms` of them.
+    ///
+    /// # Panics
+    /// When there are more already.
+    pub fn grow(&mut self, arms: usize) {
+        assert!(
+            arms >= self.len(),
+            "cannot grow {} arms to {arms}",
+            self.len()
+        );
+        self.arms.resize(arms, Arm::default());
+    }
+
+    /// Pool arm `freed` into arm `kept` and drop it; later arms move down by one.
+    ///
+    /// # Panics
+    /// When the arms are equal or one is not there.
+    pub fn merge(&mut self, kept: usize, freed: usize) {
+        assert_ne!(kept, freed, "an arm cannot be merged into itself");
+        let Arm { pulls, sum } = self.arms[freed];
+        let entry = &mut self.arms[kept];
+        entry.pulls += pulls;
+        entry.sum += sum;
+        self.arms.remove(freed);
+    }
+
+    /// Number of arms.
+    pub fn len(&self) -> usize {
+        self.arms.len()
+    }
+
+    /// Whether there is no arm.
+    pub fn is_empty(&self) -> bool {
+        self.arms.is_empty()
+    }
+
+    /// The units of the costs.
+    pub fn scale(&self) -> CostScale {
+        self.scale
+    }
+
+    /// `n_k`.
+    ///
+    /// # Panics
+    /// When there is no such arm.
+    pub fn pulls(&self, arm: usize) -> u64 {
+        self.arms[arm].pulls
+    }
+
+    /// Pulls of all arms. O(arms).
+    pub fn total_pulls(&self) -> u64 {
+        self.arms.iter().map(|arm| arm.pulls).sum()
+    }
+
+    /// `mu_k` in the units of the costs; none before the first pull.
+    ///
+    /// # Panics
+    /// When there is no such arm.
+    pub fn mean(&self, arm: usize) -> Option<f64> {
+        let Arm { pulls, sum } = self.arms[arm];
+        (pulls > 0).then(|| sum / pulls as f64)
+    }
+
+    /// Sum of the costs of `arm`, in their units.
+    pub(crate) fn sum(&self, arm: usize) -> f64 {
+        self.arms[arm].sum
+    }
+
+    /// The arm of the smallest mean cost among those pulled, the lowest index on ties.
+    pub fn best(&self) -> Option<usize> {
+        (0..self.len())
+            .filter_map(|arm| self.mean(arm).map(|mean| (arm, mean)))
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map(|(arm, _)| arm)
+    }
+
+    /// What a cost is divided by before it meets a confidence width: 1 for [`CostScale::Unit`], the
+    /// largest cost so far for [`CostScale::Raw`] (1 while every cost was 0).
+    pub fn unit(&self) -> f64 {
+        match self.scale {
+            CostScale::Raw if self.largest > 0.0 => self.largest,
+            _ => 1.0,
+        }
+    }
+}
+
+/// The stored form, checked on reading.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    scale: CostScale,
+    largest: f64,
+    arms: Vec<Arm>,
+}
+
+impl From<ArmStatistics> for Table {
+    fn from(statistics: ArmStatistics) -> Self {
+        let ArmStatistics {
+            scale,
+            largest,
+            arms,
+        } = statistics;
+        Self {
+            scale,
+            largest,
+            arms,
+        }
+    }
+}
+
+impl TryFrom<Table> for ArmStatistics {
+    type Error = BanditError;
+
+    fn try_from(table: Table) -> Result<Self, BanditError> {
+        let Table {
+            scale,
+            largest,
+            arms,
+        } = table;
+        for (arm, &Arm { pulls, sum }) in arms.iter().enumerate() {
+            // Rounding of a long sum may pass its exact limit a little.
+            let limit = pulls as f64 * largest * (1.0 + 1e-9);
+            if !(scale.allows(largest) && (0.0..=limit).contains(&sum)) {
+                return Err(BanditError::Statistics {
+                    arm,
+                    pulls,
+                    sum,
+                    scale,
+                });
+            }
+        }
+        Ok(Self {
+            scale,
+            largest,
+            arms,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_and_the_best_arm() {
+        let mut statistics = ArmStatistics::new(3, CostScale::Unit);
+        assert_eq!(statistics.best(), None);
+        for (arm, cost) in [(2, 0.25), (1, 0.5), (1, 0.0)] {
+            statistics.record(arm, cost).unwrap();
+        }
+        assert_eq!(statistics.mean(0), None);
+        assert_eq!(statistics.mean(1), Some(0.25));
+        assert_eq!(statistics.best(), Some(1), "lowest index on ties");
+        assert_eq!(statistics.total_pulls(), 3);
+    }
+
+    #[test]
+    fn costs_out_of_range_are_refused_and_leave_no_trace() {
+        let mut unit = ArmStatistics::new(2, CostScale::Unit);
+        for cost in [-0.1, 1.0001, f64::NAN, f64::INFINITY] {
+            let error = unit.record(1, cost).unwrap_err();
+            assert!(error.to_string().contains("arm 1"), "{error}");
+        }
+        assert_eq!(unit, ArmStatistics::new(2, CostScale::Unit));
+        let mut raw = ArmStatistics::new(2, CostScale::Raw);
+        for cost in [-0.1, f64::NAN, f64::INFINITY] {
+            raw.record(0, cost).unwrap_err();
+        }
+        raw.record(0, 40.0).unwrap();
+        raw.record(0, 20.0).unwrap();
+        assert_eq!((raw.mean(0), raw.unit()), (Some(30.0), 40.0));
+    }
+
+    #[test]
+    fn merging_pools_and_shifts() {
+        let mut statistics = ArmStatistics::new(3, CostScale::Unit);
+        for (arm, cost) in [(0, 0.5), (1, 1.0), (2, 0.25)] {
+            statistics.record(arm, cost).unwrap();
+        }
+        statistics.merge(2, 0);
+        assert_eq!(statistics.len(), 2);
+        assert_eq!(statistics.mean(0), Some(1.0));
+        assert_eq!(statistics.mean(1), Some(0.375));
+    }
+
+    #[test]
+    fn stored_statistics_are_checked() {
+        let mut statistics = ArmStatistics::new(2, CostScale::Unit);
+        for _ in 0..1000 {
+            statistics.record(0, 0.1).unwrap();
+        }
+        let json = serde_json::to_string(&statistics).unwrap();
+        assert_eq!(
+            serde_json::from_str::<ArmStatistics>(&json).unwrap(),
+            statistics
+        );
+        let spoiled = json.replace("1000", "1");
+        let error = serde_json::from_str::<ArmStatistics>(&spoiled).unwrap_err();
+        assert!(error.to_string().contains("arm 0"), "{error}");
+    }
+}
