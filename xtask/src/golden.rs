@@ -1,0 +1,134 @@
+//! Test fixtures from the Python references.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{process, workspace::Workspace};
+
+/// Each script of xtask/golden and the folder of its fixtures.
+const SCRIPTS: [(&str, &str); 1] = [("xtask/golden/vit.py", "crates/models/tests/fixtures")];
+
+/// Larger fixtures do not belong in a repository.
+const MAX_FIXTURE_BYTES: u64 = 1_500_000;
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let options = Options::parse(arguments)?;
+    let python = match options.python {
+        Some(python) => python,
+        None => virtual_environment(workspace)?,
+    };
+    let models = options
+        .models
+        .or_else(|| std::env::var_os("TREELORA_MODELS").map(PathBuf::from));
+    for (script, fixtures) in SCRIPTS {
+        let mut command = process::command(&python, &workspace.root);
+        command.arg(script).arg("--out").arg(fixtures);
+        if let Some(models) = &models {
+            command.arg("--models").arg(models);
+        }
+        process::run(command)?;
+        check_sizes(&workspace.root.join(fixtures))?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Options {
+    /// An interpreter that has the requirements already.
+    python: Option<OsString>,
+    /// Folder of published weights.
+    models: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(option) = rest.next() {
+            let value = rest.next();
+            match (option.as_str(), value) {
+                ("--python", Some(value)) => options.python = Some(value.into()),
+                // The scripts run in the workspace root, the path is the caller's.
+                ("--models", Some(value)) => options.models = Some(std::path::absolute(value)?),
+                ("--python" | "--models", None) => bail!("`{option}` needs a value"),
+                _ => bail!("no option `{option}`; there are --python EXE and --models DIR"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// The Python of a virtual environment with the requirements, made on first use.
+fn virtual_environment(workspace: &Workspace) -> Result<OsString> {
+    let folder = workspace.target.join("golden-venv");
+    let python = match cfg!(windows) {
+        true => folder.join("Scripts/python.exe"),
+        false => folder.join("bin/python"),
+    };
+    if !python.exists() {
+        let mut make = process::command("python3", &workspace.root);
+        make.args(["-m", "venv"]).arg(&folder);
+        process::run(make)?;
+    }
+    let mut install = process::command(&python, &workspace.root);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-r",
+        "xtask/golden/requirements.txt",
+    ]);
+    process::run(install)?;
+    Ok(python.into())
+}
+
+fn check_sizes(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let (path, bytes) = entry.and_then(|e| Ok((e.path(), e.metadata()?.len())))?;
+        if bytes > MAX_FIXTURE_BYTES {
+            bail!(
+                "{} has {bytes} bytes, at most {MAX_FIXTURE_BYTES} are meant",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_unknown_ones_named() {
+        let parse = |words: &[&str]| {
+            Options::parse(
+                &words
+                    .iter()
+                    .map(|word| (*word).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let options = parse(&["--python", "py", "--models", "/m"]).unwrap();
+        assert_eq!(options.python, Some("py".into()));
+        assert_eq!(options.models, Some("/m".into()));
+        assert!(
+            parse(&["--models"])
+                .unwrap_err()
+                .to_string()
+                .contains("needs a value")
+        );
+        assert!(
+            parse(&["--out", "x"])
+                .unwrap_err()
+                .to_string()
+                .contains("--out")
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! House rules that the compiler does not know.
+
+mod source;
+
+mod edges;
+
+mod manifests;
+
+mod backends;
+
+mod files;
+
+mod paper_index;
+
+mod readme;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+/// A rule that was broken: where, and what to do.
+pub(crate) type Problem = String;
+
+/// A check: its name and the rule.
+type Check = (&'static str, fn(&Workspace) -> Result<Vec<Problem>>);
+
+const CHECKS: [Check; 6] = [
+    ("crate edges (docs/ARCHITECTURE.md)", edges::check),
+    ("manifests", manifests::check),
+    ("no source file names a backend", backends::check),
+    ("files: docs, whitespace, licences", files::check),
+    ("paper index (docs/paper-to-code.md)", paper_index::check),
+    ("commands of the README", readme::check),
+];
+
+/// Run every check, print all problems.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let mut count = 0;
+    for (name, check) in CHECKS {
+        let problems = match check(workspace) {
+            Ok(problems) => problems,
+            Err(error) => vec![format!("{error:#}")],
+        };
+        let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
+        println!("tidy: {name}: {verdict}");
+        for problem in &problems {
+            println!("  {problem}");
+        }
+        count += problems.len();
+    }
+    if count > 0 {
+        bail!("{count} house rules are broken");
+    }
+    Ok(())
+}
