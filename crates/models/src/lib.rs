@@ -27,3 +27,7 @@
 #![warn(missing_docs)]
 
 pub mod vit;
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -53,7 +53,8 @@ fn largest_difference<const D: usize>(ours: Tensor<D>, theirs: Tensor<D>) -> f32
 }
 
 fn compare(config: &VitConfig, weights: &Path, expected: &str) {
-    let device = Device::flex();
+    // `BURN_DEVICE` runs the same comparison on another backend.
+    let device = Device::default();
     let expected = TensorFile::load(&fixture(expected)).unwrap();
     let model = VisionTransformer::load(config, weights, HeadSource::File, &device).unwrap();
     let size = config.image_size;
