@@ -2,6 +2,9 @@
 
 use burn::tensor::{Tensor, activation};
 
+#[cfg(feature = "flex")]
+use crate::cpu::{self, FusedOps, Kernels};
+
 /// Gaussian error linear unit `x Phi(x)` with the exact normal distribution function.
 ///
 /// Source: Hendrycks and Gimpel, <https://arxiv.org/abs/1606.08415>; PyTorch's `gelu(approximate="none")`.
@@ -9,6 +12,10 @@ use burn::tensor::{Tensor, activation};
 /// # Shapes
 /// `[..]` -> `[..]`
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        return Tensor::from_dispatch(Kernels::gelu_fused(x.into_dispatch()));
+    }
     activation::gelu(x)
 }
 
@@ -17,6 +24,10 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # Shapes
 /// `[..]` -> `[..]`
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        return Tensor::from_dispatch(Kernels::gelu_tanh_fused(x.into_dispatch()));
+    }
     /// sqrt(2 / pi)
     const SLOPE: f64 = core::f64::consts::FRAC_2_SQRT_PI * core::f64::consts::FRAC_1_SQRT_2;
     let cube = x.clone() * x.clone() * x.clone();
@@ -39,5 +50,12 @@ pub fn silu_gate<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
         up.dims(),
         "silu_gate: gate and up have different shapes"
     );
+    #[cfg(feature = "flex")]
+    if cpu::serves(&gate) {
+        return Tensor::from_dispatch(Kernels::silu_gate_fused(
+            gate.into_dispatch(),
+            up.into_dispatch(),
+        ));
+    }
     activation::silu(gate) * up
 }

@@ -3,6 +3,8 @@
 use burn::tensor::{DType, Tensor, activation};
 
 use crate::AttentionMask;
+#[cfg(feature = "flex")]
+use crate::cpu::{self, FusedOps, Kernels};
 
 /// Scaled dot-product attention `softmax(q k^T / sqrt(head_dim)) v` per head, over the keys that `mask` allows.
 ///
@@ -35,6 +37,21 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask)
         key_heads > 0 && heads % key_heads == 0,
         "attention: {key_heads} key heads do not divide {heads} heads"
     );
+    if let Some(padding) = mask.padding() {
+        assert_eq!(
+            padding.dims(),
+            [batch, keys],
+            "attention: the padding mask does not fit the keys"
+        );
+    }
+    #[cfg(feature = "flex")]
+    if cpu::serves(&q) {
+        let padding = mask
+            .padding()
+            .map(|padding| padding.to_data().iter::<bool>().collect());
+        let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+        return Tensor::from_dispatch(Kernels::attention_fused(q, k, v, padding, mask.reach()));
+    }
     let group = heads / key_heads;
     let (k, v) = (repeat_heads(k, group), repeat_heads(v, group));
     let scores = q.matmul(k.transpose()) * (head_dim as f64).powf(-0.5);

@@ -28,6 +28,8 @@
 
 mod activation;
 mod attention;
+#[cfg(feature = "flex")]
+mod cpu;
 mod cross_entropy;
 mod fused;
 mod mask;

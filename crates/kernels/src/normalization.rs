@@ -2,6 +2,9 @@
 
 use burn::tensor::{Tensor, activation};
 
+#[cfg(feature = "flex")]
+use crate::cpu::{self, FusedOps, Kernels};
+
 /// Layer normalisation `(x - mean) / sqrt(variance + epsilon) * gamma + beta` over the last axis (biased variance).
 ///
 /// Source: Ba et al., <https://arxiv.org/abs/1607.06450>.
@@ -19,6 +22,15 @@ pub fn layer_norm<const D: usize>(
 ) -> Tensor<D> {
     assert_width("layer_norm", "gamma", &x, &gamma);
     assert_width("layer_norm", "beta", &x, &beta);
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        return Tensor::from_dispatch(Kernels::layer_norm_fused(
+            x.into_dispatch(),
+            gamma.into_dispatch(),
+            beta.into_dispatch(),
+            epsilon,
+        ));
+    }
     let centred = x.clone() - x.mean_dim(D - 1);
     let variance = (centred.clone() * centred.clone()).mean_dim(D - 1);
     centred / (variance + epsilon).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
@@ -35,6 +47,14 @@ pub fn layer_norm<const D: usize>(
 /// When `gamma` is not as long as the last axis of `x`.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
     assert_width("rms_norm", "gamma", &x, &gamma);
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        return Tensor::from_dispatch(Kernels::rms_norm_fused(
+            x.into_dispatch(),
+            gamma.into_dispatch(),
+            epsilon,
+        ));
+    }
     let square = (x.clone() * x.clone()).mean_dim(D - 1);
     x / (square + epsilon).sqrt() * gamma.unsqueeze()
 }
@@ -44,6 +64,10 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) ->
 /// # Shapes
 /// `[.., d]` -> `[.., d]`
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        return Tensor::from_dispatch(Kernels::softmax_fused(x.into_dispatch()));
+    }
     activation::softmax(x, D - 1)
 }
 

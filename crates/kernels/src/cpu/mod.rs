@@ -1,0 +1,33 @@
+//! The fused operations on burn's pure Rust CPU backend.
+//!
+//! Work is cut into tasks whose size depends on the shapes alone and partial sums are added in a fixed order, so
+//! that results do not depend on the number of threads.
+
+mod activation;
+mod attention;
+mod buffer;
+mod extension;
+mod heads;
+mod matrix;
+mod normalization;
+mod rows;
+mod scratch;
+mod simd;
+mod visibility;
+
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::tensor::{DType, Tensor};
+
+pub(crate) use extension::FusedOps;
+
+use crate::{Fused, fused};
+
+/// The dispatcher through which the fused operations are called.
+pub(crate) type Kernels = Dispatch;
+
+/// Whether the fused kernels serve `x`: on, on the CPU backend, in f32.
+pub(crate) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
+    fused() == Fused::On
+        && x.dtype() == DType::F32
+        && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+}

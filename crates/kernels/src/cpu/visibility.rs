@@ -1,0 +1,82 @@
+//! Which keys a query sees, and how the queries are cut into blocks.
+
+use core::ops::Range;
+
+/// Scores of one block: two blocks, as the backward needs, stay in a second-level cache of 512 KB.
+const BLOCK: usize = 48 << 10;
+
+/// Sizes and mask of one attention.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) batch: usize,
+    pub(super) heads: usize,
+    pub(super) key_heads: usize,
+    pub(super) queries: usize,
+    pub(super) keys: usize,
+    pub(super) head_dim: usize,
+    pub(super) value_dim: usize,
+    /// How many positions back a query sees, its own included; `None` when it sees every key.
+    pub(super) reach: Option<usize>,
+    /// True where a key is padding, `[batch, keys]` row by row.
+    pub(super) padding: Option<Vec<bool>>,
+}
+
+impl Problem {
+    /// `1 / sqrt(head_dim)`
+    pub(super) fn scale(&self) -> f32 {
+        (self.head_dim as f32).sqrt().recip()
+    }
+
+    /// Distance between the rows of a score block.
+    pub(super) fn stride(&self) -> usize {
+        self.keys.next_multiple_of(16)
+    }
+
+    /// Queries of one block.
+    pub(super) fn block_rows(&self) -> usize {
+        (BLOCK / self.stride().max(1))
+            .next_multiple_of(8)
+            .max(16)
+            .min(self.queries)
+    }
+
+    /// The blocks of queries.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, queries) = (self.block_rows(), self.queries);
+        (0..queries)
+            .step_by(rows.max(1))
+            .map(move |start| start..queries.min(start + rows))
+    }
+
+    /// The keys that the pattern lets a query see.
+    pub(super) fn seen(&self, query: usize) -> Range<usize> {
+        let Some(reach) = self.reach else {
+            return 0..self.keys;
+        };
+        // Queries are the last positions of the sequence; those before its first key see nothing.
+        let end = (query + 1 + self.keys).saturating_sub(self.queries);
+        end.saturating_sub(reach)..end
+    }
+
+    /// The keys that any query of a block sees.
+    pub(super) fn seen_by_block(&self, block: &Range<usize>) -> Range<usize> {
+        self.seen(block.start).start..self.seen(block.end - 1).end
+    }
+
+    /// The padding of one batch entry.
+    pub(super) fn padding(&self, batch: usize) -> Option<&[bool]> {
+        let padding = self.padding.as_ref()?;
+        Some(&padding[batch * self.keys..(batch + 1) * self.keys])
+    }
+
+    /// The query heads of a key head.
+    pub(super) fn group(&self, key_head: usize) -> Range<usize> {
+        let group = self.heads / self.key_heads;
+        key_head * group..(key_head + 1) * group
+    }
+
+    /// The batch entry and key head of a task.
+    pub(super) fn task(&self, index: usize) -> (usize, usize) {
+        (index / self.key_heads, index % self.key_heads)
+    }
+}
