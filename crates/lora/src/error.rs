@@ -1,0 +1,127 @@
+//! What can go wrong with settings, models that do not fit, and files.
+
+use std::path::PathBuf;
+
+/// An error of settings, files, or an adapter that does not fit the model.
+#[derive(Debug, thiserror::Error)]
+pub enum LoraError {
+    /// A setting is out of range.
+    #[error("setting `{key}`: {problem}")]
+    Setting {
+        /// Name of the setting.
+        key: &'static str,
+        /// The value and what is allowed.
+        problem: String,
+    },
+    /// A pattern matches none of the parameters that it could.
+    #[error(
+        "setting `{key}`: `{pattern}` matches no parameter; there are {}",
+        listed(available)
+    )]
+    NoMatch {
+        /// Name of the setting.
+        key: &'static str,
+        /// The pattern.
+        pattern: String,
+        /// Paths that could have matched.
+        available: Vec<String>,
+    },
+    /// Two patterns give one parameter different values.
+    #[error("setting `{key}`: `{first}` and `{second}` both match `{path}` with different values")]
+    Ambiguous {
+        /// Name of the setting.
+        key: &'static str,
+        /// Path of the parameter.
+        path: String,
+        /// One pattern.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The rank exceeds that of the weight itself.
+    #[error("setting `{key}`: rank {rank} is above the smaller side of `{path}` [{d_in}, {d_out}]")]
+    Rank {
+        /// `rank` or `rank_pattern`.
+        key: &'static str,
+        /// Path of the parameter.
+        path: String,
+        /// The rank.
+        rank: usize,
+        /// Input width of the weight.
+        d_in: usize,
+        /// Output width of the weight.
+        d_out: usize,
+    },
+    /// The parameter is reparameterized already.
+    #[error("`{path}` already carries `{name}`: attach to a plain model, or `detach` it first")]
+    AlreadyAttached {
+        /// Path of the parameter.
+        path: String,
+        /// Name of what it carries.
+        name: String,
+    },
+    /// An adapter's layers are not those of the model or of another adapter.
+    #[error("layer `{path}`: {problem}")]
+    Layer {
+        /// Path of the parameter.
+        path: String,
+        /// The values that disagree.
+        problem: String,
+    },
+    /// Rows of layer vectors differ in width.
+    #[error(
+        "layer `{layer}` has {width} features, but `{first}` has {expected}: rows of one width are needed"
+    )]
+    Width {
+        /// Name of the layer.
+        layer: String,
+        /// Its width.
+        width: usize,
+        /// The first layer.
+        first: String,
+        /// The width of the first layer.
+        expected: usize,
+    },
+    /// The model has no adapter.
+    #[error("the model has no adapters; `attach` comes first")]
+    NoAdapters,
+    /// Reading or writing a file failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl LoraError {
+    pub(crate) fn layer(path: &str, problem: impl Into<String>) -> Self {
+        Self::Layer {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// The first few paths; a model has hundreds.
+fn listed(paths: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = paths.iter().take(SHOWN).map(|path| format!("`{path}`"));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if paths.len() > SHOWN {
+        text.push_str(&format!(" and {} more", paths.len() - SHOWN));
+    }
+    match text.is_empty() {
+        true => "none".into(),
+        false => text,
+    }
+}

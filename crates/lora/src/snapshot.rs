@@ -1,0 +1,212 @@
+//! An adapter on its own, without the model it was trained on.
+
+use std::path::Path;
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+
+use crate::{
+    LoraAdapter, LoraBank, LoraError,
+    adapter::with_value,
+    path::natural_order,
+    tensor_file::{Array, TensorFile},
+    traversal::{AttachedBank, banks, update_banks},
+};
+
+/// The update of one weight in an [`AdapterSnapshot`]: `scale a b`.
+#[derive(Clone, Debug)]
+pub struct AdapterLayer {
+    /// Path of the weight, such as `blocks.3.attention.query.weight`.
+    pub path: String,
+    /// Down-projection `[d_in, rank]`, without autodiff.
+    pub a: Tensor<2>,
+    /// Up-projection `[rank, d_out]`, without autodiff.
+    pub b: Tensor<2>,
+    /// Factor of the product.
+    pub scale: f64,
+}
+
+/// The values of one adapter: nothing of the base, no graph, no optimiser state.
+///
+/// Functions about one adapter of a model mean the selected one ([`Selection::One`](crate::Selection::One)), or the
+/// only one.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterSnapshot {
+    layers: Vec<AdapterLayer>,
+}
+
+impl AdapterSnapshot {
+    /// The current adapter of a model.
+    ///
+    /// # Panics
+    /// When the model has no adapters, or has several and none is selected alone.
+    pub fn of<M: Module>(model: &M) -> Self {
+        Self::of_each(model, |attached| current(&attached.bank, &attached.path))
+    }
+
+    /// Adapter `index` of a model.
+    ///
+    /// # Panics
+    /// When there is no adapter of that index.
+    pub fn of_adapter<M: Module>(model: &M, index: usize) -> Self {
+        Self::of_each(model, |_| index)
+    }
+
+    fn of_each<M: Module>(model: &M, index: impl Fn(&AttachedBank) -> usize) -> Self {
+        let banks = banks(model);
+        assert!(!banks.is_empty(), "a snapshot of a model without adapters");
+        let layers = banks.into_iter().map(|attached| {
+            let adapter = &attached.bank.adapters[index(&attached)];
+            AdapterLayer {
+                a: adapter.a.val().without_autodiff(),
+                b: adapter.b.val().without_autodiff(),
+                scale: adapter.scale,
+                path: attached.path,
+            }
+        });
+        Self {
+            layers: layers.collect(),
+        }
+    }
+
+    /// A snapshot of these layers, brought into the natural order of their paths.
+    pub fn from_layers(mut layers: Vec<AdapterLayer>) -> Self {
+        layers.sort_by(|left, right| natural_order(&left.path, &right.path));
+        Self { layers }
+    }
+
+    /// The layers in the natural order of their paths: `blocks.2` before `blocks.10`.
+    pub fn layers(&self) -> &[AdapterLayer] {
+        &self.layers
+    }
+
+    /// The model with these values in its current adapter. Identities of parameters stay, so an optimiser's state
+    /// does; so do device, float type, dropout and what is trainable.
+    ///
+    /// # Errors
+    /// When layers or shapes differ from the model's.
+    ///
+    /// # Panics
+    /// When the model has several adapters and none is selected alone.
+    pub fn apply<M: Module>(&self, model: M) -> Result<M, LoraError> {
+        let attached: Vec<String> = banks(&model).into_iter().map(|bank| bank.path).collect();
+        if let Some(layer) = self
+            .layers
+            .iter()
+            .find(|layer| !attached.contains(&layer.path))
+        {
+            return Err(LoraError::layer(
+                &layer.path,
+                "the model has no adapter there",
+            ));
+        }
+        update_banks(model, |attached| {
+            let AttachedBank { path, bank, .. } = attached;
+            let index = current(&bank, &path);
+            let layer = self.layer(&path)?;
+            let mut adapters = bank.adapters.clone();
+            let adapter = &adapters[index];
+            for (factor, new, old) in [("a", &layer.a, &adapter.a), ("b", &layer.b, &adapter.b)] {
+                if new.dims() != old.dims() {
+                    let (new, old) = (new.dims(), old.dims());
+                    let problem = format!("{factor} is {new:?}, the model's {old:?}");
+                    return Err(LoraError::layer(&path, problem));
+                }
+            }
+            adapters[index] = LoraAdapter {
+                a: with_value(&adapter.a, layer.a.clone()),
+                b: with_value(&adapter.b, layer.b.clone()),
+                scale: layer.scale,
+                dropout: adapter.dropout,
+            };
+            Ok(LoraBank::new(adapters, bank.selection().clone()))
+        })
+    }
+
+    /// The layer at `path`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn layer(&self, path: &str) -> Result<&AdapterLayer, LoraError> {
+        let found = self.layers.iter().find(|layer| layer.path == path);
+        found.ok_or_else(|| LoraError::layer(path, "not in the adapter"))
+    }
+
+    /// Entries of A and B.
+    pub fn num_parameters(&self) -> usize {
+        let entries =
+            |layer: &AdapterLayer| layer.a.shape().num_elements() + layer.b.shape().num_elements();
+        self.layers.iter().map(entries).sum()
+    }
+
+    /// Bytes of the tensors and scales, as held in memory.
+    pub fn num_bytes(&self) -> usize {
+        let bytes = |layer: &AdapterLayer| {
+            layer.a.shape().num_elements() * layer.a.dtype().size()
+                + layer.b.shape().num_elements() * layer.b.dtype().size()
+                + size_of::<f64>()
+        };
+        self.layers.iter().map(bytes).sum()
+    }
+
+    /// Write one safetensors file, atomically: `<path>.a`, `<path>.b` as f32, `<path>.scale` as f64.
+    ///
+    /// # Errors
+    /// When writing fails; an earlier file is then unchanged.
+    pub fn save(&self, path: &Path) -> Result<(), LoraError> {
+        let mut file = TensorFile::new(FORMAT);
+        for layer in &self.layers {
+            file.insert(format!("{}.a", layer.path), Array::matrix(layer.a.clone()));
+            file.insert(format!("{}.b", layer.path), Array::matrix(layer.b.clone()));
+            file.insert(format!("{}.scale", layer.path), Array::F64(layer.scale));
+        }
+        file.save(path)
+    }
+
+    /// Read a file that [`save`](Self::save) wrote, onto `device`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, is of another format, or misses a tensor.
+    pub fn load(path: &Path, device: &Device) -> Result<Self, LoraError> {
+        let device = device.clone().without_autodiff();
+        let file = TensorFile::load(path, FORMAT)?;
+        let mut layers = Vec::new();
+        for name in file.names_ending(".scale") {
+            let matrix = |factor: &str| -> Result<Tensor<2>, LoraError> {
+                let (values, shape) = file.f32(&format!("{name}.{factor}"))?;
+                Ok(Tensor::from_data(TensorData::new(values, shape), &device))
+            };
+            let (a, b) = (matrix("a")?, matrix("b")?);
+            if a.dims()[1] != b.dims()[0] {
+                let (a, b) = (a.dims(), b.dims());
+                return Err(file.problem(format!("ranks of `{name}`: a {a:?}, b {b:?}")));
+            }
+            let scale = file.f64(&format!("{name}.scale"))?;
+            layers.push(AdapterLayer {
+                path: name,
+                a,
+                b,
+                scale,
+            });
+        }
+        if file.len() != 3 * layers.len() {
+            return Err(file.problem("tensors that belong to no layer".into()));
+        }
+        Ok(Self::from_layers(layers))
+    }
+}
+
+const FORMAT: &str = "treelora-adapter-1";
+
+/// Index of the adapter that a function about one adapter means.
+///
+/// # Panics
+/// When there are several and none is selected alone.
+pub(crate) fn current(bank: &LoraBank, path: &str) -> usize {
+    bank.current().unwrap_or_else(|| {
+        let (count, selection) = (bank.adapters.len(), bank.selection());
+        panic!("`{path}` has {count} adapters and selection {selection:?}: which one is meant?")
+    })
+}

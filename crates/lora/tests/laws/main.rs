@@ -1,0 +1,10 @@
+//! Laws of adapters: what must hold for any model, rank and scale.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod attaching;
+mod forward;
+mod layer_vectors;
+mod merging;
+mod model;
+mod selecting;
+mod snapshots;

@@ -1,0 +1,216 @@
+//! Adapters outside a model: copies, files, means, sparse differences.
+
+use std::fs;
+
+use burn::tensor::Device;
+use treelora_lora::{AdapterSnapshot, LoraError, SparseDifference, attach};
+
+use crate::model::{
+    Model, WIDTH, adapted, assert_close, assert_same, assert_same_snapshot, config, input,
+    random_snapshot, rng,
+};
+
+#[test]
+fn a_snapshot_holds_the_adapter_and_nothing_of_the_base() {
+    let snapshot = AdapterSnapshot::of(&adapted(11, 2, 0, &Device::flex().autodiff()));
+    assert_eq!(snapshot.num_parameters(), 22 * 2 * (WIDTH + WIDTH));
+    assert_eq!(snapshot.num_bytes(), 22 * (4 * 2 * (WIDTH + WIDTH) + 8));
+    let paths: Vec<_> = snapshot
+        .layers()
+        .iter()
+        .map(|layer| layer.path.as_str())
+        .collect();
+    assert_eq!(
+        paths[4], "blocks.2.query.weight",
+        "blocks.2 before blocks.10"
+    );
+    assert_eq!(paths[20], "blocks.10.query.weight");
+    assert!(snapshot.layers().iter().all(|layer| !layer.a.is_autodiff()));
+}
+
+#[test]
+fn memory_and_file_round_trips_keep_every_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("adapter.safetensors");
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let model = adapted(11, 3, 0, &device);
+        let snapshot = AdapterSnapshot::of(&model);
+        snapshot.save(&path).unwrap();
+        let read = AdapterSnapshot::load(&path, &device).unwrap();
+        assert_same_snapshot(&read, &snapshot);
+
+        let fresh = attach(Model::new(11, &device), &config(3), &mut rng(9)).unwrap();
+        let applied = read.apply(fresh).unwrap();
+        assert_same_snapshot(&AdapterSnapshot::of(&applied), &snapshot);
+        let tracked = applied.blocks[0].query.weight.is_require_grad();
+        assert!(!tracked, "the base stays frozen");
+    }
+    let bytes = fs::read(&path).unwrap();
+    AdapterSnapshot::load(&path, &Device::flex())
+        .unwrap()
+        .save(&path)
+        .unwrap();
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        bytes,
+        "equal adapters make equal files"
+    );
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "no temporary file is left"
+    );
+}
+
+#[test]
+fn applying_keeps_identities_and_trainability() {
+    let device = Device::flex().autodiff();
+    let model = adapted(2, 2, 0, &device);
+    let other = random_snapshot(&AdapterSnapshot::of(&model), 5);
+    let before = treelora_lora::adapter_parameters(&model);
+    let applied = other.apply(model).unwrap();
+    assert_eq!(treelora_lora::adapter_parameters(&applied), before);
+    let loss = applied.forward(input([2, 6], &device)).sum();
+    let gradients = burn::optim::GradientsParams::from_grads(loss.backward(), &applied);
+    assert!(before.iter().all(|id| gradients.get::<2>(*id).is_some()));
+}
+
+#[test]
+fn an_adapter_of_other_layers_or_shapes_is_refused() {
+    let device = Device::flex();
+    let small = AdapterSnapshot::of(&adapted(1, 2, 0, &device));
+    let error = small
+        .apply(adapted(2, 2, 0, &device))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("blocks.1.query.weight"), "{error}");
+    let large = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
+    let error = large
+        .apply(adapted(1, 2, 0, &device))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("blocks.1.query.weight"), "{error}");
+    let error = small
+        .apply(adapted(1, 3, 0, &device))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("[6, 2]") && error.contains("[6, 3]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn damaged_and_foreign_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("adapter.safetensors");
+    let refused = || AdapterSnapshot::load(&path, &Device::flex()).unwrap_err();
+    assert!(matches!(refused(), LoraError::Io { .. }));
+    let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::flex()));
+    snapshot.save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(
+        refused().to_string().contains("adapter.safetensors"),
+        "{}",
+        refused()
+    );
+    let relative = random_snapshot(&snapshot, 1);
+    snapshot
+        .difference(&relative, 0.0)
+        .unwrap()
+        .save(&path)
+        .unwrap();
+    let error = refused().to_string();
+    assert!(
+        error.contains("adapter-difference") && error.contains("expected"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("missing").join("adapter.safetensors");
+    let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::flex()));
+    let error = snapshot.save(&path).unwrap_err().to_string();
+    assert!(error.contains("adapter.safetensors"), "{error}");
+}
+
+#[test]
+fn means_and_stacks() {
+    let device = Device::flex();
+    let first = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
+    let second = random_snapshot(&first, 7);
+    let mean = AdapterSnapshot::mean(&[&first, &second]).unwrap();
+    let expected = (first.layers()[1].a.clone() + second.layers()[1].a.clone()) * 0.5;
+    assert_close(mean.layers()[1].a.clone(), expected);
+    assert_same_snapshot(
+        &AdapterSnapshot::weighted(&[(&first, 1.0)]).unwrap(),
+        &first,
+    );
+
+    let stacked = AdapterSnapshot::stacked(&[(&first, 0.5), (&second, 2.0)]).unwrap();
+    for ((layer, one), two) in stacked
+        .layers()
+        .iter()
+        .zip(first.layers())
+        .zip(second.layers())
+    {
+        let delta = |l: &treelora_lora::AdapterLayer| l.a.clone().matmul(l.b.clone()) * l.scale;
+        assert_eq!(layer.a.dims(), [WIDTH, 4]);
+        assert_close(delta(layer), delta(one) * 0.5 + delta(two) * 2.0);
+    }
+
+    let other_rank = AdapterSnapshot::of(&adapted(2, 3, 0, &device));
+    let error = AdapterSnapshot::mean(&[&first, &other_rank])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("[6, 2]") && error.contains("[6, 3]"),
+        "{error}"
+    );
+    assert!(matches!(
+        AdapterSnapshot::mean(&[]),
+        Err(LoraError::NoAdapters)
+    ));
+}
+
+#[test]
+fn a_sparse_difference_restores_and_accounts() {
+    let device = Device::flex();
+    let relative = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
+    let adapter = random_snapshot(&relative, 3);
+    let all = adapter.difference(&relative, 0.0).unwrap();
+    assert_same_snapshot(&all.restore(&relative).unwrap(), &adapter);
+    assert_eq!(relative.difference(&relative, 0.0).unwrap().num_bytes(), 0);
+
+    let sparse = adapter.difference(&relative, 0.4).unwrap();
+    assert!(sparse.num_entries() > 0 && sparse.num_entries() < all.num_entries());
+    assert_eq!(sparse.num_bytes(), 8 * sparse.num_entries());
+    let restored = sparse.restore(&relative).unwrap();
+    for (restored, own) in restored.layers().iter().zip(adapter.layers()) {
+        let distance = (restored.a.clone() - own.a.clone())
+            .abs()
+            .max()
+            .into_scalar::<f32>();
+        assert!(distance <= 0.4, "{distance}");
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("difference.safetensors");
+    sparse.save(&path).unwrap();
+    assert_eq!(SparseDifference::load(&path).unwrap(), sparse);
+    assert_same(
+        restored.layers()[0].b.clone(),
+        SparseDifference::load(&path)
+            .unwrap()
+            .restore(&relative)
+            .unwrap()
+            .layers()[0]
+            .b
+            .clone(),
+    );
+    let smaller = AdapterSnapshot::of(&adapted(1, 2, 0, &device));
+    assert!(sparse.restore(&smaller).is_err());
+}
