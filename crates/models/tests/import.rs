@@ -149,7 +149,8 @@ fn a_head_for_other_classes_is_an_error_unless_it_is_replaced() {
 #[test]
 fn half_precision_files_load() {
     let exact = logits(&load(&config(), &fixture()).unwrap());
-    let narrow: [(Dtype, fn(f32) -> [u8; 2], f32); 2] = [
+    type Narrow = (Dtype, fn(f32) -> [u8; 2], f32);
+    let narrow: [Narrow; 2] = [
         (Dtype::F16, |value| f16::from_f32(value).to_le_bytes(), 0.02),
         (
             Dtype::BF16,

@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 
 const BACKENDS: [&str; 5] = ["flex", "wgpu", "cuda", "vulkan", "metal"];
 
+/// A number format that only sounds like one.
+const NUMBER_FORMAT: &str = "Flex32";
+
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for path in workspace
@@ -56,7 +59,7 @@ fn named(source: &str) -> Vec<(usize, String)> {
             || BACKENDS.iter().any(camel)
     };
     words(&code)
-        .filter(|(_, word)| is_backend(word))
+        .filter(|(_, word)| is_backend(word) && *word != NUMBER_FORMAT)
         .map(|(line, word)| (line, word.to_owned()))
         .collect()
 }
@@ -77,7 +80,7 @@ mod tests {
 
     #[test]
     fn docs_features_tests_and_other_words_do_not() {
-        let source = "//! Device::flex()\n#[cfg(feature = \"wgpu\")]\nlet flexible = Flexible;\n\
+        let source = "//! Device::flex()\n#[cfg(feature = \"wgpu\")]\nlet flexible = Flexible; DType::Flex32;\n\
             #[cfg(test)]\nmod tests { fn a() { Device::flex(); } }";
         assert_eq!(named(source), []);
     }

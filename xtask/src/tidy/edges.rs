@@ -32,7 +32,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Problem>> {
 fn table(markdown: &str) -> Edges {
     let rows: Vec<(String, String)> = markdown
         .lines()
-        .skip_while(|line| !line.contains("may depend on"))
+        .skip_while(|line| !(line.starts_with('|') && line.contains("may depend on")))
         .take_while(|line| line.starts_with('|'))
         .filter_map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::workspace::Dependency;
 
-    const TABLE: &str = "text\n| directory | holds | may depend on |\n|---|---|---|\n\
+    const TABLE: &str = "what may depend on what\n| directory | holds | may depend on |\n|---|---|---|\n\
         | `core` | x | burn |\n| `models` | y | core |\n| `bandit` | z | host numbers only |\n\
         | `cl-bench` | w | all above |\n| `benches` | v | what it measures |\n\n| `not` | in | it |\n";
 
