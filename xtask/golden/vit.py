@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 
-METADATA = {"timm": timm.__version__, "torch": torch.__version__}
+# One entry: several are written in no fixed order, and the files would differ from run to run.
+METADATA = {"written_by": f"timm {timm.__version__}, torch {torch.__version__}"}
 
 SHAPES = {
     # Another patch, depth, width, head count and class count.
