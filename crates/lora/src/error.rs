@@ -112,16 +112,23 @@ impl LoraError {
     }
 }
 
-/// The first few paths; a model has hundreds.
+/// The kinds of paths: a model has hundreds, which differ in the numbers of their blocks only.
 fn listed(paths: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown = paths.iter().take(SHOWN).map(|path| format!("`{path}`"));
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if paths.len() > SHOWN {
-        text.push_str(&format!(" and {} more", paths.len() - SHOWN));
+    const SHOWN: usize = 24;
+    let mut kinds: Vec<String> = Vec::new();
+    for path in paths {
+        let numbered = |component: &str| component.parse::<u64>().is_ok();
+        let components = path.split('.').map(|c| if numbered(c) { "*" } else { c });
+        let kind = format!("`{}`", components.collect::<Vec<_>>().join("."));
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
     }
-    match text.is_empty() {
-        true => "none".into(),
-        false => text,
+    match kinds.len() {
+        0 => "none".into(),
+        count if count > SHOWN => {
+            format!("{} and {} more", kinds[..SHOWN].join(", "), count - SHOWN)
+        }
+        _ => kinds.join(", "),
     }
 }

@@ -88,3 +88,8 @@ pub use merge::{merge, unmerge};
 pub use selection::{Grouping, Selection};
 pub use snapshot::{AdapterLayer, AdapterSnapshot};
 pub use sparse::SparseDifference;
+
+/// The example of the README, kept running.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,12 @@
 //! What attaching adapts, freezes, draws and refuses.
 
 use burn::{
-    module::{Module, ModuleVisitor, Param},
+    module::{Lora, Module, ModuleVisitor, Param, ParamGroup},
     tensor::{Device, Tensor},
 };
 use treelora_lora::{
-    AdapterSnapshot, LoraConfig, LoraError, Selection, attach, attach_bank, detach, train_adapter,
+    AdapterSnapshot, LoraConfig, LoraError, Selection, attach, attach_bank, detach, select,
+    train_adapter,
 };
 
 use crate::model::{
@@ -135,7 +136,7 @@ fn settings_that_do_not_fit_the_model_are_refused_by_name() {
         ..config(2)
     });
     assert!(
-        error.contains("`q_proj`") && error.contains("blocks.0.query.weight"),
+        error.contains("`q_proj`") && error.contains("`blocks.*.query.weight`"),
         "{error}"
     );
     assert!(
@@ -196,6 +197,32 @@ fn a_model_with_adapters_is_refused_until_they_are_detached() {
     let x = input([4, 6], &device);
     assert_same(detached.forward(x.clone()), plain.forward(x));
     assert!(attach(detached, &config(2), &mut rng(0)).is_ok());
+}
+
+#[test]
+fn other_reparameterizations_are_left_alone_and_not_covered() {
+    let device = Device::flex();
+    let group = ParamGroup::from_path("head.weight");
+    let model = Model::new(2, &device).apply_lora(Lora::new(2, 4.0).set_param_group(group));
+    let over = LoraConfig {
+        target_modules: vec!["head".into()],
+        trainable: vec![],
+        ..config(2)
+    };
+    let error = attach(model.clone(), &over, &mut rng(0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("head.weight") && error.contains("`lora`"),
+        "{error}"
+    );
+
+    let beside = attach(model, &config(2), &mut rng(0)).unwrap();
+    assert!(beside.head.weight.adapter().is_some());
+    assert_eq!(AdapterSnapshot::of(&beside).layers().len(), 4);
+    let x = input([4, 6], &device);
+    let selected = select(beside.clone(), Selection::None);
+    assert_same(selected.forward(x.clone()), beside.forward(x));
 }
 
 #[test]
