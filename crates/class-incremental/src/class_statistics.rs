@@ -1,0 +1,345 @@
+//! What is kept of a class instead of its images: statistics of its features.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use faer::Mat;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use treelora_core::{Error, TensorFile};
+
+use crate::{
+    double_precision,
+    feature_rows::FeatureRows,
+    feature_transport::FeatureTransport,
+    k_means::{k_means, mean},
+    pseudo_features::PseudoFeatures,
+};
+
+/// Which statistics are kept of a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StatisticsConfig {
+    /// Mean and full covariance.
+    Covariance {
+        /// Share of a class's covariance that is replaced by the mean of all classes' when
+        /// features are sampled, in `[0, 1]`. A class with one image uses that mean alone.
+        #[serde(default = "default_shrinkage")]
+        shrinkage: f64,
+    },
+    /// Mean and variance of each feature.
+    Variance {
+        /// As for the covariance.
+        #[serde(default = "default_shrinkage")]
+        shrinkage: f64,
+    },
+    /// k-means centroids, each with the variance of each feature (HiDe's default, k = 10).
+    Centroids {
+        /// Centroids a class.
+        #[serde(default = "default_centroids")]
+        centroids: usize,
+    },
+}
+
+fn default_shrinkage() -> f64 {
+    0.1
+}
+fn default_centroids() -> usize {
+    10
+}
+
+impl Default for StatisticsConfig {
+    fn default() -> Self {
+        Self::Covariance {
+            shrinkage: default_shrinkage(),
+        }
+    }
+}
+
+impl StatisticsConfig {
+    /// Check the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] below `key`.
+    pub fn validate(&self, key: &str) -> Result<(), Error> {
+        match self {
+            Self::Covariance { shrinkage } | Self::Variance { shrinkage } => {
+                match (0.0..=1.0).contains(shrinkage) {
+                    true => Ok(()),
+                    false => Err(Error::setting(
+                        format!("{key}.shrinkage"),
+                        format!("{shrinkage} is not in [0, 1]"),
+                    )),
+                }
+            }
+            Self::Centroids { centroids: 0 } => Err(Error::setting(
+                format!("{key}.centroids"),
+                "0 is not above 0",
+            )),
+            Self::Centroids { .. } => Ok(()),
+        }
+    }
+}
+
+/// One Gaussian of a class: `count` examples around `mean`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Component {
+    pub(crate) count: f32,
+    pub(crate) mean: Vec<f32>,
+    pub(crate) spread: Spread,
+}
+
+/// How the examples lie around their mean.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Spread {
+    /// Variance of each feature.
+    Variance(Vec<f32>),
+    /// Covariance, `[features, features]`.
+    Covariance(Vec<f32>),
+}
+
+/// Statistics of every class seen, in the feature space in which they were taken.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use rand::SeedableRng;
+/// use treelora_class_incremental::{ClassStatistics, FeatureRows, StatisticsConfig};
+///
+/// # let device = Device::flex();
+/// let mut rows = FeatureRows::new();
+/// rows.push(Tensor::from_data([[0.0, 1.0], [0.0, 3.0], [5.0, 5.0]], &device), &[7, 7, 8]);
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut statistics = ClassStatistics::new(StatisticsConfig::default());
+/// statistics.observe(&rows, &mut rng)?;
+/// let sampled = statistics.pseudo_features(&device).sample(7, 100, &mut rng);
+/// assert_eq!(sampled.dims(), [100, 2]);
+/// # Ok::<(), treelora_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClassStatistics {
+    config: StatisticsConfig,
+    classes: BTreeMap<usize, Vec<Component>>,
+}
+
+impl ClassStatistics {
+    /// Of no class.
+    pub fn new(config: StatisticsConfig) -> Self {
+        Self {
+            config,
+            classes: BTreeMap::new(),
+        }
+    }
+
+    /// Take the statistics of the classes in `rows`; earlier statistics of the same class are
+    /// replaced. `rng` seeds the clustering, where there is one.
+    ///
+    /// # Errors
+    /// When a feature is not finite.
+    pub fn observe(&mut self, rows: &FeatureRows, rng: &mut impl Rng) -> Result<(), Error> {
+        for class in rows.classes() {
+            let rows = rows.of_class(class);
+            if (0..rows.len()).any(|i| rows.row(i).iter().any(|x| !x.is_finite())) {
+                return Err(Error::Data(format!(
+                    "features of class {class} hold a value that is not finite"
+                )));
+            }
+            let all: Vec<usize> = (0..rows.len()).collect();
+            let components = match &self.config {
+                StatisticsConfig::Covariance { .. } => vec![with_covariance(&rows)],
+                StatisticsConfig::Variance { .. } => vec![with_variance(&rows, &all)],
+                StatisticsConfig::Centroids { centroids } => k_means(&rows, *centroids, rng)
+                    .iter()
+                    .map(|members| with_variance(&rows, members))
+                    .collect(),
+            };
+            self.classes.insert(class, components);
+        }
+        Ok(())
+    }
+
+    /// The classes seen, ascending.
+    pub fn classes(&self) -> Vec<usize> {
+        self.classes.keys().copied().collect()
+    }
+
+    /// Whether no class was seen.
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// Examples that the statistics of a class stand for; 0 when it was not seen.
+    pub fn count(&self, class: usize) -> usize {
+        let components = self.classes.get(&class).map_or(&[][..], Vec::as_slice);
+        components.iter().map(|c| c.count as usize).sum()
+    }
+
+    /// Means of all classes (all centroids, where classes have several), in the order of the
+    /// classes.
+    ///
+    /// # Shapes
+    /// `[centroids, features]`.
+    ///
+    /// # Panics
+    /// When no class was seen.
+    pub fn means(&self, device: &Device) -> Tensor<2> {
+        let rows: Vec<&Component> = self.classes.values().flatten().collect();
+        let dim = rows.first().expect("statistics of at least one class").mean.len();
+        let values: Vec<f32> = rows.iter().flat_map(|c| c.mean.clone()).collect();
+        Tensor::from_data(TensorData::new(values, [rows.len(), dim]), device)
+    }
+
+    /// A sampler of features on `device`; it holds the factored covariances.
+    ///
+    /// # Panics
+    /// When no class was seen.
+    pub fn pseudo_features(&self, device: &Device) -> PseudoFeatures {
+        let shrinkage = match self.config {
+            StatisticsConfig::Covariance { shrinkage }
+            | StatisticsConfig::Variance { shrinkage } => shrinkage,
+            StatisticsConfig::Centroids { .. } => 0.0,
+        };
+        PseudoFeatures::new(&self.classes, shrinkage, device)
+    }
+
+    /// Move everything into the feature space of a new adapter.
+    pub fn transport(&mut self, transport: &FeatureTransport) {
+        for component in self.classes.values_mut().flatten() {
+            let mean: Vec<f64> = component.mean.iter().map(|&x| f64::from(x)).collect();
+            component.mean = transport.point(&mean).iter().map(|&x| x as f32).collect();
+            let dim = component.mean.len();
+            match &mut component.spread {
+                Spread::Covariance(values) => {
+                    let moved = transport.covariance(&square(values, dim));
+                    *values = flat(&moved);
+                }
+                Spread::Variance(values) => {
+                    let diagonal = Mat::from_fn(dim, dim, |i, j| match i == j {
+                        true => f64::from(values[i]),
+                        false => 0.0,
+                    });
+                    let moved = transport.covariance(&diagonal);
+                    *values = (0..dim).map(|i| moved[(i, i)] as f32).collect();
+                }
+            }
+        }
+    }
+
+    /// Stored bytes.
+    pub fn num_bytes(&self) -> usize {
+        let numbers = |component: &Component| match &component.spread {
+            Spread::Variance(values) | Spread::Covariance(values) => {
+                1 + component.mean.len() + values.len()
+            }
+        };
+        self.classes.values().flatten().map(numbers).sum::<usize>() * size_of::<f32>()
+    }
+
+    /// Write everything under `prefix`.
+    pub fn save(&self, prefix: &str, file: &mut TensorFile) {
+        for (class, components) in &self.classes {
+            for (i, component) in components.iter().enumerate() {
+                let name = |part: &str| format!("{prefix}.{class:06}.{i:04}.{part}");
+                let vector =
+                    |values: &[f32]| TensorData::new(values.to_vec(), [values.len()]);
+                file.insert_data(name("count"), vector(&[component.count]));
+                file.insert_data(name("mean"), vector(&component.mean));
+                match &component.spread {
+                    Spread::Variance(v) => file.insert_data(name("variance"), vector(v)),
+                    Spread::Covariance(v) => file.insert_data(name("covariance"), vector(v)),
+                }
+            }
+        }
+    }
+
+    /// Read what [`save`](Self::save) wrote under `prefix`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or its size does not fit the others.
+    pub fn load(
+        config: StatisticsConfig,
+        prefix: &str,
+        file: &TensorFile,
+    ) -> Result<Self, Error> {
+        let mut classes: BTreeMap<usize, Vec<Component>> = BTreeMap::new();
+        let start = format!("{prefix}.");
+        for name in file.names().filter(|name| name.starts_with(&start)) {
+            let Some(base) = name.strip_suffix(".mean") else {
+                continue;
+            };
+            let class = base[start.len()..].split('.').next().unwrap_or_default();
+            let class: usize = class.parse().map_err(|_| {
+                Error::Data(format!("tensor `{name}`: `{class}` is not a class"))
+            })?;
+            let mean = double_precision::values(file, name)?;
+            let count = double_precision::values(file, &format!("{base}.count"))?;
+            let variance = format!("{base}.variance");
+            let (spread, expected) = match file.data(&variance).is_ok() {
+                true => {
+                    let values = double_precision::values(file, &variance)?;
+                    (Spread::Variance(values), mean.len())
+                }
+                false => {
+                    let values = double_precision::values(file, &format!("{base}.covariance"))?;
+                    (Spread::Covariance(values), mean.len().pow(2))
+                }
+            };
+            let (Spread::Variance(values) | Spread::Covariance(values)) = &spread;
+            if values.len() != expected || count.len() != 1 {
+                return Err(Error::Data(format!(
+                    "`{base}`: {} values of spread for a mean of {}",
+                    values.len(),
+                    mean.len()
+                )));
+            }
+            classes.entry(class).or_default().push(Component {
+                count: count[0],
+                mean,
+                spread,
+            });
+        }
+        Ok(Self { config, classes })
+    }
+}
+
+fn with_variance(rows: &FeatureRows, members: &[usize]) -> Component {
+    let mean = mean(rows, members);
+    let mut variance = vec![0f64; rows.dim()];
+    for &i in members {
+        for (j, to) in variance.iter_mut().enumerate() {
+            *to += (f64::from(rows.row(i)[j]) - mean[j]).powi(2);
+        }
+    }
+    let n = members.len() as f64;
+    Component {
+        count: members.len() as f32,
+        mean: mean.iter().map(|&x| x as f32).collect(),
+        spread: Spread::Variance(variance.iter().map(|x| (x / n) as f32).collect()),
+    }
+}
+
+fn with_covariance(rows: &FeatureRows) -> Component {
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let mean = mean(rows, &all);
+    let n = rows.len() as f64;
+    let centred = Mat::from_fn(rows.len(), rows.dim(), |i, j| {
+        f64::from(rows.row(i)[j]) - mean[j]
+    });
+    let scatter = crate::symmetric::product(centred.transpose(), centred.as_ref());
+    let covariance =
+        Mat::from_fn(rows.dim(), rows.dim(), |i, j| scatter[(i, j)] / n);
+    Component {
+        count: rows.len() as f32,
+        mean: mean.iter().map(|&x| x as f32).collect(),
+        spread: Spread::Covariance(flat(&covariance)),
+    }
+}
+
+pub(crate) fn square(values: &[f32], dim: usize) -> Mat<f64> {
+    Mat::from_fn(dim, dim, |i, j| f64::from(values[i * dim + j]))
+}
+
+fn flat(matrix: &Mat<f64>) -> Vec<f32> {
+    (0..matrix.nrows())
+        .flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)] as f32))
+        .collect()
+}

@@ -1,0 +1,163 @@
+//! Which task does an example belong to?
+
+use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
+use treelora_core::{Error, TaskId, TensorFile};
+
+use crate::{
+    discriminant::{Discriminant, DiscriminantConfig},
+    double_precision,
+    feature_rows::host,
+    feature_transport::FeatureTransport,
+};
+
+/// Task identity from a discriminant over all classes seen, usually on frozen features.
+///
+/// Each pair of a task and a class is a class of its own to the discriminant, so that tasks may
+/// share classes (domain-incremental streams).
+#[derive(Debug)]
+pub struct TaskInference {
+    discriminant: Box<dyn Discriminant>,
+    /// Task and label of each column of the discriminant.
+    columns: Vec<(TaskId, usize)>,
+}
+
+impl TaskInference {
+    /// With nothing observed.
+    ///
+    /// # Errors
+    /// When the settings are out of range.
+    pub fn new(config: &DiscriminantConfig) -> Result<Self, Error> {
+        Ok(Self {
+            discriminant: config.build(0)?,
+            columns: Vec::new(),
+        })
+    }
+
+    /// Take in features of a task; they count from the next [`fit`](Self::fit) on.
+    ///
+    /// # Shapes
+    /// `[batch, features]`, one label a row.
+    pub fn observe(&mut self, features: Tensor<2>, labels: &[usize], task: TaskId) {
+        let columns: Vec<usize> = labels.iter().map(|&label| self.column(task, label)).collect();
+        self.discriminant.observe(features, &columns);
+    }
+
+    fn column(&mut self, task: TaskId, label: usize) -> usize {
+        let known = self.columns.iter().position(|column| *column == (task, label));
+        known.unwrap_or_else(|| {
+            self.columns.push((task, label));
+            self.columns.len() - 1
+        })
+    }
+
+    /// Solve the discriminant.
+    ///
+    /// # Errors
+    /// From [`Discriminant::fit`].
+    pub fn fit(&mut self) -> Result<(), Error> {
+        self.discriminant.fit()
+    }
+
+    /// Move what is stored into another feature space.
+    ///
+    /// # Errors
+    /// From [`Discriminant::transport`].
+    pub fn transport(&mut self, transport: &FeatureTransport) -> Result<(), Error> {
+        self.discriminant.transport(transport)
+    }
+
+    /// Number of tasks: one more than the largest seen.
+    pub fn num_tasks(&self) -> usize {
+        self.columns.iter().map(|(task, _)| task.0 + 1).max().unwrap_or(0)
+    }
+
+    /// The task of the class with the largest score.
+    ///
+    /// # Shapes
+    /// `[batch, features]` -> one task a row.
+    ///
+    /// # Panics
+    /// Before [`fit`](Self::fit).
+    pub fn infer(&self, features: Tensor<2>) -> Vec<TaskId> {
+        let scores = self.discriminant.scores(features);
+        let width = scores.dims()[1];
+        host(scores)
+            .chunks_exact(width)
+            .map(|row| {
+                let mut best = 0;
+                for column in 1..self.columns.len() {
+                    if row[column] > row[best] {
+                        best = column;
+                    }
+                }
+                self.columns[best].0
+            })
+            .collect()
+    }
+
+    /// Log-probability of each task: the log of the sum over its classes of the softmax of the
+    /// scores over `temperature`. Tasks never seen are at `-inf`.
+    ///
+    /// # Shapes
+    /// `[batch, features]` -> `[batch, tasks]`.
+    ///
+    /// # Panics
+    /// Before [`fit`](Self::fit).
+    pub fn log_probabilities(&self, features: Tensor<2>, temperature: f64) -> Tensor<2> {
+        let scores = self.discriminant.scores(features);
+        let device = scores.device();
+        let [rows, width] = scores.dims();
+        let values = host(log_softmax(scores / temperature, 1));
+        let tasks = self.num_tasks();
+        let mut sums = vec![f64::NEG_INFINITY; rows * tasks];
+        for (row, scores) in values.chunks_exact(width).enumerate() {
+            for (column, (task, _)) in self.columns.iter().enumerate() {
+                let sum = &mut sums[row * tasks + task.0];
+                *sum = log_add_exp(*sum, f64::from(scores[column]));
+            }
+        }
+        let sums: Vec<f32> = sums.iter().map(|&x| x as f32).collect();
+        Tensor::from_data(TensorData::new(sums, [rows, tasks]), &device)
+    }
+
+    /// Bytes that are kept from task to task.
+    pub fn num_bytes(&self) -> usize {
+        self.discriminant.num_bytes()
+    }
+
+    /// Write what was fitted under `prefix`.
+    pub fn save(&self, prefix: &str, file: &mut TensorFile) {
+        let columns: Vec<f64> = self
+            .columns
+            .iter()
+            .flat_map(|(task, label)| [task.0 as f64, *label as f64])
+            .collect();
+        double_precision::insert(file, &format!("{prefix}.columns"), &columns);
+        if !self.columns.is_empty() {
+            self.discriminant.save(&format!("{prefix}.discriminant"), file);
+        }
+    }
+
+    /// Read what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshaped.
+    pub fn load(&mut self, prefix: &str, file: &TensorFile, device: &Device) -> Result<(), Error> {
+        self.columns = double_precision::read(file, &format!("{prefix}.columns"))?
+            .chunks_exact(2)
+            .map(|pair| (TaskId(pair[0] as usize), pair[1] as usize))
+            .collect();
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        self.discriminant.load(&format!("{prefix}.discriminant"), file, device)
+    }
+}
+
+fn log_add_exp(a: f64, b: f64) -> f64 {
+    let (small, large) = if a < b { (a, b) } else { (b, a) };
+    match large == f64::NEG_INFINITY {
+        true => large,
+        false => large + (small - large).exp().ln_1p(),
+    }
+}
