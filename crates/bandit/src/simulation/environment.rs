@@ -18,6 +18,10 @@ pub enum Landscape {
     /// The same means, shuffled, but each node's smoothness is the one that holds: how far the mean
     /// of its arms lies above its best arm at most. The tree tells nothing and does not lie.
     ShuffledMeasured,
+    /// Half of the tree lies in `[0.3, 0.4]`, the other half in `[0.7, 0.8]` but for one arm at 0.1,
+    /// and the tree claims `delta * gamma^d`: the worst case, since a good half is known and the
+    /// relatives of the best arm speak against it.
+    Decoy,
 }
 
 /// One draw of arms: their mean costs, the tree over them, the noise.
@@ -63,6 +67,13 @@ impl Environment {
             for last in (1..arms).rev() {
                 means.swap(last, rng.random_range(0..=last));
             }
+        }
+        if landscape == Landscape::Decoy {
+            let half = arms.div_ceil(2);
+            for (arm, mean) in means.iter_mut().enumerate() {
+                *mean = if arm < half { 0.3 } else { 0.7 } + 0.1 * *mean;
+            }
+            means[rng.random_range(half.min(arms - 1)..arms)] = 0.1;
         }
         if landscape == Landscape::ShuffledMeasured {
             tree = with_measured_smoothness(&tree, &means)?;
@@ -161,6 +172,9 @@ mod tests {
             assert!(keeps(&smooth));
             assert!(smooth.means().iter().all(|mean| (0.0..=1.0).contains(mean)));
             assert!(!keeps(&draw(Landscape::Shuffled)));
+            let decoy = draw(Landscape::Decoy);
+            assert!(!keeps(&decoy));
+            assert_eq!(decoy.means().iter().filter(|&&m| m < 0.3).count(), 1);
             assert!(keeps(&draw(Landscape::ShuffledMeasured)));
             let sorted = |environment: &Environment| {
                 let mut means = environment.means().to_vec();

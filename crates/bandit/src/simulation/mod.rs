@@ -6,7 +6,7 @@
 //!
 //! let config = RegretConfig { arms: vec![16], rounds: 300, seeds: 2, ..RegretConfig::default() };
 //! let report = simulate(&config)?;
-//! assert_eq!(report.results.len(), 9, "three settings, three policies");
+//! assert_eq!(report.results.len(), 12, "four landscapes, three policies");
 //! assert!(report.to_string().contains("tree-lcb"));
 //! # Ok::<(), treelora_bandit::BanditError>(())
 //! ```

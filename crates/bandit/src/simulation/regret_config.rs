@@ -63,6 +63,7 @@ impl Default for RegretConfig {
                 Landscape::Smooth,
                 Landscape::Shuffled,
                 Landscape::ShuffledMeasured,
+                Landscape::Decoy,
             ],
             policies: vec![Policy::Uniform, Policy::FlatLcb, Policy::TreeLcb],
             curve_points: 50,

@@ -100,6 +100,7 @@ fn landscape_name(landscape: Landscape) -> &'static str {
         Landscape::Smooth => "smooth",
         Landscape::Shuffled => "shuffled",
         Landscape::ShuffledMeasured => "shuffled, measured",
+        Landscape::Decoy => "decoy",
     }
 }
 
