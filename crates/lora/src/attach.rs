@@ -6,7 +6,7 @@ use std::{
 };
 
 use burn::{
-    module::{Module, ModuleVisitor, Param, ParamId, Reparameterizer},
+    module::{Module, Param, ParamId, Reparameterizer},
     tensor::Tensor,
 };
 use rand::Rng;
@@ -15,7 +15,7 @@ use crate::{
     AdapterSnapshot, LoraAdapter, LoraBank, LoraConfig, LoraError, Selection,
     adapter::{initial_a, placed},
     config::Patterns,
-    path::natural_order,
+    parameters::{Parameter, Parameters},
     traversal::{banks, update_banks},
 };
 
@@ -275,58 +275,5 @@ impl Reparameterizer for Attachment {
             .zip(matrix)
             .map(|(new, base)| LoraBank::new(new(base), self.selection.clone()));
         (param, bank)
-    }
-}
-
-struct Parameter {
-    path: String,
-    dims: Vec<usize>,
-}
-
-/// The float parameters of a model in natural order, without those of reparameterizations.
-#[derive(Default)]
-struct Parameters {
-    path: Vec<String>,
-    inside: usize,
-    found: Vec<Parameter>,
-    /// Parameters that carry a reparameterization, and its name.
-    reparameterized: Vec<(String, String)>,
-}
-
-impl Parameters {
-    fn of<M: Module>(model: &M) -> Self {
-        let mut parameters = Self::default();
-        model.visit(&mut parameters);
-        parameters
-            .found
-            .sort_by(|left, right| natural_order(&left.path, &right.path));
-        parameters
-    }
-}
-
-impl ModuleVisitor for Parameters {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.inside == 0 {
-            self.found.push(Parameter {
-                path: self.path.join("."),
-                dims: param.lazy_shape().to_vec(),
-            });
-        }
-    }
-
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        if container_type == "Reparameterization" {
-            self.inside += 1;
-            self.reparameterized
-                .push((self.path.join("."), name.to_owned()));
-        }
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, container_type: &str) {
-        self.path.pop();
-        if container_type == "Reparameterization" {
-            self.inside -= 1;
-        }
     }
 }

@@ -59,6 +59,8 @@ mod traversal;
 
 mod path;
 
+mod parameters;
+
 mod selection;
 
 mod forward;
