@@ -1,0 +1,180 @@
+//! Folders of image files, a folder a class, optionally a folder of those a domain.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Dataset, DatasetError, Picture, Splits};
+
+/// Endings of image files, in any case; other files are passed over.
+const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+
+/// One split: the image files of every class, sorted by domain, class and file name.
+#[derive(Clone, Debug)]
+pub struct ImageFolder {
+    files: Vec<ImageFile>,
+    class_names: Arc<[String]>,
+    domain_names: Arc<[String]>,
+}
+
+#[derive(Clone, Debug)]
+struct ImageFile {
+    path: PathBuf,
+    class: usize,
+    domain: usize,
+}
+
+impl ImageFolder {
+    /// List `root/{train,test}/CLASS/*.{jpg,jpeg,png}`; images are decoded when they are asked for.
+    ///
+    /// # Errors
+    /// When a split is missing or empty, a class folder holds no image, or the test split has a
+    /// class that the training split lacks.
+    pub fn open(root: &Path) -> Result<Splits, DatasetError> {
+        list(&[root.to_owned()], Vec::new())
+    }
+
+    /// List `root/DOMAIN/{train,test}/CLASS/*.{jpg,jpeg,png}`. The classes are those of all domains
+    /// together; a domain may lack some.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), in any domain.
+    pub fn open_domains(root: &Path) -> Result<Splits, DatasetError> {
+        let names = folders(root, "domain", "folder of a domain")?;
+        let roots: Vec<PathBuf> = names.iter().map(|name| root.join(name)).collect();
+        list(&roots, names)
+    }
+}
+
+impl Dataset for ImageFolder {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn class(&self, index: usize) -> usize {
+        self.files[index].class
+    }
+
+    fn picture(&self, index: usize) -> Result<Picture, DatasetError> {
+        Picture::open(&self.files[index].path)
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    fn domain(&self, index: usize) -> usize {
+        self.files[index].domain
+    }
+
+    fn domain_names(&self) -> &[String] {
+        &self.domain_names
+    }
+}
+
+/// Both splits of all domains.
+fn list(roots: &[PathBuf], domain_names: Vec<String>) -> Result<Splits, DatasetError> {
+    let mut names = BTreeSet::new();
+    for root in roots {
+        names.extend(folders(
+            &root.join("train"),
+            "training",
+            "folder of a class",
+        )?);
+    }
+    let names: Arc<[String]> = names.into_iter().collect();
+    let domain_names: Arc<[String]> = domain_names.into();
+    let split = |name: &str, role: &'static str| {
+        let mut files = Vec::new();
+        for (domain, root) in roots.iter().enumerate() {
+            let split = root.join(name);
+            for class_name in folders(&split, role, "folder of a class")? {
+                let path = split.join(&class_name);
+                let Ok(class) = names.binary_search(&class_name) else {
+                    return Err(DatasetError::UnknownClass {
+                        path,
+                        class: class_name,
+                    });
+                };
+                files.extend(images(&path)?.into_iter().map(|path| ImageFile {
+                    path,
+                    class,
+                    domain,
+                }));
+            }
+        }
+        Ok(Arc::new(ImageFolder {
+            files,
+            class_names: names.clone(),
+            domain_names: domain_names.clone(),
+        }))
+    };
+    Ok(Splits {
+        train: split("train", "training")?,
+        test: split("test", "test")?,
+    })
+}
+
+/// Names of the folders in `path`, sorted, hidden ones passed over; at least one.
+fn folders(
+    path: &Path,
+    role: &'static str,
+    expected: &'static str,
+) -> Result<Vec<String>, DatasetError> {
+    if !path.is_dir() {
+        return Err(DatasetError::MissingFolder {
+            path: path.to_owned(),
+            role,
+        });
+    }
+    let mut names = Vec::new();
+    for entry in entries(path)? {
+        if let Some(name) = entry.file_name().map(|name| name.to_string_lossy())
+            && entry.is_dir()
+            && !name.starts_with('.')
+        {
+            names.push(name.into_owned());
+        }
+    }
+    match names.is_empty() {
+        true => Err(DatasetError::Empty {
+            path: path.to_owned(),
+            expected,
+        }),
+        false => Ok(names),
+    }
+}
+
+/// The image files in `path`, sorted, hidden ones passed over; at least one.
+fn images(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut files = entries(path)?;
+    files.retain(|file| {
+        let hidden = file
+            .file_name()
+            .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
+        !hidden && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+    });
+    match files.is_empty() {
+        true => Err(DatasetError::Empty {
+            path: path.to_owned(),
+            expected: "image (jpg, jpeg or png) in the folder of the class",
+        }),
+        false => Ok(files),
+    }
+}
+
+/// Everything in a folder, sorted by name.
+fn entries(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let io = |e| DatasetError::io(path, e);
+    let mut entries = fs::read_dir(path)
+        .map_err(io)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(io)?;
+    entries.sort();
+    Ok(entries)
+}

@@ -1,0 +1,228 @@
+//! Which classes and examples, in which order.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Scenario, StreamError, shuffled};
+
+/// The `[stream]` table of an experiment.
+///
+/// ```
+/// use treelora_cl_bench::stream::{ClassOrder, StreamConfig};
+///
+/// let config: StreamConfig = toml::from_str(
+///     "tasks = 10\nclass_order = { shuffled = 1993 }\ntrain_per_class = 50\n",
+/// )?;
+/// assert_eq!(config.class_order, ClassOrder::Shuffled(1993));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// What distinguishes the tasks.
+    #[serde(default)]
+    pub scenario: Scenario,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// Classes of each task; the classes left over are not used. When absent, the tasks share all
+    /// classes evenly. Not for domains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes_per_task: Option<usize>,
+    /// Order of the classes.
+    #[serde(default)]
+    pub class_order: ClassOrder,
+    /// Classes that are left out, such as those of pre-training.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_classes: Vec<usize>,
+    /// Names of the domains in the order of the tasks; sorted by name when empty. Only for domains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domain_order: Vec<String>,
+    /// Training examples of each class (and domain), at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_per_class: Option<usize>,
+    /// Test examples of each class (and domain), at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_per_class: Option<usize>,
+    /// Which examples are taken when not all are.
+    #[serde(default)]
+    pub subset: Subset,
+}
+
+/// Order of the classes; a class's position is its label in the stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassOrder {
+    /// As the data set numbers them.
+    #[default]
+    Label,
+    /// Random, by this seed; independent of the seed of the run.
+    Shuffled(u64),
+    /// These classes in this order, and no other.
+    Given(Vec<usize>),
+}
+
+/// Which examples of a class are taken when not all are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subset {
+    /// The first in the order of the files.
+    #[default]
+    FileOrder,
+    /// A random sample, by this seed.
+    Sampled(u64),
+}
+
+impl StreamConfig {
+    /// All classes in label order over `tasks` class-incremental tasks, with all examples.
+    pub fn with_tasks(tasks: usize) -> Self {
+        Self {
+            scenario: Scenario::default(),
+            tasks,
+            classes_per_task: None,
+            class_order: ClassOrder::default(),
+            exclude_classes: Vec::new(),
+            domain_order: Vec::new(),
+            train_per_class: None,
+            test_per_class: None,
+            subset: Subset::default(),
+        }
+    }
+
+    /// Number of tasks.
+    pub fn num_tasks(&self) -> usize {
+        self.tasks
+    }
+
+    /// Check what can be checked without the data.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub fn validate(&self) -> Result<(), StreamError> {
+        let positive = |key, value| match value {
+            Some(0) => Err(StreamError::Setting {
+                key,
+                problem: "0 is not above 0".into(),
+            }),
+            _ => Ok(()),
+        };
+        if self.tasks == 0 {
+            return Err(StreamError::NoTasks);
+        }
+        positive("stream.classes_per_task", self.classes_per_task)?;
+        positive("stream.train_per_class", self.train_per_class)?;
+        positive("stream.test_per_class", self.test_per_class)?;
+        let domains = self.scenario == Scenario::DomainIncremental;
+        if domains && self.classes_per_task.is_some() {
+            return Err(StreamError::Setting {
+                key: "stream.classes_per_task",
+                problem: "every task of a domain-incremental stream has all classes".into(),
+            });
+        }
+        if !domains && !self.domain_order.is_empty() {
+            return Err(StreamError::Setting {
+                key: "stream.domain_order",
+                problem: "only a domain-incremental stream has domains".into(),
+            });
+        }
+        if let ClassOrder::Given(classes) = &self.class_order {
+            duplicate("stream.class_order", classes)?;
+        }
+        duplicate("stream.exclude_classes", &self.exclude_classes)
+    }
+
+    /// The classes of the stream in order, of a data set with `available` classes.
+    pub(super) fn classes(&self, available: usize) -> Result<Vec<usize>, StreamError> {
+        let known = |key, classes: &[usize]| match classes.iter().find(|c| **c >= available) {
+            Some(&class) => Err(StreamError::UnknownClass {
+                key,
+                class,
+                available,
+            }),
+            None => Ok(()),
+        };
+        known("stream.exclude_classes", &self.exclude_classes)?;
+        let all: Vec<usize> = (0..available).collect();
+        let mut classes = match &self.class_order {
+            ClassOrder::Label => all,
+            ClassOrder::Shuffled(seed) => shuffled(&all, *seed),
+            ClassOrder::Given(classes) => {
+                known("stream.class_order", classes)?;
+                classes.clone()
+            }
+        };
+        classes.retain(|class| !self.exclude_classes.contains(class));
+        if classes.is_empty() {
+            return Err(StreamError::NoClasses { available });
+        }
+        if self.scenario == Scenario::DomainIncremental {
+            return Ok(classes);
+        }
+        let (tasks, found) = (self.tasks, classes.len());
+        if tasks > found {
+            return Err(StreamError::MoreTasksThanClasses {
+                tasks,
+                classes: found,
+            });
+        }
+        match self.classes_per_task {
+            None if !found.is_multiple_of(tasks) => Err(StreamError::Uneven {
+                tasks,
+                classes: found,
+            }),
+            None => Ok(classes),
+            Some(per_task) if tasks.saturating_mul(per_task) > found => {
+                Err(StreamError::TooFewClasses {
+                    tasks,
+                    per_task,
+                    classes: found,
+                })
+            }
+            Some(per_task) => {
+                classes.truncate(tasks * per_task);
+                Ok(classes)
+            }
+        }
+    }
+
+    /// Number and name of the domain of each task, of a data set with the domains `available`.
+    pub(super) fn domains(
+        &self,
+        available: &[String],
+    ) -> Result<Vec<(usize, String)>, StreamError> {
+        duplicate("stream.domain_order", &self.domain_order)?;
+        let names = match self.domain_order.is_empty() {
+            true => available,
+            false => &self.domain_order,
+        };
+        if self.tasks > names.len() {
+            return Err(StreamError::MoreTasksThanDomains {
+                tasks: self.tasks,
+                domains: names.len(),
+            });
+        }
+        names[..self.tasks]
+            .iter()
+            .map(|name| match available.iter().position(|a| a == name) {
+                Some(domain) => Ok((domain, name.clone())),
+                None => Err(StreamError::UnknownDomain {
+                    domain: name.clone(),
+                    available: available.join(", "),
+                }),
+            })
+            .collect()
+    }
+}
+
+/// Whether an entry occurs twice.
+fn duplicate<T: PartialEq + ToString>(key: &'static str, items: &[T]) -> Result<(), StreamError> {
+    for (second, item) in items.iter().enumerate() {
+        if let Some(first) = items[..second].iter().position(|earlier| earlier == item) {
+            return Err(StreamError::Duplicate {
+                key,
+                entry: item.to_string(),
+                first,
+                second,
+            });
+        }
+    }
+    Ok(())
+}

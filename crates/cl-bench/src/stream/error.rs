@@ -1,0 +1,138 @@
+//! Why a data set cannot be cut into the tasks that were asked for.
+
+use treelora_core::Error;
+
+/// A stream cannot be made; the message names the key and the values that disagree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamError {
+    /// A stream without tasks.
+    #[error("the stream is empty: it has 0 tasks")]
+    NoTasks,
+    /// A stream without classes.
+    #[error("the stream is empty: none of the {available} classes of the data set is left")]
+    NoClasses {
+        /// Classes of the data set.
+        available: usize,
+    },
+    /// A task would have no class.
+    #[error("{tasks} tasks, but only {classes} classes")]
+    MoreTasksThanClasses {
+        /// Tasks asked for.
+        tasks: usize,
+        /// Classes of the stream.
+        classes: usize,
+    },
+    /// A task would have no domain.
+    #[error("{tasks} tasks, but only {domains} domains in the data set or in the order")]
+    MoreTasksThanDomains {
+        /// Tasks asked for.
+        tasks: usize,
+        /// Domains of the stream.
+        domains: usize,
+    },
+    /// The classes do not divide evenly.
+    #[error(
+        "{classes} classes cannot be divided evenly over {tasks} tasks; stream.classes_per_task \
+         takes a part of them"
+    )]
+    Uneven {
+        /// Tasks asked for.
+        tasks: usize,
+        /// Classes of the stream.
+        classes: usize,
+    },
+    /// The tasks need more classes than there are.
+    #[error("{tasks} tasks of {per_task} classes, but only {classes} classes")]
+    TooFewClasses {
+        /// Tasks asked for.
+        tasks: usize,
+        /// Classes of each.
+        per_task: usize,
+        /// Classes of the stream.
+        classes: usize,
+    },
+    /// A list names the same thing twice.
+    #[error("`{entry}` occurs twice, at positions {first} and {second}")]
+    Duplicate {
+        /// Dotted path of the list.
+        key: &'static str,
+        /// What occurs twice.
+        entry: String,
+        /// Where first, from 0.
+        first: usize,
+        /// Where again.
+        second: usize,
+    },
+    /// A list names a class that does not exist.
+    #[error("class {class}, but the data set has {available} classes (0 to {})", available.saturating_sub(1))]
+    UnknownClass {
+        /// Dotted path of the list.
+        key: &'static str,
+        /// The class.
+        class: usize,
+        /// Classes of the data set.
+        available: usize,
+    },
+    /// A list names a domain that does not exist.
+    #[error("domain `{domain}`, but the data set has: {available}")]
+    UnknownDomain {
+        /// The domain.
+        domain: String,
+        /// Domains of the data set.
+        available: String,
+    },
+    /// A class of the stream has no example in a split.
+    #[error("class {class} ({name}) has no {split} example in the data set")]
+    EmptyClass {
+        /// The class.
+        class: usize,
+        /// Its name.
+        name: String,
+        /// The split.
+        split: &'static str,
+    },
+    /// A domain has no example of the stream's classes in a split.
+    #[error("domain `{domain}` has no {split} example of the stream's classes")]
+    EmptyDomain {
+        /// The domain.
+        domain: String,
+        /// The split.
+        split: &'static str,
+    },
+    /// A setting is out of range.
+    #[error("{problem}")]
+    Setting {
+        /// Dotted path of the setting.
+        key: &'static str,
+        /// The value and what is allowed.
+        problem: String,
+    },
+}
+
+impl StreamError {
+    /// Dotted path of the setting to change; `None` when the data is at fault.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::NoTasks
+            | Self::MoreTasksThanClasses { .. }
+            | Self::MoreTasksThanDomains { .. }
+            | Self::Uneven { .. }
+            | Self::TooFewClasses { .. } => Some("stream.tasks"),
+            Self::NoClasses { .. } => Some("stream.class_order"),
+            Self::UnknownDomain { .. } => Some("stream.domain_order"),
+            Self::Duplicate { key, .. }
+            | Self::UnknownClass { key, .. }
+            | Self::Setting { key, .. } => Some(key),
+            Self::EmptyClass { .. } | Self::EmptyDomain { .. } => None,
+        }
+    }
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        match error.key() {
+            Some(key) => Self::setting(key, error.to_string()),
+            None => Self::Data(error.to_string()),
+        }
+    }
+}
