@@ -16,7 +16,9 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if cpu::serves(&x) {
         return Tensor::from_dispatch(Kernels::gelu_fused(x.into_dispatch()));
     }
-    activation::gelu(x)
+    // Composed, because the gradient of burn's own operation is that of the tanh form on most backends.
+    let distribution = (x.clone() * core::f64::consts::FRAC_1_SQRT_2).erf() + 1.0;
+    x * distribution * 0.5
 }
 
 /// The tanh approximation of [`gelu`]: `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.

@@ -2,6 +2,9 @@
 
 use burn::tensor::{Bool, DType, Int, Tensor, activation};
 
+#[cfg(feature = "flex")]
+use crate::cpu::{self, FusedOps, Kernels, Labels};
+
 /// Mean softmax cross-entropy over the classes where `allowed` is true (all when `None`).
 ///
 /// Rows with a negative target (padding of a token sequence) do not count, neither in the sum nor in the mean; with
@@ -29,6 +32,23 @@ pub fn cross_entropy(
     }
     if rows == 0 {
         return logits.sum();
+    }
+    #[cfg(feature = "flex")]
+    if cpu::serves(&logits) {
+        let offsets = match allowed {
+            None => vec![0.0; classes],
+            Some(allowed) => {
+                let open = allowed.into_data();
+                open.iter::<bool>()
+                    .map(|open| if open { 0.0 } else { f32::NEG_INFINITY })
+                    .collect()
+            }
+        };
+        let labels = Labels {
+            targets: targets.into_data().iter::<i64>().collect(),
+            offsets,
+        };
+        return Tensor::from_dispatch(Kernels::cross_entropy_fused(logits.into_dispatch(), labels));
     }
     let logits = match allowed {
         None => logits,

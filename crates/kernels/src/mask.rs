@@ -82,7 +82,8 @@ impl AttentionMask {
                 .reshape([queries, 1]);
             let key = Tensor::<1, Int>::arange(0..keys as i64, device).reshape([1, keys]);
             let age = position - key;
-            let reach = i64::try_from(reach).unwrap_or(i64::MAX / 2);
+            // No key is older than all keys; the bound also keeps the number within any integer type.
+            let reach = reach.min(keys) as i64;
             let future = age.clone().lower_elem(0);
             future
                 .bool_or(age.greater_equal_elem(reach))

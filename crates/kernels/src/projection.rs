@@ -2,6 +2,9 @@
 
 use burn::tensor::{Tensor, module};
 
+#[cfg(feature = "flex")]
+use crate::cpu::{self, FusedOps, Kernels};
+
 /// `x weight + bias`.
 ///
 /// # Shapes
@@ -14,6 +17,17 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        assert_fits("linear", &x, &weight, bias.as_ref());
+        let bias = bias.unwrap_or_else(|| Tensor::empty([0], &x.device()));
+        let (x, weight, bias) = (
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+        );
+        return Tensor::from_dispatch(Kernels::linear_fused(x, weight, bias));
+    }
     module::linear(x, weight, bias)
 }
 
@@ -35,6 +49,50 @@ pub fn lora_linear<const D: usize>(
     b: Tensor<2>,
     scale: f64,
 ) -> Tensor<D> {
+    assert_eq!(
+        a.dims()[0],
+        weight.dims()[0],
+        "lora_linear: a does not take the inputs of the weight"
+    );
+    assert_eq!(
+        b.dims(),
+        [a.dims()[1], weight.dims()[1]],
+        "lora_linear: b does not fit a and the weight"
+    );
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        assert_fits("lora_linear", &x, &weight, bias.as_ref());
+        let bias = bias.unwrap_or_else(|| Tensor::empty([0], &x.device()));
+        let (x, weight, bias) = (
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+        );
+        let (a, b) = (a.into_dispatch(), b.into_dispatch());
+        return Tensor::from_dispatch(Kernels::lora_linear_fused(x, weight, bias, a, b, scale));
+    }
     let update = module::linear(module::linear(x.clone(), a, None), b, None);
     module::linear(x, weight, bias) + update * scale
+}
+
+#[cfg(feature = "flex")]
+fn assert_fits<const D: usize>(
+    operation: &str,
+    x: &Tensor<D>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+) {
+    let [d_in, d_out] = weight.dims();
+    assert_eq!(
+        x.dims()[D - 1],
+        d_in,
+        "{operation}: the last axis of x is not that of the weight"
+    );
+    if let Some(bias) = bias {
+        assert_eq!(
+            bias.dims()[0],
+            d_out,
+            "{operation}: the bias is not as long as the outputs"
+        );
+    }
 }

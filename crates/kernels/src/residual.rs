@@ -2,6 +2,9 @@
 
 use burn::tensor::Tensor;
 
+#[cfg(feature = "flex")]
+use crate::cpu::{self, FusedOps, Kernels};
+
 /// `x + bias + residual`, in one pass over memory.
 ///
 /// # Shapes
@@ -24,5 +27,14 @@ pub fn add_bias_residual<const D: usize>(
         x.dims()[D - 1],
         "add_bias_residual: bias is not as long as the last axis"
     );
+    #[cfg(feature = "flex")]
+    if cpu::serves(&x) {
+        let (x, bias, residual) = (
+            x.into_dispatch(),
+            bias.into_dispatch(),
+            residual.into_dispatch(),
+        );
+        return Tensor::from_dispatch(Kernels::add_bias_residual_fused(x, bias, residual));
+    }
     x + bias.unsqueeze() + residual
 }

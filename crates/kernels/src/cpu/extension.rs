@@ -5,7 +5,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::activation::{self, Gelu, GeluTanh};
-use super::{attention, normalization};
+use super::cross_entropy::{self, Labels};
+use super::{attention, normalization, projection, residual};
 
 /// Operations that run as one kernel each, with their own backward.
 #[backend_extension(Flex, Autodiff)]
@@ -39,6 +40,29 @@ pub(crate) trait FusedOps: Backend {
         padding: Option<Vec<bool>>,
         reach: Option<usize>,
     ) -> FloatTensor<Self>;
+    /// See [`crate::linear`]; a bias of length zero is none.
+    fn linear_fused(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    /// See [`crate::lora_linear`]; a bias of length zero is none.
+    fn lora_linear_fused(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self>;
+    /// See [`crate::add_bias_residual`].
+    fn add_bias_residual_fused(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    /// See [`crate::cross_entropy`].
+    fn cross_entropy_fused(logits: FloatTensor<Self>, labels: Labels) -> FloatTensor<Self>;
 }
 
 impl FusedOps for Flex {
@@ -84,6 +108,37 @@ impl FusedOps for Flex {
     ) -> FloatTensor<Self> {
         attention::attention(&q, &k, &v, padding, reach)
     }
+
+    fn linear_fused(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        projection::linear(&x, &weight, &bias)
+    }
+
+    fn lora_linear_fused(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        projection::lora_linear(&x, &weight, &bias, &a, &b, scale).0
+    }
+
+    fn add_bias_residual_fused(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        residual::add_bias_residual(&x, &bias, &residual)
+    }
+
+    fn cross_entropy_fused(logits: FloatTensor<Self>, labels: Labels) -> FloatTensor<Self> {
+        cross_entropy::cross_entropy(&logits, &labels).0
+    }
 }
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
@@ -128,5 +183,36 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         reach: Option<usize>,
     ) -> FloatTensor<Self> {
         attention::attention_autodiff::<C>(q, k, v, padding, reach)
+    }
+
+    fn linear_fused(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        projection::linear_autodiff::<C>(x, weight, bias)
+    }
+
+    fn lora_linear_fused(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        projection::lora_linear_autodiff::<C>(x, weight, bias, a, b, scale)
+    }
+
+    fn add_bias_residual_fused(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        residual::add_bias_residual_autodiff::<C>(x, bias, residual)
+    }
+
+    fn cross_entropy_fused(logits: FloatTensor<Self>, labels: Labels) -> FloatTensor<Self> {
+        cross_entropy::cross_entropy_autodiff::<C>(logits, labels)
     }
 }

@@ -28,6 +28,19 @@ pub(super) struct Target {
     pub(super) row: isize,
 }
 
+impl Target {
+    /// The part of the target that starts at a row and column.
+    pub(super) fn part(self, row: usize, column: usize) -> Self {
+        Self {
+            data: self
+                .data
+                .wrapping_offset(row as isize * self.row)
+                .wrapping_add(column),
+            ..self
+        }
+    }
+}
+
 /// What happens to the numbers in the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Store {

@@ -6,10 +6,15 @@
 mod activation;
 mod attention;
 mod buffer;
+mod cross_entropy;
 mod extension;
 mod heads;
+mod low_rank;
 mod matrix;
 mod normalization;
+mod product;
+mod projection;
+mod residual;
 mod rows;
 mod scratch;
 mod simd;
@@ -18,6 +23,7 @@ mod visibility;
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Tensor};
 
+pub(crate) use cross_entropy::Labels;
 pub(crate) use extension::FusedOps;
 
 use crate::{Fused, fused};

@@ -111,6 +111,24 @@ pub(super) fn max_of(x: &[f32]) -> f32 {
     fold(lanes, |a, b| if b > a { b } else { a })
 }
 
+/// The largest `f(x, y)` over a pair of rows; -infinity for empty rows.
+#[inline(always)]
+pub(super) fn max_of_pairs(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    for (x, y) in (&mut xs).zip(&mut ys) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            let value = f(x, y);
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(xs.remainder()).zip(ys.remainder()) {
+        let value = f(x, y);
+        *lane = if value > *lane { value } else { *lane };
+    }
+    fold(lanes, |a, b| if b > a { b } else { a })
+}
+
 /// Two sums over a pair of rows at once.
 #[inline(always)]
 pub(super) fn sums_of_pairs(
