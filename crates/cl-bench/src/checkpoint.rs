@@ -65,15 +65,7 @@ impl RunFolder {
     /// # Errors
     /// When it exists and is not empty, or cannot be written.
     pub fn create(path: &Path, config_toml: &str, manifest: &Manifest) -> Result<Self, Error> {
-        if let Ok(mut entries) = fs::read_dir(path)
-            && entries.next().is_some()
-        {
-            return Err(Error::format(
-                path,
-                "the run folder exists and is not empty; choose another with --out, or continue \
-                 it with `treelora resume`",
-            ));
-        }
+        Self::check_free(path)?;
         fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
         let folder = Self {
             path: path.to_owned(),
@@ -81,6 +73,21 @@ impl RunFolder {
         write_atomically(&folder.path.join("config.toml"), config_toml.as_bytes())?;
         folder.write_json("manifest.json", manifest)?;
         Ok(folder)
+    }
+
+    /// Check that a new run may go to `path`.
+    ///
+    /// # Errors
+    /// When it exists and is not empty.
+    pub fn check_free(path: &Path) -> Result<(), Error> {
+        match fs::read_dir(path).ok().and_then(|mut entries| entries.next()) {
+            None => Ok(()),
+            Some(_) => Err(Error::format(
+                path,
+                "the run folder exists and is not empty; choose another with --out, or continue \
+                 it with `treelora resume`",
+            )),
+        }
     }
 
     /// Open the folder of an earlier run.
@@ -115,12 +122,8 @@ impl RunFolder {
     }
 
     /// The experiment's TOML.
-    ///
-    /// # Errors
-    /// When the file is missing.
-    pub fn config_toml(&self) -> Result<String, Error> {
-        let path = self.path.join("config.toml");
-        fs::read_to_string(&path).map_err(|e| Error::io(path, e))
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
     }
 
     /// Write a value as indented JSON, atomically.

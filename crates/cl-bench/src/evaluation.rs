@@ -1,19 +1,26 @@
 //! Scoring a model on the test data of the tasks seen so far.
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 use treelora_core::{Classifier, Error, Method, TaskId};
 
-use crate::{metrics::Cell, stream_data::StreamData};
+use crate::{metrics::Cell, stream::Scenario, stream_data::StreamData};
 
-/// How test examples are scored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Whether the task of a test example is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskIdentity {
-    /// Not given: class-incremental and domain-incremental.
+    /// No: class-incremental and domain-incremental.
     Inferred,
-    /// Given, with the classes outside the task masked: task-incremental, an upper bound.
+    /// Yes: task-incremental, an upper bound.
     Oracle,
+}
+
+impl From<Scenario> for TaskIdentity {
+    fn from(scenario: Scenario) -> Self {
+        match scenario {
+            Scenario::TaskIncremental => Self::Oracle,
+            Scenario::ClassIncremental | Scenario::DomainIncremental => Self::Inferred,
+        }
+    }
 }
 
 /// Everything that scoring needs beside the model.
@@ -44,7 +51,7 @@ impl TaskInferenceCount {
 
 impl<M: Classifier> Evaluation<'_, M> {
     /// Top-1 accuracy on the test data of task `on`, after training up to task `after`; the answer
-    /// is one of the classes seen so far. `answering` comes from [`Method::for_evaluation`].
+    /// is one of the classes that the scenario allows. `answering` comes from [`Method::for_evaluation`].
     ///
     /// # Errors
     /// From the data.
@@ -55,10 +62,7 @@ impl<M: Classifier> Evaluation<'_, M> {
         after: TaskId,
         inference: &mut TaskInferenceCount,
     ) -> Result<Cell, Error> {
-        let allowed = match self.identity {
-            TaskIdentity::Inferred => self.data.seen_classes(after),
-            TaskIdentity::Oracle => self.data.tasks()[on.0].classes.clone(),
-        };
+        let allowed = self.data.allowed(on, after);
         let mut cell = Cell::default();
         for batch in self.data.test(on, self.batch_size)? {
             let batch = batch?;
@@ -88,11 +92,7 @@ impl<M: Classifier> Evaluation<'_, M> {
 /// `[batch, classes]`.
 pub fn best_classes(scores: Tensor<2>, allowed: &[usize]) -> Vec<usize> {
     let classes = scores.dims()[1];
-    let scores: Vec<f32> = scores
-        .into_data()
-        .convert::<f32>()
-        .into_vec()
-        .unwrap_or_default();
+    let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
     scores
         .chunks_exact(classes.max(1))
         .map(|row| {

@@ -9,6 +9,11 @@ use crate::metrics::{AccuracyMatrix, Cell};
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// Images whose frozen prefix was computed.
+    Prefix {
+        /// How many since the last event.
+        images: usize,
+    },
     /// A stage begins: `steps` training steps follow.
     Stage {
         /// The task, or the joint stage.
@@ -77,7 +82,7 @@ pub struct StageCost {
 }
 
 /// What a run produced.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunResult {
     /// Scores, rows = time.
     pub matrix: AccuracyMatrix,

@@ -1,3 +1,71 @@
 //! Task streams, data sets, metrics, the run loop, checkpoints and reports for continual learning.
+//!
+//! | what | where |
+//! |---|---|
+//! | labelled pictures, from files or generated | [`dataset`] |
+//! | tasks with an explicit class order | [`stream`] |
+//! | decode, resize, normalise, ahead of the model | [`image_pipeline`] |
+//! | the accuracy matrix, every convention by name | [`metrics`] |
+//! | one page that trains and evaluates | [`run_loop`] |
+//! | an experiment from a file | [`ExperimentConfig`], [`Experiment`] |
+//! | a run on disk | [`RunFolder`] |
+#![warn(missing_docs)]
+
+pub mod dataset;
+
+pub mod stream;
+
+pub mod image_pipeline;
 
 pub mod metrics;
+
+mod experiment_config;
+
+mod method_config;
+
+mod overrides;
+
+mod training;
+
+mod experiment;
+
+mod pretraining;
+
+mod image_stream;
+
+mod stream_data;
+
+pub mod run_loop;
+
+mod evaluation;
+
+mod event;
+
+mod checkpoint;
+
+mod trainable_state;
+
+mod summary;
+
+mod provenance;
+
+mod catalogue;
+
+mod seeds;
+
+pub use catalogue::{Section, catalogue};
+pub use checkpoint::{FORMAT, Manifest, RunFolder};
+pub use evaluation::{Evaluation, TaskIdentity, TaskInferenceCount, best_classes};
+pub use event::{Event, RunResult, StageCost};
+pub use experiment::{Experiment, Floors};
+pub use experiment_config::{CacheConfig, ClassifierConfig, ExperimentConfig, ModelConfig};
+pub use image_stream::ImageStream;
+pub use method_config::MethodConfig;
+pub use pretraining::{PretrainingConfig, pretrain};
+pub use provenance::{commit, machine, sha256};
+pub use stream_data::{BatchIterator, Stage, StreamData};
+pub use summary::{RunCost, RunSummary};
+pub use trainable_state::{load_trainable_state, trainable_state};
+pub use training::{Optimizer, Schedule, TrainingConfig};
+pub use treelora::bandit;
+pub use treelora_core::Error;

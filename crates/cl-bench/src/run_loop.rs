@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
     optim::{GradientsParams, ModuleOptimizer},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 use treelora_core::{Batch, Classifier, LearningRates, Method, StepInfo, TaskId};
 
@@ -28,6 +28,8 @@ pub struct Run<'a, M: Classifier> {
     pub training: &'a TrainingConfig,
     /// Whether the task of a test example is told.
     pub identity: TaskIdentity,
+    /// The training device.
+    pub device: &'a Device,
     /// Where checkpoints go after each stage, if anywhere.
     pub folder: Option<&'a RunFolder>,
     /// Hears of every step.
@@ -47,6 +49,8 @@ impl<M: Classifier> Run<'_, M> {
         let stages = self.data.stages(self.method.exposure());
         for (index, stage) in stages.iter().enumerate().skip(result.costs.len()) {
             let mut cost = StageCost::default();
+            // Dropout draws from the device: a resumed run must draw the same.
+            self.device.seed(self.training.order_seed(index, usize::MAX));
             model = self.method.begin_task(model, &stage.task)?;
             result.trainable_parameters = trainable_parameters(&model);
             model = self.learn(model, stage, index, &mut cost)?;

@@ -56,6 +56,9 @@ pub trait StreamData<B> {
         classes
     }
 
+    /// The classes that may be answered on task `on` after training up to task `after`, ascending.
+    fn allowed(&self, on: TaskId, after: TaskId) -> Vec<usize>;
+
     /// Training examples of a stage.
     fn train_len(&self, stage: &Stage) -> usize;
 

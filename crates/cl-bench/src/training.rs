@@ -43,6 +43,23 @@ pub struct TrainingConfig {
     pub seed: u64,
 }
 
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: default_epochs(),
+            epochs_per_task: Vec::new(),
+            batch_size: default_batch_size(),
+            evaluation_batch_size: default_evaluation_batch_size(),
+            optimizer: Optimizer::default(),
+            learning_rate: default_learning_rate(),
+            head_learning_rate: default_head_learning_rate(),
+            schedule: Schedule::default(),
+            gradient_clip: None,
+            seed: 0,
+        }
+    }
+}
+
 fn default_epochs() -> usize {
     5
 }
@@ -153,8 +170,8 @@ impl TrainingConfig {
         // SplitMix64's mixing, so that neighbouring stages and epochs get unrelated streams.
         let mut z = self
             .seed
-            .wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(1 + stage as u64))
-            .wrapping_add(0xD1B5_4A32_D192_ED03_u64.wrapping_mul(1 + epoch as u64));
+            .wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul((stage as u64).wrapping_add(1)))
+            .wrapping_add(0xD1B5_4A32_D192_ED03_u64.wrapping_mul((epoch as u64).wrapping_add(1)));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

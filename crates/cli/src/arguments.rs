@@ -128,7 +128,7 @@ pub(crate) struct ReportArguments {
 pub(crate) struct BanditRegretArguments {
     /// Rounds of each simulation.
     #[arg(long, default_value_t = 20_000)]
-    pub(crate) rounds: usize,
+    pub(crate) rounds: u64,
     /// Seeds 0..SEEDS.
     #[arg(long, default_value_t = 5)]
     pub(crate) seeds: u64,

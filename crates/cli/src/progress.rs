@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use treelora_cl_bench::{AccuracyMatrix, Event};
+use treelora_cl_bench::Event;
 
 /// Draws a progress bar with ETA and loss, prints a row of the matrix after each task, and writes
 /// every event to the run's `log.jsonl`.
@@ -50,6 +50,11 @@ impl Progress {
             let _ = writeln!(log, "{line}");
         }
         match event {
+            Event::Prefix { images } => {
+                self.bar.set_style(counter());
+                self.bar.set_message("images through the frozen blocks");
+                self.bar.inc(*images as u64);
+            }
             Event::Stage { task, steps, .. } => {
                 self.bar.reset();
                 self.bar.set_length(*steps as u64);
@@ -76,7 +81,7 @@ impl Progress {
             }
             Event::Evaluated { cell, on, .. } => {
                 self.bar.set_message(format!("scoring task {}", on.0 + 1));
-                self.row.push(cell.accuracy());
+                self.row.push(cell.accuracy().unwrap_or(0.0));
             }
             Event::Row { after, .. } => {
                 let row: Vec<String> = self.row.iter().map(|a| format!("{:5.1}", 100.0 * a)).collect();
@@ -108,7 +113,7 @@ fn style() -> ProgressStyle {
     .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Rows of a matrix in percent, for the terminal.
-pub(crate) fn show(matrix: &AccuracyMatrix) -> String {
-    matrix.to_string()
+fn counter() -> ProgressStyle {
+    ProgressStyle::with_template("{msg} {pos} {per_sec}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,0 +1,248 @@
+//! One experiment as a file: data, stream, images, model, training, method.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
+use treelora_core::Error;
+use treelora_models::vit::{VitConfig, VitPreset};
+
+use crate::{
+    dataset::DatasetConfig,
+    image_pipeline::ImageConfig,
+    method_config::MethodConfig,
+    overrides,
+    pretraining::PretrainingConfig,
+    stream::StreamConfig,
+    training::TrainingConfig,
+};
+
+/// An experiment; every key is documented where its type is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Name of the experiment, the first part of a run's name.
+    pub name: String,
+    /// Name of the variant that `--method` picked, the second part.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+    /// Where the examples come from.
+    pub data: DatasetConfig,
+    /// Which of them, in which order.
+    pub stream: StreamConfig,
+    /// From files to pixels.
+    #[serde(default)]
+    pub images: ImageConfig,
+    /// The frozen backbone.
+    pub model: ModelConfig,
+    /// Pre-training of a model without weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<PretrainingConfig>,
+    /// Optimiser, schedule, seed.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// How the adapters learn.
+    pub method: MethodConfig,
+    /// A discriminant on the adapted features that answers in the place of the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierConfig>,
+    /// Floors on the frozen backbone, by name.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub floors: std::collections::BTreeMap<String, DiscriminantConfig>,
+    /// What is kept instead of computed again.
+    #[serde(default)]
+    pub cache: CacheConfig,
+    /// Tables that `--method NAME` lays over the file: the contenders and ablations.
+    #[serde(default, skip_serializing)]
+    pub variants: Table,
+}
+
+/// The backbone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// A published size; single keys below override it.
+    pub preset: VitPreset,
+    /// Side of the images in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
+    /// Side of a patch in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch_size: Option<usize>,
+    /// Features of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Number of blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Attention heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
+    /// timm's `model.safetensors`; without it the model is pre-trained in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+}
+
+impl ModelConfig {
+    /// Side of the images in pixels.
+    pub fn image_size(&self) -> usize {
+        self.image_size.unwrap_or(self.preset.config().image_size)
+    }
+
+    /// The architecture, with a head over `classes` classes.
+    pub fn architecture(&self, classes: usize) -> VitConfig {
+        let preset = self.preset.config();
+        let width = self.width.unwrap_or(preset.width);
+        VitConfig {
+            image_size: self.image_size.unwrap_or(preset.image_size),
+            patch_size: self.patch_size.unwrap_or(preset.patch_size),
+            mlp_width: 4 * width,
+            width,
+            depth: self.depth.unwrap_or(preset.depth),
+            heads: self.heads.unwrap_or(preset.heads),
+            classes,
+            ..preset
+        }
+    }
+}
+
+/// A discriminant in the place of the linear head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierConfig {
+    /// Which discriminant.
+    pub discriminant: DiscriminantConfig,
+    /// How the statistics of earlier tasks follow the adapter; they stay when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<TransportConfig>,
+}
+
+/// What is kept instead of computed again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Compute the blocks before the first adapter once per image, if the activations fit into
+    /// this many bytes; 0 switches it off. Images are then not augmented.
+    pub prefix_bytes: usize,
+    /// Folder where the activations are kept for other runs on the same data and weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            prefix_bytes: 4 << 30,
+            folder: None,
+        }
+    }
+}
+
+impl ExperimentConfig {
+    /// Read a file, pick a variant, lay `overrides` (dotted key, TOML value) over it, and check it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, a key is unknown, or a setting is out of range; the message
+    /// names the file and the key.
+    pub fn load(
+        path: &Path,
+        variant: Option<&str>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(&text, path, variant, overrides)
+    }
+
+    /// As [`load`](Self::load), from text that came from `path`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        variant: Option<&str>,
+        changes: &[(String, String)],
+    ) -> Result<Self, Error> {
+        let mut table = overrides::table(text, path)?;
+        let variants = match table.remove("variants") {
+            Some(toml::Value::Table(variants)) => variants,
+            _ => Table::new(),
+        };
+        if let Some(name) = variant {
+            match variants.get(name) {
+                Some(toml::Value::Table(variant)) => overrides::replace(&mut table, variant),
+                _ => {
+                    let mut method = Table::new();
+                    method.insert("name".into(), name.into());
+                    table.insert("method".into(), method.into());
+                }
+            }
+            table.insert("variant".into(), name.into());
+        }
+        for (key, value) in changes {
+            overrides::set(&mut table, key, value)?;
+        }
+        // Back to text, so that a mistake is shown with its line.
+        let merged = toml::to_string(&table).map_err(|e| Error::format(path, e.to_string()))?;
+        let config: Self = toml::from_str(&merged)
+            .map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))?;
+        config
+            .validate()
+            .map_err(|e| Error::format(path, e.to_string()))?;
+        Ok(config)
+    }
+
+    /// The configuration as TOML, every setting spelled out.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))
+    }
+
+    /// Check everything that can be checked without data and weights.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.stream.validate()?;
+        self.images.validate()?;
+        self.training.validate(self.stream.num_tasks())?;
+        self.method.validate()?;
+        if let Some(classifier) = &self.classifier {
+            classifier.discriminant.validate("classifier.discriminant")?;
+            if let Some(transport) = &classifier.transport {
+                transport.validate("classifier.transport")?;
+            }
+        }
+        for (name, floor) in &self.floors {
+            floor.validate(&format!("floors.{name}"))?;
+        }
+        match (&self.model.weights, &self.pretraining) {
+            (None, None) => Err(Error::setting(
+                "model.weights",
+                "no weights (--weights FILE) and no [pretraining] to make some",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The variant, or the method's own name.
+    pub fn method_label(&self) -> String {
+        match self.variant.is_empty() {
+            true => self.method.name().to_owned(),
+            false => self.variant.clone(),
+        }
+    }
+
+    /// Experiment and variant: runs of equal label differ in the seed alone.
+    pub fn label(&self) -> String {
+        format!("{}-{}", self.name, self.method_label())
+    }
+
+    /// Label and seed.
+    pub fn run_name(&self) -> String {
+        format!("{}-{}", self.label(), self.training.seed)
+    }
+}

@@ -1,0 +1,126 @@
+//! The registry of methods: a name in a file becomes a method.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use treelora::{TreeLora, TreeLoraConfig};
+use treelora_baselines::BaselineConfig;
+use treelora_class_incremental::WithDiscriminant;
+use treelora_core::{Classifier, Error, Method};
+use treelora_lora::LoraConfig;
+
+use crate::experiment_config::ClassifierConfig;
+
+const TREE_LORA: &str = "tree-lora";
+
+/// The `[method]` table of an experiment: `name`, and the settings of that method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub enum MethodConfig {
+    /// TreeLoRA, in one of its modes.
+    TreeLora(TreeLoraConfig),
+    /// A contender.
+    Baseline(BaselineConfig),
+}
+
+impl MethodConfig {
+    /// Name in files and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TreeLora(_) => TREE_LORA,
+            Self::Baseline(config) => config.name(),
+        }
+    }
+
+    /// Where the method puts adapters, if it does.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        match self {
+            Self::TreeLora(config) => Some(&config.lora),
+            Self::Baseline(config) => config.lora(),
+        }
+    }
+
+    /// Check the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::TreeLora(config) => config.validate(),
+            Self::Baseline(config) => config.validate(),
+        }
+    }
+
+    /// The method for a stream of `classes` classes, with `seed` for everything random in it and,
+    /// where asked for, a discriminant in the place of the head.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    pub fn build<M: Classifier>(
+        &self,
+        seed: u64,
+        classes: usize,
+        classifier: Option<&ClassifierConfig>,
+    ) -> Result<Box<dyn Method<M>>, Error> {
+        let method: Box<dyn Method<M>> = match self {
+            Self::TreeLora(config) => Box::new(TreeLora::new(TreeLoraConfig {
+                seed,
+                ..config.clone()
+            })?),
+            Self::Baseline(config) => config.build(seed, classes)?,
+        };
+        let Some(classifier) = classifier else {
+            return Ok(method);
+        };
+        let transport = classifier.transport.clone();
+        let method =
+            WithDiscriminant::new(method, &classifier.discriminant, transport, classes)?;
+        Ok(Box::new(method))
+    }
+}
+
+impl TryFrom<Value> for MethodConfig {
+    type Error = String;
+
+    fn try_from(mut table: Value) -> Result<Self, String> {
+        match table.get("name").and_then(Value::as_str) {
+            Some(TREE_LORA) => {
+                if let Some(settings) = table.as_object_mut() {
+                    settings.remove("name");
+                }
+                let config = TreeLoraConfig::try_from(table)?;
+                Ok(Self::TreeLora(config))
+            }
+            Some(_) => serde_json::from_value(table)
+                .map(Self::Baseline)
+                .map_err(|e| e.to_string()),
+            None => Err("key `name` is missing; `treelora list` shows the methods".into()),
+        }
+    }
+}
+
+impl From<MethodConfig> for Value {
+    fn from(config: MethodConfig) -> Self {
+        let settings = match &config {
+            MethodConfig::TreeLora(settings) => serde_json::to_value(settings),
+            MethodConfig::Baseline(settings) => serde_json::to_value(settings),
+        };
+        let mut table = without_nulls(settings.expect("settings are plain values"));
+        if let Some(table) = table.as_object_mut() {
+            table.insert("name".into(), config.name().into());
+        }
+        table
+    }
+}
+
+/// TOML has no null: what is absent is left out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => entries
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other,
+    }
+}

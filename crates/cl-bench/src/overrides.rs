@@ -1,0 +1,80 @@
+//! Settings given on the command line, laid over a TOML table.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+use treelora_core::Error;
+
+/// Set the value at a dotted path; tables on the way are made as needed.
+///
+/// `text` is TOML; what does not parse as TOML is taken as a string.
+///
+/// # Errors
+/// When a part of the path is a value and not a table.
+pub(crate) fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Error> {
+    let value = parse(text);
+    let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut table = table;
+    for part in parents.split('.').filter(|part| !part.is_empty()) {
+        table = table
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| Error::setting(key, format!("`{part}` is a value, not a table")))?;
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// Lay `variant` over `table`: top-level tables are replaced as a whole, `training` key by key, so
+/// that a variant's method never inherits another method's settings.
+pub(crate) fn replace(table: &mut Table, variant: &Table) {
+    for (key, value) in variant {
+        match (key.as_str(), table.get_mut(key), value) {
+            ("training", Some(Value::Table(own)), Value::Table(other)) => {
+                own.extend(other.clone());
+            }
+            // `false` takes an optional table away.
+            (_, _, Value::Boolean(false)) => {
+                table.remove(key);
+            }
+            _ => {
+                table.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn parse(text: &str) -> Value {
+    toml::from_str::<Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Parse TOML, naming the file and the place of a mistake.
+///
+/// # Errors
+/// When it is not TOML.
+pub(crate) fn table(text: &str, path: &Path) -> Result<Table, Error> {
+    toml::from_str(text).map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_type_and_words_are_strings() {
+        let mut table = Table::new();
+        set(&mut table, "method.lora.rank", "4").unwrap();
+        set(&mut table, "method.choice", "flat-lcb").unwrap();
+        set(&mut table, "training.epochs_per_task", "[1, 2]").unwrap();
+        assert_eq!(table["method"]["lora"]["rank"], Value::Integer(4));
+        assert_eq!(table["method"]["choice"], Value::String("flat-lcb".into()));
+        assert_eq!(table["training"]["epochs_per_task"].as_array().unwrap().len(), 2);
+        let error = set(&mut table, "method.choice.x", "1").unwrap_err().to_string();
+        assert!(error.contains("choice"), "{error}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The offline stage: train a small model from scratch on base classes (method, section 1).
+
+use burn::{
+    optim::{AdamWConfig, GradientsParams},
+    tensor::Device,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use treelora_core::{ContinualModel, Error, Exposure, StepInfo, TaskId};
+use treelora_models::vit::{ImageBatch, VisionTransformer, VitConfig};
+
+use crate::{
+    event::Event,
+    stream::{ClassOrder, StreamConfig},
+    stream_data::StreamData,
+    training::{Schedule, TrainingConfig},
+};
+
+/// Settings of pre-training on the base classes of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainingConfig {
+    /// Classes that are learned before the stream begins, usually none of the stream's.
+    pub classes: Vec<usize>,
+    /// Training examples of each class, at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_per_class: Option<usize>,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Examples a step.
+    pub batch_size: usize,
+    /// Learning rate of AdamW, with a cosine schedule.
+    pub learning_rate: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+}
+
+impl PretrainingConfig {
+    /// The base classes as a stream of one task.
+    pub fn stream(&self) -> StreamConfig {
+        StreamConfig {
+            class_order: ClassOrder::Given(self.classes.clone()),
+            train_per_class: self.train_per_class,
+            test_per_class: Some(1),
+            ..StreamConfig::with_tasks(1)
+        }
+    }
+}
+
+/// Train all parameters of a fresh model on `data`, whose single stage holds the base classes.
+///
+/// # Errors
+/// When the data cannot be read or the loss is not finite.
+pub fn pretrain(
+    config: &PretrainingConfig,
+    architecture: &VitConfig,
+    data: &dyn StreamData<ImageBatch>,
+    seed: u64,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<VisionTransformer, Error> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut model = architecture.init(&mut rng, device)?;
+    let mut optimizer = AdamWConfig::new()
+        .with_epsilon(1e-8)
+        .with_weight_decay(config.weight_decay)
+        .init();
+    let order = TrainingConfig {
+        seed,
+        ..TrainingConfig::default()
+    };
+    for stage in data.stages(Exposure::AllTasks) {
+        let steps = data.train_len(&stage).div_ceil(config.batch_size);
+        on_event(&Event::Stage {
+            task: stage.task.clone(),
+            steps: steps * config.epochs,
+            trainable_parameters: crate::run_loop::trainable_parameters(&model),
+        });
+        for epoch in 0..config.epochs {
+            let seed = order.order_seed(usize::MAX / 2, epoch);
+            let batches = data.epoch(&stage, config.batch_size, seed)?;
+            for (step, batch) in batches.enumerate() {
+                let info = StepInfo {
+                    task: TaskId(0),
+                    epoch,
+                    epochs: config.epochs,
+                    step,
+                    steps,
+                };
+                let loss = model.loss(&batch?);
+                let value = f64::from(loss.clone().into_scalar::<f32>());
+                if !value.is_finite() {
+                    return Err(Error::Diverged { step: info, value });
+                }
+                let gradients = GradientsParams::from_grads(loss.backward(), &model);
+                // One epoch of linear warm-up: a transformer from scratch needs it.
+                let warm_up = ((info.step_in_task() + 1) as f64 / steps as f64).min(1.0);
+                let rate = config.learning_rate * Schedule::Cosine.factor(&info) * warm_up;
+                model = optimizer.step(rate, model, gradients);
+                on_event(&Event::Step {
+                    step: info,
+                    loss: value,
+                    learning_rate: rate,
+                    terms: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(model)
+}

@@ -1,0 +1,99 @@
+//! Where a result comes from: hashes, machine, commit.
+
+use std::{fs, io::Read, path::Path, process::Command};
+
+use sha2::{Digest, Sha256};
+use treelora_core::Error;
+
+/// SHA-256 of a file, or of all files below a folder in sorted order (names included), as
+/// hexadecimal digits.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn sha256(path: &Path) -> Result<String, Error> {
+    let mut hasher = Sha256::new();
+    hash_into(path, path, &mut hasher)?;
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+fn hash_into(root: &Path, path: &Path, hasher: &mut Sha256) -> Result<(), Error> {
+    let io = |e| Error::io(path, e);
+    if path.is_dir() {
+        let mut entries = fs::read_dir(path)
+            .map_err(io)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(io)?;
+        entries.sort();
+        return entries
+            .iter()
+            .try_for_each(|entry| hash_into(root, entry, hasher));
+    }
+    if let Ok(name) = path.strip_prefix(root)
+        && !name.as_os_str().is_empty()
+    {
+        hasher.update(name.to_string_lossy().as_bytes());
+    }
+    let mut file = fs::File::open(path).map_err(io)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => return Ok(()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Processor, cores and system, as far as the system tells.
+pub fn machine() -> String {
+    let processor = fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        })
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{processor}, {cores} cores, {}", std::env::consts::OS)
+}
+
+/// Commit of the working folder, with `-dirty` when it has changes; `None` outside a repository.
+pub fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(match changed {
+        true => format!("{commit}-dirty"),
+        false => commit,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_the_published_ones_and_depend_on_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        fs::write(&file, b"abc").unwrap();
+        assert_eq!(
+            sha256(&file).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        let before = sha256(dir.path()).unwrap();
+        fs::rename(&file, dir.path().join("b")).unwrap();
+        assert_ne!(sha256(dir.path()).unwrap(), before);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a run leaves for readers: `metrics.json`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{RunResult, StageCost},
+    metrics::{AccuracyMatrix, MetricValue},
+};
+
+/// One run in numbers: every convention by name, the floors beside it, and what it cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Experiment and method, without the seed: runs of equal label differ in the seed alone.
+    pub label: String,
+    /// Name of the method.
+    pub method: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Names of the tasks in order.
+    pub tasks: Vec<String>,
+    /// Scores, rows = time.
+    pub matrix: AccuracyMatrix,
+    /// Every metric of the field by its own name (see `docs/metrics.md`).
+    pub metrics: BTreeMap<String, MetricValue>,
+    /// Metrics of the frozen backbone with each simple classifier.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub floors: BTreeMap<String, BTreeMap<String, MetricValue>>,
+    /// Cost of the whole run.
+    pub cost: RunCost,
+}
+
+/// Time, memory and storage of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunCost {
+    /// Seconds of training steps over all stages.
+    pub train_seconds: f64,
+    /// Seconds of work after the last step of each stage (statistics, heads, trees).
+    pub end_task_seconds: f64,
+    /// Seconds of evaluation.
+    pub evaluation_seconds: f64,
+    /// Training examples per second of training.
+    pub examples_per_second: f64,
+    /// Share of training time spent waiting for data.
+    pub data_wait_share: f64,
+    /// Parameters that receive gradients.
+    pub trainable_parameters: usize,
+    /// Bytes that the method keeps after the last task.
+    pub stored_bytes: usize,
+    /// Largest resident memory of the process in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl RunCost {
+    /// Sum over the stages of a run.
+    pub fn of(result: &RunResult) -> Self {
+        let sum = |f: fn(&StageCost) -> f64| result.costs.iter().map(f).sum::<f64>();
+        let train_seconds = sum(|cost| cost.train_seconds);
+        let examples = sum(|cost| cost.examples as f64);
+        let share = |part: f64| match train_seconds > 0.0 {
+            true => part / train_seconds,
+            false => 0.0,
+        };
+        Self {
+            train_seconds,
+            end_task_seconds: sum(|cost| cost.end_task_seconds),
+            evaluation_seconds: sum(|cost| cost.evaluation_seconds),
+            examples_per_second: share(examples),
+            data_wait_share: share(sum(|cost| cost.data_wait_seconds)),
+            trainable_parameters: result.trainable_parameters,
+            stored_bytes: result.costs.last().map_or(0, |cost| cost.stored_bytes),
+            peak_memory_bytes: result.costs.iter().filter_map(|c| c.peak_memory_bytes).max(),
+        }
+    }
+}

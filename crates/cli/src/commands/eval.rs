@@ -1,0 +1,28 @@
+//! `treelora eval`: score a run again from its checkpoint.
+
+use anyhow::Result;
+use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder};
+
+use crate::{arguments::EvalArguments, device, progress::Progress};
+
+/// Print the last row of the matrix, computed anew, as JSON and in words.
+pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
+    let folder = RunFolder::open(&arguments.run)?;
+    let mut config = ExperimentConfig::load(&folder.config_path(), None, &[])?;
+    if let Some(batch_size) = arguments.batch_size {
+        config.training.evaluation_batch_size = batch_size;
+    }
+    config.validate()?;
+    let device = device::choose(arguments.device.as_deref())?;
+    let mut progress = Progress::new(None, true)?;
+    let experiment =
+        Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+    experiment.check_provenance(&folder)?;
+    let row = experiment.score_again(&folder, arguments.shuffle)?;
+    let accuracies: Vec<f64> = row.iter().filter_map(|cell| cell.accuracy()).collect();
+    let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
+    let shown: Vec<String> = accuracies.iter().map(|a| format!("{:.2}", 100.0 * a)).collect();
+    println!("accuracy of each task: {}", shown.join(" "));
+    println!("mean over tasks: {:.3}", 100.0 * mean);
+    Ok(())
+}

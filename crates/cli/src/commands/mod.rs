@@ -1,0 +1,17 @@
+//! One file a command.
+
+pub(crate) mod quickstart;
+
+pub(crate) mod run;
+
+pub(crate) mod resume;
+
+pub(crate) mod eval;
+
+pub(crate) mod floors;
+
+pub(crate) mod report;
+
+pub(crate) mod list;
+
+pub(crate) mod bandit_regret;

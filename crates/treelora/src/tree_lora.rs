@@ -1,0 +1,316 @@
+//! TreeLoRA (the paper's Algorithm 1): read top to bottom.
+
+use std::path::Path;
+
+use burn::{
+    optim::GradientsParams,
+    tensor::{Device, Tensor},
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use treelora_core::{
+    Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId,
+    write_atomically,
+};
+use treelora_lora::{AdapterSnapshot, LayerVectors, LayerView};
+
+use crate::{
+    Initialisation, TreeLoraConfig,
+    adapter_store::AdapterStore,
+    regulariser,
+    relatives::Relatives,
+    signature::SignatureRecorder,
+    sparsity,
+};
+
+/// Layer-wise low-rank adapters, guided by a gradient-similarity tree over the past tasks.
+///
+/// One adapter is trained from task to task; after each task its values are kept, and the mean of
+/// its layer vectors becomes the task's signature. While training, a bandit on the tree of
+/// signatures picks one past task per layer, and the loss pulls the layer towards it.
+#[derive(Debug)]
+pub struct TreeLora {
+    config: TreeLoraConfig,
+    rng: ChaCha8Rng,
+    /// Names of the adapted layers, in the order of the layer vectors.
+    layers: Vec<String>,
+    relatives: Relatives,
+    adapters: AdapterStore,
+    recorder: SignatureRecorder,
+    /// Chosen relatives and their costs, still on the device: read back one step late.
+    pending: Option<(Vec<usize>, Tensor<1>)>,
+    chosen: Vec<usize>,
+    task: TaskId,
+    terms: Terms,
+    /// The first cost that was no number; ends the task with an error.
+    failure: Option<Error>,
+}
+
+/// Sizes of the loss terms at the last step, for the log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Terms {
+    mean_cost: f64,
+}
+
+impl TreeLora {
+    /// # Errors
+    /// [`Error::Setting`] when a setting is out of range.
+    pub fn new(config: TreeLoraConfig) -> Result<Self, Error> {
+        config.validate()?;
+        Ok(Self {
+            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            relatives: Relatives::new(&config),
+            adapters: AdapterStore::default(),
+            layers: Vec::new(),
+            recorder: SignatureRecorder::default(),
+            pending: None,
+            chosen: Vec::new(),
+            task: TaskId(0),
+            terms: Terms::default(),
+            failure: None,
+            config,
+        })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &TreeLoraConfig {
+        &self.config
+    }
+
+    /// Signatures, tree and arm statistics.
+    pub fn relatives(&self) -> &Relatives {
+        &self.relatives
+    }
+
+    /// The adapters of past tasks.
+    pub fn adapters(&self) -> &AdapterStore {
+        &self.adapters
+    }
+
+    /// The past task that each layer chose at the last step (slots of [`Self::adapters`]).
+    pub fn chosen(&self) -> &[usize] {
+        &self.chosen
+    }
+
+    /// The model with the adapter that was kept for `task`.
+    ///
+    /// # Errors
+    /// When the task was not learned or the adapter does not fit the model.
+    pub fn with_adapter_of<M: ContinualModel>(&self, model: M, task: TaskId) -> Result<M, Error> {
+        let adapter = self.adapters.get(task).ok_or_else(|| {
+            Error::Data(format!("no adapter is kept for task {task}"))
+        })?;
+        adapter.apply(model).map_err(adapter_error)
+    }
+
+    /// Read the costs of the last choice and add them to the arm statistics.
+    fn settle(&mut self) {
+        if let Some((chosen, costs)) = self.pending.take() {
+            let costs: Vec<f64> = costs.into_data().iter::<f64>().collect();
+            self.terms.mean_cost = costs.iter().sum::<f64>() / costs.len().max(1) as f64;
+            if let Err(error) = self.relatives.observe(&chosen, &costs) {
+                self.failure.get_or_insert(Error::Data(format!("task {}: {error}", self.task)));
+            }
+        }
+    }
+
+    /// Choose one past task per layer and return the rows of their signatures.
+    fn choose(&mut self) -> Tensor<2> {
+        self.chosen = self.relatives.choose(&mut self.rng);
+        self.relatives.rows(&self.chosen)
+    }
+}
+
+impl<M: ContinualModel> Method<M> for TreeLora {
+    fn attach(&mut self, model: M) -> Result<M, Error> {
+        let model = treelora_lora::attach(model, &self.config.lora, &mut self.rng)
+            .map_err(|e| Error::setting("method.lora", e.to_string()))?;
+        let layers = LayerVectors::factor_a(&model, self.config.granularity)
+            .map_err(|e| Error::setting("method.granularity", e.to_string()))?;
+        self.layers = layers.names().to_vec();
+        self.relatives.set_layers(self.layers.len())?;
+        Ok(model)
+    }
+
+    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
+        self.task = task.id;
+        self.pending = None;
+        self.chosen.clear();
+        self.relatives.begin_task();
+        if self.config.initialisation == Initialisation::Fresh && !self.relatives.is_empty() {
+            let plain = treelora_lora::detach(model);
+            return treelora_lora::attach(plain, &self.config.lora, &mut self.rng)
+                .map_err(adapter_error);
+        }
+        Ok(model)
+    }
+
+    fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
+        match step.task.0 {
+            0 => base,
+            _ => LearningRates {
+                adapter: base.adapter * self.config.slow_learning,
+                ..base
+            },
+        }
+    }
+
+    /// Steps 1 to 4 of the method, where the layer vector is the value of A.
+    fn objective(&mut self, model: &M, batch: &M::Batch, step: &StepInfo) -> Tensor<1> {
+        let loss = model.loss(batch);
+        if self.config.layer_vector != LayerView::FactorA {
+            return loss;
+        }
+        let vectors = fits(LayerVectors::factor_a(model, self.config.granularity));
+        self.recorder.record(step.epoch, vectors.tensor());
+        if self.relatives.is_empty() {
+            return loss;
+        }
+        self.settle();
+        self.relatives.set_horizon(step.epochs * step.steps);
+        let rows = self.choose();
+        let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
+        self.pending = Some((self.chosen.clone(), distances.clone().detach()));
+        regulariser::regularised(
+            self.config.regulariser,
+            self.config.lambda,
+            loss,
+            &vectors,
+            rows,
+            distances,
+            step,
+        )
+    }
+
+    /// Steps 2 to 4, where the layer vector is the gradient.
+    fn gradients(
+        &mut self,
+        model: &M,
+        gradients: GradientsParams,
+        step: &StepInfo,
+    ) -> GradientsParams {
+        if self.config.layer_vector != LayerView::GradientA {
+            return gradients;
+        }
+        let granularity = self.config.granularity;
+        let vectors = fits(LayerVectors::gradient_a(model, &gradients, granularity));
+        self.recorder.record(step.epoch, vectors.tensor());
+        if self.relatives.is_empty() {
+            return gradients;
+        }
+        self.settle();
+        self.relatives.set_horizon(step.epochs * step.steps);
+        let rows = self.choose();
+        let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
+        self.pending = Some((self.chosen.clone(), distances));
+        match self.config.regulariser {
+            crate::Regulariser::None => gradients,
+            _ => {
+                let lambda = self.config.lambda;
+                let pulled = regulariser::pulled_gradients(lambda, vectors.tensor(), rows);
+                let mut gradients = gradients;
+                vectors.write_gradients(pulled, &mut gradients);
+                gradients
+            }
+        }
+    }
+
+    /// Step 5, and the restart at the chosen relatives after the probe steps.
+    fn after_step(&mut self, model: M, step: &StepInfo) -> M {
+        if self.chosen.is_empty() {
+            return model;
+        }
+        let restart = self.config.initialisation == Initialisation::Relatives
+            && step.step_in_task() + 1 == self.config.probe_steps;
+        if restart {
+            self.settle();
+            let best = self.relatives.best();
+            let composed = self.adapters.composed(&best, &self.layers);
+            return fits(composed.apply(model));
+        }
+        if self.config.sparsity > 0.0 {
+            let factors = fits(LayerVectors::factor_a(&model, self.config.granularity));
+            let relatives = self.adapters.factor_rows(&self.chosen);
+            let own = factors.tensor().detach().without_autodiff();
+            return factors.write_factors(sparsity::snapped(own, relatives, self.config.sparsity), model);
+        }
+        model
+    }
+
+    fn end_task(
+        &mut self,
+        model: M,
+        _data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<M, Error> {
+        self.settle();
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let Some(signature) = self.recorder.finish() else {
+            return Err(Error::Data(format!(
+                "task {} ({}) ended without a training step: it has no signature",
+                task.id, task.name
+            )));
+        };
+        self.adapters.insert(task.id, AdapterSnapshot::of(&model));
+        self.relatives.insert(signature)?;
+        let budget = self.config.storage_budget.unwrap_or(usize::MAX);
+        for merge in self.relatives.merge_to_budget(budget)? {
+            self.adapters.merge(&merge).map_err(adapter_error)?;
+        }
+        Ok(model)
+    }
+
+    fn log(&self) -> Vec<(String, f64)> {
+        match self.chosen.is_empty() {
+            true => Vec::new(),
+            false => vec![("mean_cost".into(), self.terms.mean_cost)],
+        }
+    }
+
+    fn stored_bytes(&self) -> usize {
+        self.adapters.num_bytes() + self.relatives.num_bytes()
+    }
+
+    fn save(&self, dir: &Path) -> Result<(), Error> {
+        self.adapters.save(dir)?;
+        self.relatives.save(dir)?;
+        let state = State {
+            rng: self.rng.clone(),
+            task: self.task,
+        };
+        let path = dir.join("treelora.json");
+        let json = serde_json::to_vec_pretty(&state)
+            .map_err(|e| Error::format(&path, e.to_string()))?;
+        write_atomically(&path, &json)
+    }
+
+    fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
+        self.adapters = AdapterStore::load(dir, device)?;
+        self.relatives.load(dir, device)?;
+        let path = dir.join("treelora.json");
+        let json = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let state: State =
+            serde_json::from_slice(&json).map_err(|e| Error::format(&path, e.to_string()))?;
+        self.rng = state.rng;
+        self.task = state.task;
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    rng: ChaCha8Rng,
+    task: TaskId,
+}
+
+/// What cannot fail once the adapters were attached and checked.
+fn fits<T>(result: Result<T, treelora_lora::LoraError>) -> T {
+    result.unwrap_or_else(|error| panic!("the adapters changed since they were attached: {error}"))
+}
+
+fn adapter_error(error: treelora_lora::LoraError) -> Error {
+    Error::Data(error.to_string())
+}
