@@ -259,7 +259,7 @@ fn insert_then_rebuild_agree_when_no_task_changes_sides() {
     let config = config(Similarity::Dot, LAYERS);
     let mut tree = build(&config, &hosts);
     assert_eq!(tree.structure().depth(), 2);
-    tree.insert(signature(&host(9.0))).unwrap();
+    tree.insert(signature(&host(11.0))).unwrap();
     let inserted = families(tree.structure());
     tree.rebuild().unwrap();
     assert_eq!(families(tree.structure()), inserted);

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_name_their_key() {
-        let cases: [(&str, fn(&mut RegretConfig)); 8] = [
+        type Spoil = fn(&mut RegretConfig);
+        let cases: [(&str, Spoil); 8] = [
             ("arms", |c| c.arms = vec![16, 0]),
             ("rounds", |c| c.rounds = 0),
             ("seeds", |c| c.seeds = 0),

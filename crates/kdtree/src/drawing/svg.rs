@@ -7,8 +7,9 @@ use crate::NodeKind;
 
 const MARGIN: f64 = 12.0;
 const LINE: f64 = 26.0;
-const COLUMN: f64 = 190.0;
+/// Widths of a character of leaf and inner labels, on the safe side.
 const GLYPH: f64 = 7.5;
+const SMALL_GLYPH: f64 = 6.3;
 
 pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
     let nodes = &tree.tree.nodes;
@@ -23,7 +24,13 @@ pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
             heights[index] = 0.5 * (heights[left] + heights[right]);
         }
     }
-    let x_of = |level: usize| MARGIN + level as f64 * COLUMN;
+    // A column holds the longest inner label, so that no label runs into the next level.
+    let column = nodes
+        .iter()
+        .filter(|node| matches!(node.kind, NodeKind::Inner { .. }))
+        .map(|node| 24.0 + SMALL_GLYPH * tree.label(node).chars().count() as f64)
+        .fold(0.0, f64::max);
+    let x_of = |level: usize| MARGIN + level as f64 * column;
     let right_edge = nodes
         .iter()
         .map(|node| x_of(node.level) + 12.0 + GLYPH * tree.label(node).chars().count() as f64)
@@ -61,8 +68,6 @@ pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
         let label = escape(&tree.label(node));
         let (dy, style) = match node.kind {
             NodeKind::Leaf { .. } => (4.5, ""),
-            // Inner labels stand beside their node, between the branches; they never share a line
-            // with a leaf, since a node lies halfway between its children.
             NodeKind::Inner { .. } => (4.0, " font-size=\"11\" fill-opacity=\"0.75\""),
         };
         let _ = writeln!(
