@@ -47,3 +47,8 @@ pub use layer_bandits::LayerBandits;
 pub use lower_confidence_bound::lower_confidence_bound;
 pub use policy::Policy;
 pub use tree_bandit::TreeBandit;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

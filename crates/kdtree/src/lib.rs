@@ -31,6 +31,7 @@ mod closest_pair;
 mod drawing;
 mod error;
 mod gradient_tree;
+mod growth;
 mod measurement;
 mod median_split;
 mod signature_bank;
@@ -46,3 +47,8 @@ pub use median_split::Split;
 pub use task_signature::TaskSignature;
 pub use tree_config::{Similarity, TreeConfig};
 pub use tree_structure::{Node, NodeKind, TreeStructure};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

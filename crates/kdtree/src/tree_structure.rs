@@ -13,8 +13,9 @@ pub struct Node {
     /// Smoothness: the largest relative L1 distance `||G_k - mean||_1 / (||G_k||_1 + ||mean||_1)`
     /// of a task below to the node's mean, at the node's layer (a leaf at the depth limit below the
     /// last layer: at the last layer). In `[0, 1]`, the units of the bandit's relative costs; 0 for
-    /// a single task. Every task below lies within `delta` of the mean. The triangle inequality
-    /// turns this into a bound on how far their costs are apart; for increments it is a heuristic.
+    /// a single task. A measured radius, not a proven bound on Eq. 2's smoothness: two tasks
+    /// within the radius may be up to twice as far from each other, another layer than the node's
+    /// may see them farther apart, and increments have no such relation to costs at all.
     pub delta: f64,
     /// Tasks inserted below since the split was measured: why a split may have lost its balance.
     pub inserted: usize,

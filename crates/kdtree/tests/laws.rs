@@ -390,16 +390,16 @@ fn unusable_input_is_named() {
     }
 }
 
-/// 4,096 tasks of narrow signatures in one build: a step that costs tasks^2 would not end here.
+/// 10,000 tasks x 64 layers of narrow signatures in one build: a step that costs tasks^2 would not end here.
 #[test]
 fn thousands_of_tasks_are_built_level_by_level() {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let device = Device::flex();
-    let signatures = (0..4096).map(|_| {
-        let values: Vec<f32> = (0..13 * 4).map(|_| uniform(&mut rng)).collect();
-        TaskSignature::from_data(TensorData::new(values, [13, 4]), &device).unwrap()
+    let signatures = (0..10_000).map(|_| {
+        let values: Vec<f32> = (0..64 * 4).map(|_| uniform(&mut rng)).collect();
+        TaskSignature::from_data(TensorData::new(values, [64, 4]), &device).unwrap()
     });
     let tree = GradientTree::build(&TreeConfig::default(), signatures.collect()).unwrap();
-    assert_eq!(tree.structure().depth(), 12);
-    assert_eq!(tree.structure().leaves().len(), 4096);
+    assert_eq!(tree.structure().depth(), 14);
+    assert_eq!(tree.structure().leaves().len(), 10_000);
 }
