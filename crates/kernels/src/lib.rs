@@ -26,6 +26,10 @@
 //! ```
 #![warn(missing_docs)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod activation;
 mod attention;
 #[cfg(feature = "flex")]
