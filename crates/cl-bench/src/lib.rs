@@ -69,3 +69,8 @@ pub use trainable_state::{load_trainable_state, trainable_state};
 pub use training::{Optimizer, Schedule, TrainingConfig};
 pub use treelora::bandit;
 pub use treelora_core::Error;
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,4 @@
 //! Every convention on matrices small enough to be computed by hand.
-#![allow(clippy::unwrap_used)]
 
 use treelora_cl_bench::metrics::{AccuracyMatrix, Cell, Convention, Direction, MetricValue};
 

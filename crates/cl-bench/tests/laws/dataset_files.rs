@@ -1,5 +1,4 @@
 //! Data sets on disk: the layouts, and files that are wrong.
-#![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,4 @@
 //! What holds for every matrix.
-#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use treelora_cl_bench::metrics::{AccuracyMatrix, Cell, Convention};

@@ -1,5 +1,4 @@
 //! Order, determinism and errors of the prefetching pipeline.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

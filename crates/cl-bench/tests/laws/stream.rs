@@ -1,5 +1,4 @@
 //! Streams: labels, subsets, scenarios, and what cannot be cut into tasks.
-#![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,5 +1,4 @@
 //! The resizer against Pillow, and the pipeline against pixels worked out by hand.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
@@ -84,7 +83,8 @@ struct Case {
 
 #[test]
 fn the_resizer_agrees_with_pillow() {
-    let reference: Reference = serde_json::from_str(include_str!("fixtures/resize.json")).unwrap();
+    let reference: Reference =
+        serde_json::from_str(include_str!("../fixtures/resize.json")).unwrap();
     assert_eq!(reference.cases.len(), 6);
     for case in reference.cases {
         let (width, height) = case.to;

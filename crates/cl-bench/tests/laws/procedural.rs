@@ -1,5 +1,4 @@
 //! Generated pictures: reproducible, different, and not solved by colour.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
