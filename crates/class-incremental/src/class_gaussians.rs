@@ -52,7 +52,12 @@ impl ClassGaussian {
     /// The same class's examples of two times, together (Chan, Golub and LeVeque 1979).
     fn merge(&mut self, new: &Self) {
         let total = self.count + new.count;
-        let delta: Vec<f64> = new.mean.iter().zip(&self.mean).map(|(a, b)| a - b).collect();
+        let delta: Vec<f64> = new
+            .mean
+            .iter()
+            .zip(&self.mean)
+            .map(|(a, b)| a - b)
+            .collect();
         let weight = self.count * new.count / total;
         let mut entry = 0;
         for i in 0..delta.len() {
@@ -95,7 +100,10 @@ impl ClassGaussians {
 
     /// Width of the features; 0 without classes.
     pub(crate) fn dim(&self) -> usize {
-        self.classes.values().next().map_or(0, |class| class.mean.len())
+        self.classes
+            .values()
+            .next()
+            .map_or(0, |class| class.mean.len())
     }
 
     /// The pooled covariance: the sum of the scatters over the number of examples.
@@ -126,15 +134,28 @@ impl ClassGaussians {
     }
 
     pub(crate) fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let scalars: Vec<f64> =
-            self.classes.iter().flat_map(|(label, class)| [*label as f64, class.count]).collect();
-        let means: Vec<f64> = self.classes.values().flat_map(|class| class.mean.clone()).collect();
-        let scatters: Vec<f32> =
-            self.classes.values().flat_map(|class| class.scatter.clone()).collect();
+        let scalars: Vec<f64> = self
+            .classes
+            .iter()
+            .flat_map(|(label, class)| [*label as f64, class.count])
+            .collect();
+        let means: Vec<f64> = self
+            .classes
+            .values()
+            .flat_map(|class| class.mean.clone())
+            .collect();
+        let scatters: Vec<f32> = self
+            .classes
+            .values()
+            .flat_map(|class| class.scatter.clone())
+            .collect();
         let shape = [scatters.len()];
         double_precision::insert(file, &format!("{prefix}.counts"), &scalars);
         double_precision::insert(file, &format!("{prefix}.means"), &means);
-        file.insert_data(format!("{prefix}.scatters"), TensorData::new(scatters, shape));
+        file.insert_data(
+            format!("{prefix}.scatters"),
+            TensorData::new(scatters, shape),
+        );
     }
 
     /// # Errors
@@ -154,14 +175,17 @@ impl ClassGaussians {
             )));
         }
         let parts = means.chunks_exact(dim).zip(scatters.chunks_exact(triangle));
-        let classes = scalars.chunks_exact(2).zip(parts).map(|(scalars, (mean, scatter))| {
-            let class = ClassGaussian {
-                count: scalars[1],
-                mean: mean.to_vec(),
-                scatter: scatter.to_vec(),
-            };
-            (scalars[0] as usize, class)
-        });
+        let classes = scalars
+            .chunks_exact(2)
+            .zip(parts)
+            .map(|(scalars, (mean, scatter))| {
+                let class = ClassGaussian {
+                    count: scalars[1],
+                    mean: mean.to_vec(),
+                    scatter: scatter.to_vec(),
+                };
+                (scalars[0] as usize, class)
+            });
         Ok(Self {
             classes: classes.collect(),
         })

@@ -183,7 +183,11 @@ impl ClassStatistics {
     /// When no class was seen.
     pub fn means(&self, device: &Device) -> Tensor<2> {
         let rows: Vec<&Component> = self.classes.values().flatten().collect();
-        let dim = rows.first().expect("statistics of at least one class").mean.len();
+        let dim = rows
+            .first()
+            .expect("statistics of at least one class")
+            .mean
+            .len();
         let values: Vec<f32> = rows.iter().flat_map(|c| c.mean.clone()).collect();
         Tensor::from_data(TensorData::new(values, [rows.len(), dim]), device)
     }
@@ -239,8 +243,7 @@ impl ClassStatistics {
         for (class, components) in &self.classes {
             for (i, component) in components.iter().enumerate() {
                 let name = |part: &str| format!("{prefix}.{class:06}.{i:04}.{part}");
-                let vector =
-                    |values: &[f32]| TensorData::new(values.to_vec(), [values.len()]);
+                let vector = |values: &[f32]| TensorData::new(values.to_vec(), [values.len()]);
                 file.insert_data(name("count"), vector(&[component.count]));
                 file.insert_data(name("mean"), vector(&component.mean));
                 match &component.spread {
@@ -255,11 +258,7 @@ impl ClassStatistics {
     ///
     /// # Errors
     /// When a tensor is missing or its size does not fit the others.
-    pub fn load(
-        config: StatisticsConfig,
-        prefix: &str,
-        file: &TensorFile,
-    ) -> Result<Self, Error> {
+    pub fn load(config: StatisticsConfig, prefix: &str, file: &TensorFile) -> Result<Self, Error> {
         let mut classes: BTreeMap<usize, Vec<Component>> = BTreeMap::new();
         let start = format!("{prefix}.");
         for name in file.names().filter(|name| name.starts_with(&start)) {
@@ -267,9 +266,9 @@ impl ClassStatistics {
                 continue;
             };
             let class = base[start.len()..].split('.').next().unwrap_or_default();
-            let class: usize = class.parse().map_err(|_| {
-                Error::Data(format!("tensor `{name}`: `{class}` is not a class"))
-            })?;
+            let class: usize = class
+                .parse()
+                .map_err(|_| Error::Data(format!("tensor `{name}`: `{class}` is not a class")))?;
             let mean = double_precision::values(file, name)?;
             let count = double_precision::values(file, &format!("{base}.count"))?;
             let variance = format!("{base}.variance");
@@ -325,8 +324,7 @@ fn with_covariance(rows: &FeatureRows) -> Component {
         f64::from(rows.row(i)[j]) - mean[j]
     });
     let scatter = crate::symmetric::product(centred.transpose(), centred.as_ref());
-    let covariance =
-        Mat::from_fn(rows.dim(), rows.dim(), |i, j| scatter[(i, j)] / n);
+    let covariance = Mat::from_fn(rows.dim(), rows.dim(), |i, j| scatter[(i, j)] / n);
     Component {
         count: rows.len() as f32,
         mean: mean.iter().map(|&x| x as f32).collect(),

@@ -32,9 +32,7 @@ pub(crate) fn read(file: &TensorFile, name: &str) -> Result<Vec<f64>, Error> {
     };
     let parts = values(file, name)?;
     Ok((0..len)
-        .map(|i| {
-            f64::from(parts[i]) + f64::from(parts[len + i]) + f64::from(parts[2 * len + i])
-        })
+        .map(|i| f64::from(parts[i]) + f64::from(parts[len + i]) + f64::from(parts[2 * len + i]))
         .collect())
 }
 

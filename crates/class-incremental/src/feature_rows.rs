@@ -29,7 +29,12 @@ impl FeatureRows {
     /// When there are not as many labels as rows, or the width differs from earlier batches.
     pub fn push(&mut self, features: Tensor<2>, labels: &[usize]) {
         let [rows, dim] = features.dims();
-        assert_eq!(rows, labels.len(), "{rows} rows with {} labels", labels.len());
+        assert_eq!(
+            rows,
+            labels.len(),
+            "{rows} rows with {} labels",
+            labels.len()
+        );
         assert!(
             self.is_empty() || self.dim == dim,
             "features of width {dim} after features of width {}",
@@ -95,8 +100,9 @@ impl FeatureRows {
 
     /// The rows labelled `class`.
     pub fn of_class(&self, class: usize) -> Self {
-        let indices: Vec<usize> =
-            (0..self.len()).filter(|&i| self.labels[i] == class).collect();
+        let indices: Vec<usize> = (0..self.len())
+            .filter(|&i| self.labels[i] == class)
+            .collect();
         self.select(&indices)
     }
 

@@ -98,7 +98,11 @@ impl FeatureTransport {
     /// When the two differ in shape or hold no row.
     pub fn fit(config: &TransportConfig, before: &FeatureRows, after: &FeatureRows) -> Self {
         assert_eq!(before.len(), after.len(), "features of different images");
-        assert_eq!(before.dim(), after.dim(), "feature spaces of different width");
+        assert_eq!(
+            before.dim(),
+            after.dim(),
+            "feature spaces of different width"
+        );
         assert!(!before.is_empty(), "no image to fit a transport on");
         let (x, y) = (before.matrix(), after.matrix());
         let (from, to) = (column_means(&x), column_means(&y));
@@ -146,8 +150,11 @@ impl FeatureTransport {
                 let total: f64 = weights.iter().sum();
                 (0..point.len())
                     .map(|j| {
-                        let moved: f64 =
-                            weights.iter().zip(difference.col(j).iter()).map(|(w, d)| w * d).sum();
+                        let moved: f64 = weights
+                            .iter()
+                            .zip(difference.col(j).iter())
+                            .map(|(w, d)| w * d)
+                            .sum();
                         point[j] + moved / total
                     })
                     .collect()
@@ -193,13 +200,19 @@ fn affine_part(x: &Mat<f64>, y: &Mat<f64>, ridge: f64) -> Mat<f64> {
 
 fn column_means(matrix: &Mat<f64>) -> Vec<f64> {
     let n = matrix.nrows() as f64;
-    (0..matrix.ncols()).map(|j| matrix.col(j).iter().sum::<f64>() / n).collect()
+    (0..matrix.ncols())
+        .map(|j| matrix.col(j).iter().sum::<f64>() / n)
+        .collect()
 }
 
 fn centred(matrix: Mat<f64>, means: &[f64]) -> Mat<f64> {
-    Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] - means[j])
+    Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| {
+        matrix[(i, j)] - means[j]
+    })
 }
 
 fn squared_distance(matrix: &Mat<f64>, row: usize, point: &[f64]) -> f64 {
-    (0..matrix.ncols()).map(|j| (matrix[(row, j)] - point[j]).powi(2)).sum()
+    (0..matrix.ncols())
+        .map(|j| (matrix[(row, j)] - point[j]).powi(2))
+        .sum()
 }

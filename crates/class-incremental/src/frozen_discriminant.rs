@@ -45,7 +45,8 @@ impl<M: Classifier> Method<M> for FrozenDiscriminant {
         for batch in data.batches() {
             let batch = batch?;
             let features = answering.frozen_features(&batch);
-            self.discriminant.observe(features, answering.labels(&batch));
+            self.discriminant
+                .observe(features, answering.labels(&batch));
         }
         self.discriminant.fit()?;
         Ok(model)

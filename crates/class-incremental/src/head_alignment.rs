@@ -87,8 +87,10 @@ impl HeadAlignment {
         let indices: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
         let columns = Tensor::<1, Int>::from_ints(indices.as_slice(), &device);
 
-        let mut weight =
-            Momentum::new(head.weight.val().inner().select(1, columns.clone()), self.momentum);
+        let mut weight = Momentum::new(
+            head.weight.val().inner().select(1, columns.clone()),
+            self.momentum,
+        );
         let mut bias = head.bias.as_ref().map(|bias| {
             Momentum::new(bias.val().inner().select(0, columns.clone()), self.momentum)
         });
@@ -123,7 +125,11 @@ impl HeadAlignment {
                 let rate = self.learning_rate
                     * 0.5
                     * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
-                weight.step(features.transpose().matmul(error.clone()), rate, self.weight_decay);
+                weight.step(
+                    features.transpose().matmul(error.clone()),
+                    rate,
+                    self.weight_decay,
+                );
                 if let Some(bias) = &mut bias {
                     let gradient = error.sum_dim(0).squeeze_dim::<1>(0);
                     bias.step(gradient, rate, self.weight_decay);
@@ -133,9 +139,10 @@ impl HeadAlignment {
         }
         Linear {
             weight: replace_columns(head.weight, 1, &columns, weight.value),
-            bias: head.bias.zip(bias).map(|(old, new)| {
-                replace_columns(old, 0, &columns, new.value)
-            }),
+            bias: head
+                .bias
+                .zip(bias)
+                .map(|(old, new)| replace_columns(old, 0, &columns, new.value)),
         }
     }
 }

@@ -13,11 +13,17 @@ const ROUNDS: usize = 100;
 /// # Panics
 /// When `k` is 0 or there are no rows.
 pub(crate) fn k_means(rows: &FeatureRows, k: usize, rng: &mut impl Rng) -> Vec<Vec<usize>> {
-    assert!(k > 0 && !rows.is_empty(), "k-means of {} rows into {k}", rows.len());
+    assert!(
+        k > 0 && !rows.is_empty(),
+        "k-means of {} rows into {k}",
+        rows.len()
+    );
     let mut centres = seeds(rows, k, rng);
     let mut assignment = vec![usize::MAX; rows.len()];
     for _ in 0..ROUNDS {
-        let next: Vec<usize> = (0..rows.len()).map(|i| nearest(rows.row(i), &centres).0).collect();
+        let next: Vec<usize> = (0..rows.len())
+            .map(|i| nearest(rows.row(i), &centres).0)
+            .collect();
         if next == assignment {
             break;
         }
@@ -41,8 +47,9 @@ fn seeds(rows: &FeatureRows, k: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
     let row = |i: usize| -> Vec<f64> { rows.row(i).iter().map(|&x| f64::from(x)).collect() };
     let mut centres = vec![row(rng.random_range(0..rows.len()))];
     while centres.len() < k {
-        let distances: Vec<f64> =
-            (0..rows.len()).map(|i| nearest(rows.row(i), &centres).1).collect();
+        let distances: Vec<f64> = (0..rows.len())
+            .map(|i| nearest(rows.row(i), &centres).1)
+            .collect();
         let total: f64 = distances.iter().sum();
         if total <= 0.0 {
             break;
@@ -63,8 +70,11 @@ fn seeds(rows: &FeatureRows, k: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
 fn nearest(row: &[f32], centres: &[Vec<f64>]) -> (usize, f64) {
     let mut best = (0, f64::INFINITY);
     for (index, centre) in centres.iter().enumerate() {
-        let distance: f64 =
-            row.iter().zip(centre).map(|(&x, c)| (f64::from(x) - c).powi(2)).sum();
+        let distance: f64 = row
+            .iter()
+            .zip(centre)
+            .map(|(&x, c)| (f64::from(x) - c).powi(2))
+            .sum();
         if distance < best.1 {
             best = (index, distance);
         }
@@ -73,7 +83,9 @@ fn nearest(row: &[f32], centres: &[Vec<f64>]) -> (usize, f64) {
 }
 
 fn members(assignment: &[usize], cluster: usize) -> Vec<usize> {
-    (0..assignment.len()).filter(|&i| assignment[i] == cluster).collect()
+    (0..assignment.len())
+        .filter(|&i| assignment[i] == cluster)
+        .collect()
 }
 
 /// Mean of the rows at `indices`.
@@ -105,7 +117,10 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut clusters = k_means(&rows, 3, &mut rng);
         clusters.sort();
-        assert_eq!(clusters, [vec![0, 3, 6, 9], vec![1, 4, 7, 10], vec![2, 5, 8, 11]]);
+        assert_eq!(
+            clusters,
+            [vec![0, 3, 6, 9], vec![1, 4, 7, 10], vec![2, 5, 8, 11]]
+        );
 
         let mut same = FeatureRows::new();
         (0..5).for_each(|_| same.push_row(&[1.0, 2.0], 0));

@@ -66,7 +66,11 @@ impl PooledGaussian {
             self.means[class] = mean.to_vec();
             return;
         }
-        let delta: Vec<f64> = mean.iter().zip(&self.means[class]).map(|(a, b)| a - b).collect();
+        let delta: Vec<f64> = mean
+            .iter()
+            .zip(&self.means[class])
+            .map(|(a, b)| a - b)
+            .collect();
         let weight = old * n / (old + n);
         for j in 0..delta.len() {
             for i in 0..delta.len() {
@@ -80,7 +84,9 @@ impl PooledGaussian {
 
     /// Classes with at least one example, ascending.
     pub(crate) fn seen(&self) -> Vec<usize> {
-        (0..self.counts.len()).filter(|&c| self.counts[c] > 0.0).collect()
+        (0..self.counts.len())
+            .filter(|&c| self.counts[c] > 0.0)
+            .collect()
     }
 
     /// The pooled covariance: the scatter over the number of examples.

@@ -58,7 +58,10 @@ impl PseudoFeatures {
                 .collect()
         };
         Self {
-            classes: classes.iter().map(|(c, components)| (*c, gaussians(components))).collect(),
+            classes: classes
+                .iter()
+                .map(|(c, components)| (*c, gaussians(components)))
+                .collect(),
             device: device.clone(),
         }
     }
@@ -75,7 +78,10 @@ impl PseudoFeatures {
     /// # Panics
     /// When the class was never seen.
     pub fn repair(&self, class: usize) -> f64 {
-        self.gaussians(class).iter().map(|g| g.repair).fold(0.0, f64::max)
+        self.gaussians(class)
+            .iter()
+            .map(|g| g.repair)
+            .fold(0.0, f64::max)
     }
 
     /// `count` features of a class, its components in proportion to their examples.
@@ -113,9 +119,8 @@ impl Gaussian {
     fn new(component: &Component, pooled: &Spread, amount: f64, device: &Device) -> Self {
         let dim = component.mean.len();
         let row = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [1, dim]), device);
-        let blend = |own: f32, pooled: f32| {
-            (1.0 - amount) * f64::from(own) + amount * f64::from(pooled)
-        };
+        let blend =
+            |own: f32, pooled: f32| (1.0 - amount) * f64::from(own) + amount * f64::from(pooled);
         let (scale, repair) = match (&component.spread, pooled) {
             (Spread::Variance(own), Spread::Variance(pooled)) => {
                 let deviations = own
@@ -126,8 +131,11 @@ impl Gaussian {
                 (Scale::Diagonal(row(deviations)), 0.0)
             }
             (Spread::Covariance(own), Spread::Covariance(pooled)) => {
-                let blended: Vec<f32> =
-                    own.iter().zip(pooled).map(|(&o, &p)| blend(o, p) as f32).collect();
+                let blended: Vec<f32> = own
+                    .iter()
+                    .zip(pooled)
+                    .map(|(&o, &p)| blend(o, p) as f32)
+                    .collect();
                 let mut covariance = square(&blended, dim);
                 for i in 0..dim {
                     covariance[(i, i)] += JITTER;
@@ -147,7 +155,9 @@ impl Gaussian {
 
     fn sample(&self, count: usize, device: &Device, rng: &mut impl Rng) -> Tensor<2> {
         let dim = self.mean.dims()[1];
-        let noise: Vec<f32> = (0..count * dim).map(|_| StandardNormal.sample(rng)).collect();
+        let noise: Vec<f32> = (0..count * dim)
+            .map(|_| StandardNormal.sample(rng))
+            .collect();
         let noise = Tensor::from_data(TensorData::new(noise, [count, dim]), device);
         let spread = match &self.scale {
             Scale::Diagonal(scale) => noise * scale.clone(),
@@ -161,7 +171,9 @@ impl Gaussian {
 /// none, since nothing is known then.
 fn pooled_spread<'a>(components: impl Iterator<Item = &'a Component>) -> Spread {
     let components: Vec<&Component> = components.collect();
-    let first = components.first().expect("statistics of at least one class");
+    let first = components
+        .first()
+        .expect("statistics of at least one class");
     let spreads: Vec<(&[f32], f64)> = components
         .iter()
         .filter(|c| c.count > 1.0)
@@ -178,7 +190,13 @@ fn pooled_spread<'a>(components: impl Iterator<Item = &'a Component>) -> Spread 
     };
     let values = (0..len)
         .map(|i| match total > 0.0 {
-            true => (spreads.iter().map(|(v, n)| n * f64::from(v[i])).sum::<f64>() / total) as f32,
+            true => {
+                (spreads
+                    .iter()
+                    .map(|(v, n)| n * f64::from(v[i]))
+                    .sum::<f64>()
+                    / total) as f32
+            }
             false if len == dim || i % (dim + 1) == 0 => 1.0,
             false => 0.0,
         })
@@ -192,7 +210,8 @@ fn pooled_spread<'a>(components: impl Iterator<Item = &'a Component>) -> Spread 
 fn transposed(lower: &Mat<f64>, device: &Device) -> Tensor<2> {
     let dim = lower.nrows();
     // Column-major `L` read row by row is `L^T`.
-    let values: Vec<f32> =
-        (0..dim).flat_map(|j| lower.col_as_slice(j).iter().map(|&x| x as f32)).collect();
+    let values: Vec<f32> = (0..dim)
+        .flat_map(|j| lower.col_as_slice(j).iter().map(|&x| x as f32))
+        .collect();
     Tensor::from_data(TensorData::new(values, [dim, dim]), device)
 }

@@ -48,8 +48,11 @@ impl Routing {
     /// # Panics
     /// When there is no example.
     pub fn scatter(&self, mut answer: impl FnMut(TaskId, &[usize]) -> Tensor<2>) -> Tensor<2> {
-        let parts: Vec<Tensor<2>> =
-            self.groups.iter().map(|(task, positions)| answer(*task, positions)).collect();
+        let parts: Vec<Tensor<2>> = self
+            .groups
+            .iter()
+            .map(|(task, positions)| answer(*task, positions))
+            .collect();
         if let [part] = parts.as_slice() {
             return part.clone();
         }

@@ -24,8 +24,11 @@ impl Cholesky {
     /// positive definite in double precision.
     pub(crate) fn factor(mut matrix: Mat<f64>) -> Option<Self> {
         let n = matrix.nrows();
-        let mut memory =
-            MemBuffer::new(factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, default()));
+        let mut memory = MemBuffer::new(factor::cholesky_in_place_scratch::<f64>(
+            n,
+            Par::Seq,
+            default(),
+        ));
         factor::cholesky_in_place(
             matrix.as_mut(),
             default(),
@@ -69,7 +72,9 @@ impl Cholesky {
 
     /// `ln det A`.
     pub(crate) fn ln_determinant(&self) -> f64 {
-        (0..self.lower.nrows()).map(|i| 2.0 * self.lower[(i, i)].ln()).sum()
+        (0..self.lower.nrows())
+            .map(|i| 2.0 * self.lower[(i, i)].ln())
+            .sum()
     }
 
     /// The lower triangle `L`, zeros above.
@@ -79,10 +84,7 @@ impl Cholesky {
 }
 
 /// `A B`.
-pub(crate) fn product(
-    a: faer::MatRef<'_, f64>,
-    b: faer::MatRef<'_, f64>,
-) -> Mat<f64> {
+pub(crate) fn product(a: faer::MatRef<'_, f64>, b: faer::MatRef<'_, f64>) -> Mat<f64> {
     let mut out = Mat::zeros(a.nrows(), b.ncols());
     matmul(&mut out, Accum::Replace, a, b, 1.0, Par::Seq);
     out

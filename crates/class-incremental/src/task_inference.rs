@@ -38,12 +38,18 @@ impl TaskInference {
     /// # Shapes
     /// `[batch, features]`, one label a row.
     pub fn observe(&mut self, features: Tensor<2>, labels: &[usize], task: TaskId) {
-        let columns: Vec<usize> = labels.iter().map(|&label| self.column(task, label)).collect();
+        let columns: Vec<usize> = labels
+            .iter()
+            .map(|&label| self.column(task, label))
+            .collect();
         self.discriminant.observe(features, &columns);
     }
 
     fn column(&mut self, task: TaskId, label: usize) -> usize {
-        let known = self.columns.iter().position(|column| *column == (task, label));
+        let known = self
+            .columns
+            .iter()
+            .position(|column| *column == (task, label));
         known.unwrap_or_else(|| {
             self.columns.push((task, label));
             self.columns.len() - 1
@@ -68,7 +74,11 @@ impl TaskInference {
 
     /// Number of tasks: one more than the largest seen.
     pub fn num_tasks(&self) -> usize {
-        self.columns.iter().map(|(task, _)| task.0 + 1).max().unwrap_or(0)
+        self.columns
+            .iter()
+            .map(|(task, _)| task.0 + 1)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The task of the class with the largest score.
@@ -134,7 +144,8 @@ impl TaskInference {
             .collect();
         double_precision::insert(file, &format!("{prefix}.columns"), &columns);
         if !self.columns.is_empty() {
-            self.discriminant.save(&format!("{prefix}.discriminant"), file);
+            self.discriminant
+                .save(&format!("{prefix}.discriminant"), file);
         }
     }
 
@@ -150,7 +161,8 @@ impl TaskInference {
         if self.columns.is_empty() {
             return Ok(());
         }
-        self.discriminant.load(&format!("{prefix}.discriminant"), file, device)
+        self.discriminant
+            .load(&format!("{prefix}.discriminant"), file, device)
     }
 }
 

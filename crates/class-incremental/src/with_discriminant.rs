@@ -7,8 +7,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use treelora_core::{
-    Batches, Classifier, Error, Exposure, LearningRates, Method, StepInfo, Task, TaskId,
-    TensorFile,
+    Batches, Classifier, Error, Exposure, LearningRates, Method, StepInfo, Task, TaskId, TensorFile,
 };
 
 use crate::{
@@ -122,7 +121,8 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
             self.discriminant.transport(&transport)?;
         }
         let device = answering.head().weight.lazy_device().without_autodiff();
-        self.discriminant.observe(after.tensor(&device), after.labels());
+        self.discriminant
+            .observe(after.tensor(&device), after.labels());
         self.discriminant.fit()?;
         self.tasks_seen += 1;
         Ok(model)

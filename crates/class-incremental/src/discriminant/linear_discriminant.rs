@@ -136,8 +136,11 @@ impl Discriminant for LinearDiscriminant {
         let scores = LinearScores::new(dim, classes, &seen, device, |class| {
             let k = seen.partition_point(|&c| c < class);
             let column = weight.col_as_slice(k).to_vec();
-            let quadratic: f64 =
-                column.iter().zip(means.col_as_slice(k)).map(|(w, m)| w * m).sum();
+            let quadratic: f64 = column
+                .iter()
+                .zip(means.col_as_slice(k))
+                .map(|(w, m)| w * m)
+                .sum();
             let prior = match self.config.priors {
                 Priors::Uniform => 0.0,
                 Priors::Empirical => (self.gaussian.counts[class] / total).ln(),

@@ -18,8 +18,8 @@ use crate::feature_transport::FeatureTransport;
 
 pub use linear_discriminant::{LinearDiscriminant, LinearDiscriminantConfig, Priors};
 pub use nearest_class_mean::{NearestClassMean, NearestClassMeanConfig};
-pub use regularised_discriminant::{RegularisedDiscriminant, RegularisedDiscriminantConfig};
 pub use random_projection::{RandomProjection, RandomProjectionConfig};
+pub use regularised_discriminant::{RegularisedDiscriminant, RegularisedDiscriminantConfig};
 pub use ridge::Ridge;
 
 /// A classifier on features that forgets nothing: it keeps sums from which all tasks seen so far

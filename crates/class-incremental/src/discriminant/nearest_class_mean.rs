@@ -54,7 +54,9 @@ impl NearestClassMean {
     }
 
     fn seen(&self) -> Vec<usize> {
-        (0..self.sums.len()).filter(|&c| self.sums[c].0 > 0.0).collect()
+        (0..self.sums.len())
+            .filter(|&c| self.sums[c].0 > 0.0)
+            .collect()
     }
 }
 
@@ -104,12 +106,24 @@ impl Discriminant for NearestClassMean {
     }
 
     fn num_bytes(&self) -> usize {
-        self.sums.iter().map(|(_, _, sum)| 2 + sum.len()).sum::<usize>() * size_of::<f64>()
+        self.sums
+            .iter()
+            .map(|(_, _, sum)| 2 + sum.len())
+            .sum::<usize>()
+            * size_of::<f64>()
     }
 
     fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let counts: Vec<f64> = self.sums.iter().flat_map(|(n, norms, _)| [*n, *norms]).collect();
-        let sums: Vec<f64> = self.sums.iter().flat_map(|(_, _, sum)| sum.clone()).collect();
+        let counts: Vec<f64> = self
+            .sums
+            .iter()
+            .flat_map(|(n, norms, _)| [*n, *norms])
+            .collect();
+        let sums: Vec<f64> = self
+            .sums
+            .iter()
+            .flat_map(|(_, _, sum)| sum.clone())
+            .collect();
         double_precision::insert(file, &format!("{prefix}.counts"), &counts);
         double_precision::insert(file, &format!("{prefix}.sums"), &sums);
     }
@@ -139,5 +153,9 @@ impl Discriminant for NearestClassMean {
 
 /// Length of a vector, never 0.
 fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE)
+    values
+        .map(|x| x * x)
+        .sum::<f64>()
+        .sqrt()
+        .max(f64::MIN_POSITIVE)
 }

@@ -110,8 +110,9 @@ impl RandomProjection {
     fn make_projection(&self, dim: usize, device: &Device) -> Tensor<2> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         let width = self.config.projections;
-        let values: Vec<f32> =
-            (0..dim * width).map(|_| StandardNormal.sample(&mut rng)).collect();
+        let values: Vec<f32> = (0..dim * width)
+            .map(|_| StandardNormal.sample(&mut rng))
+            .collect();
         Tensor::from_data(TensorData::new(values, [dim, width]), device)
     }
 
@@ -228,8 +229,9 @@ impl RandomProjection {
         };
         // A lambda of 0 (all hidden features 0) would leave nothing on the diagonal.
         let (weights, lambda) = solve(&gram, &matrix(&sums.targets), wanted.max(1e-30));
-        let seen: Vec<usize> =
-            (0..self.counts.len()).filter(|&c| self.counts[c] > 0.0).collect();
+        let seen: Vec<usize> = (0..self.counts.len())
+            .filter(|&c| self.counts[c] > 0.0)
+            .collect();
         self.fitted = Some(LinearScores::new(
             weights.nrows(),
             self.num_classes(),
@@ -249,9 +251,10 @@ impl Discriminant for RandomProjection {
     }
 
     fn fit(&mut self) -> Result<(), Error> {
-        let device = self.device.clone().filter(|_| {
-            self.sums.is_some() || !self.pending.is_empty()
-        });
+        let device = self
+            .device
+            .clone()
+            .filter(|_| self.sums.is_some() || !self.pending.is_empty());
         let Some(device) = device else {
             return Err(Error::Data("no features to fit a regression on".into()));
         };
@@ -287,8 +290,9 @@ impl Discriminant for RandomProjection {
         };
         let width = self.config.projections;
         let gram = host(sums.gram.clone());
-        let triangle: Vec<f32> =
-            (0..width).flat_map(|i| gram[i * width + i..(i + 1) * width].to_vec()).collect();
+        let triangle: Vec<f32> = (0..width)
+            .flat_map(|i| gram[i * width + i..(i + 1) * width].to_vec())
+            .collect();
         let len = triangle.len();
         let scalars = [projection.dims()[0] as f64, self.fits as f64, self.lambda];
         double_precision::insert(file, &format!("{prefix}.scalars"), &scalars);

@@ -39,7 +39,10 @@ impl Default for RegularisedDiscriminantConfig {
 
 impl RegularisedDiscriminantConfig {
     pub(super) fn validate(&self, key: &str) -> Result<(), Error> {
-        let shares = [("class_share", self.class_share), ("shrinkage", self.shrinkage)];
+        let shares = [
+            ("class_share", self.class_share),
+            ("shrinkage", self.shrinkage),
+        ];
         for (name, share) in shares {
             if !(0.0..=1.0).contains(&share) {
                 let problem = format!("{share} is not in [0, 1]");
@@ -133,8 +136,9 @@ impl RegularisedDiscriminant {
                     // Row i of L^-1 is column i of L^-T.
                     whitening[j * seen * dim + k * dim + i] = inverse[(i, j)] as f32;
                 }
-                let mean: f64 =
-                    (0..=i).map(|j| inverse[(i, j)] * (class.mean[j] - centre[j])).sum();
+                let mean: f64 = (0..=i)
+                    .map(|j| inverse[(i, j)] * (class.mean[j] - centre[j]))
+                    .sum();
                 means[k * dim + i] = mean as f32;
             }
             let prior = match self.config.priors {
@@ -171,7 +175,12 @@ impl Discriminant for RegularisedDiscriminant {
         let Some(device) = self.device.as_ref().filter(|_| self.gaussians.dim() > 0) else {
             return Err(Error::Data("no features to fit a discriminant on".into()));
         };
-        check_finite(self.gaussians.classes.values().flat_map(|c| c.mean.iter().copied()))?;
+        check_finite(
+            self.gaussians
+                .classes
+                .values()
+                .flat_map(|c| c.mean.iter().copied()),
+        )?;
         self.fitted = Some(self.fit_on(device));
         Ok(())
     }

@@ -11,15 +11,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use treelora_core::{Batch, Classifier, ContinualModel, Error, Task, TaskId, TensorFile};
 
-pub const DIM: usize = 6;
-pub const CLASSES: usize = 6;
+pub(crate) const DIM: usize = 6;
+pub(crate) const CLASSES: usize = 6;
 
 /// Points with their labels and the classes of their task.
 #[derive(Clone, Debug)]
-pub struct Points {
-    pub inputs: Tensor<2>,
-    pub labels: Vec<usize>,
-    pub allowed: Vec<usize>,
+pub(crate) struct Points {
+    pub(crate) inputs: Tensor<2>,
+    pub(crate) labels: Vec<usize>,
+    pub(crate) allowed: Vec<usize>,
 }
 
 impl Batch for Points {
@@ -62,7 +62,12 @@ impl Batch for Points {
     fn load(prefix: &str, file: &TensorFile, device: &Device) -> Result<Self, Error> {
         let numbers = |name: &str| -> Result<Vec<usize>, Error> {
             let data = file.data(&format!("{prefix}.{name}"))?.clone();
-            Ok(data.try_into_vec::<f32>().unwrap().iter().map(|&x| x as usize).collect())
+            Ok(data
+                .try_into_vec::<f32>()
+                .unwrap()
+                .iter()
+                .map(|&x| x as usize)
+                .collect())
         };
         Ok(Self {
             inputs: file.tensor(&format!("{prefix}.inputs"), device)?,
@@ -74,14 +79,14 @@ impl Batch for Points {
 
 /// `head(tanh(layer(x)))`, with the layer as it was at first as the frozen backbone.
 #[derive(Module, Debug)]
-pub struct TinyClassifier {
-    pub base: Linear,
-    pub layer: Linear,
-    pub head: Linear,
+pub(crate) struct TinyClassifier {
+    pub(crate) base: Linear,
+    pub(crate) layer: Linear,
+    pub(crate) head: Linear,
 }
 
 impl TinyClassifier {
-    pub fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut linear = |d_in: usize, d_out: usize| {
             let mut layer = LinearConfig::new(d_in, d_out).init(device);
@@ -139,7 +144,7 @@ impl Classifier for TinyClassifier {
     }
 }
 
-pub fn masked_cross_entropy(logits: Tensor<2>, batch: &Points) -> Tensor<1> {
+pub(crate) fn masked_cross_entropy(logits: Tensor<2>, batch: &Points) -> Tensor<1> {
     let device = logits.device();
     let [rows, classes] = logits.dims();
     let outside: Vec<bool> = (0..classes).map(|c| !batch.allowed.contains(&c)).collect();
@@ -147,19 +152,22 @@ pub fn masked_cross_entropy(logits: Tensor<2>, batch: &Points) -> Tensor<1> {
         .unsqueeze::<2>()
         .expand([rows, classes]);
     let labels: Vec<i32> = batch.labels.iter().map(|&l| l as i32).collect();
-    let labels =
-        Tensor::<1, Int>::from_ints(labels.as_slice(), &device).unsqueeze_dim::<2>(1);
-    -log_softmax(logits.mask_fill(outside, -1e9), 1).gather(1, labels).mean()
+    let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device).unsqueeze_dim::<2>(1);
+    -log_softmax(logits.mask_fill(outside, -1e9), 1)
+        .gather(1, labels)
+        .mean()
 }
 
-pub fn normal(rng: &mut impl Rng) -> f32 {
+pub(crate) fn normal(rng: &mut impl Rng) -> f32 {
     StandardNormal.sample(rng)
 }
 
 /// `count` points of each class of the list, in turn, around fixed centres.
-pub fn points(classes: &[usize], count: usize, seed: u64, device: &Device) -> Points {
+pub(crate) fn points(classes: &[usize], count: usize, seed: u64, device: &Device) -> Points {
     let mut centres = ChaCha8Rng::seed_from_u64(11);
-    let centres: Vec<f32> = (0..CLASSES * DIM).map(|_| 2.0 * normal(&mut centres)).collect();
+    let centres: Vec<f32> = (0..CLASSES * DIM)
+        .map(|_| 2.0 * normal(&mut centres))
+        .collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<usize> = (0..count).flat_map(|_| classes.to_vec()).collect();
     let values: Vec<f32> = labels
@@ -175,7 +183,7 @@ pub fn points(classes: &[usize], count: usize, seed: u64, device: &Device) -> Po
 }
 
 /// Task `id` of two classes.
-pub fn task(id: usize) -> Task {
+pub(crate) fn task(id: usize) -> Task {
     Task {
         id: TaskId(id),
         name: format!("task {id}"),
@@ -184,14 +192,18 @@ pub fn task(id: usize) -> Task {
 }
 
 /// Row-major values.
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.inner().try_into_vec_as::<f32>().unwrap()
 }
 
-pub fn answers(scores: Tensor<2>) -> Vec<usize> {
+pub(crate) fn answers(scores: Tensor<2>) -> Vec<usize> {
     let classes = scores.dims()[1];
     values(scores)
         .chunks_exact(classes)
-        .map(|row| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap())
+        .map(|row| {
+            (0..classes)
+                .max_by(|&a, &b| row[a].total_cmp(&row[b]))
+                .unwrap()
+        })
         .collect()
 }

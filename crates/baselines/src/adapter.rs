@@ -1,0 +1,65 @@
+//! How every method here attaches its adapter.
+
+use burn::module::Module;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use treelora_core::Error;
+use treelora_lora::{LoraConfig, LoraError};
+
+/// Rank 8 and scale 1 on the query and value projections, with the head trainable.
+pub(crate) fn default_lora() -> LoraConfig {
+    LoraConfig {
+        target_modules: vec![r"\.(q|v|q_proj|v_proj)\.weight$".into()],
+        trainable: vec![r"^head\.".into()],
+        ..LoraConfig::new(8, 8.0)
+    }
+}
+
+/// Attach the adapter of a method; `seed` draws its A.
+///
+/// # Errors
+/// When the settings do not fit the model.
+pub(crate) fn attach<M: Module>(model: M, lora: &LoraConfig, seed: u64) -> Result<M, Error> {
+    treelora_lora::attach(model, lora, &mut ChaCha8Rng::seed_from_u64(seed)).map_err(setting)
+}
+
+/// Check the settings on their own.
+///
+/// # Errors
+/// [`Error::Setting`] at `method.lora`.
+pub(crate) fn validate(lora: &LoraConfig) -> Result<(), Error> {
+    lora.validate().map_err(setting)
+}
+
+fn setting(error: LoraError) -> Error {
+    match error {
+        LoraError::Setting { key, problem } => {
+            Error::setting(format!("method.lora.{key}"), problem)
+        }
+        other => Error::setting("method.lora", other.to_string()),
+    }
+}
+
+/// # Errors
+/// [`Error::Setting`] when the value is not above 0.
+pub(crate) fn positive(key: &str, value: f64) -> Result<(), Error> {
+    match value > 0.0 && value.is_finite() {
+        true => Ok(()),
+        false => Err(Error::setting(
+            format!("method.{key}"),
+            format!("{value} is not above 0"),
+        )),
+    }
+}
+
+/// # Errors
+/// [`Error::Setting`] when the value is below 0.
+pub(crate) fn not_negative(key: &str, value: f64) -> Result<(), Error> {
+    match value >= 0.0 && value.is_finite() {
+        true => Ok(()),
+        false => Err(Error::setting(
+            format!("method.{key}"),
+            format!("{value} is below 0"),
+        )),
+    }
+}

@@ -1,0 +1,551 @@
+//! Properties that each contender must have.
+#![allow(clippy::unwrap_used)]
+
+mod toy;
+
+use burn::{
+    module::Module,
+    optim::{AdamConfig, GradientsParams},
+    tensor::{Device, Tensor, TensorData},
+};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use toy::{CLASSES, TinyClassifier, answers, normal, points, task, values};
+use treelora_baselines::{
+    AGem, AGemConfig, BaselineConfig, Ewc, EwcConfig, Gem, GemConfig, HideLora, HideLoraConfig,
+    TaskIdentityConfig, project,
+};
+use treelora_class_incremental::{
+    DiscriminantConfig, HeadAlignment, RegularisedDiscriminantConfig, TransportConfig,
+    WithDiscriminant,
+};
+use treelora_core::{Batch, ContinualModel, Exposure, LearningRates, Method, StepInfo, TaskId};
+use treelora_lora::{AdapterSnapshot, LoraConfig};
+
+fn lora() -> LoraConfig {
+    LoraConfig {
+        target_modules: vec!["^layer\\.weight$".into()],
+        trainable: vec!["^head\\.".into()],
+        ..LoraConfig::new(2, 4.0)
+    }
+}
+
+fn model() -> TinyClassifier {
+    TinyClassifier::new(&Device::flex().autodiff())
+}
+
+fn step_at(task: usize, epoch: usize) -> StepInfo {
+    StepInfo {
+        task: TaskId(task),
+        epoch,
+        epochs: EPOCHS,
+        step: 0,
+        steps: 1,
+    }
+}
+
+const EPOCHS: usize = 12;
+
+/// Train on tasks `from..to`, as the run loop does.
+fn train(
+    method: &mut dyn Method<TinyClassifier>,
+    mut model: TinyClassifier,
+    from: usize,
+    to: usize,
+) -> TinyClassifier {
+    let device = Device::flex().autodiff();
+    for id in from..to {
+        model = method.begin_task(model, &task(id)).unwrap();
+        let data = vec![points(&task(id).classes, 12, id as u64, &device)];
+        let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+        for epoch in 0..EPOCHS {
+            let step = step_at(id, epoch);
+            let loss = method.objective(&model, &data[0], &step);
+            assert!(loss.clone().into_scalar::<f32>().is_finite());
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let gradients = method.gradients(&model, gradients, &step);
+            let base = LearningRates {
+                adapter: 0.05,
+                head: 0.05,
+            };
+            let rates = method.learning_rates(base, &step);
+            model = optimizer.step(rates.adapter, model, gradients);
+            model = method.after_step(model, &step);
+        }
+        model = method.end_task(model, &data, &task(id)).unwrap();
+    }
+    model
+}
+
+fn hide(task_identity: TaskIdentityConfig) -> HideLoraConfig {
+    HideLoraConfig {
+        lora: lora(),
+        alignment: HeadAlignment {
+            epochs: 20,
+            learning_rate: 0.3,
+            samples_per_class: 24,
+            batch_size: 24,
+            ..Default::default()
+        },
+        task_identity,
+        ..Default::default()
+    }
+}
+
+fn frozen() -> TaskIdentityConfig {
+    TaskIdentityConfig::Frozen {
+        discriminant: DiscriminantConfig::Lda(Default::default()),
+    }
+}
+
+/// Every contender with settings for the small model.
+fn contenders() -> Vec<BaselineConfig> {
+    let json = |text: &str| -> BaselineConfig {
+        let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+        value["lora"] = serde_json::to_value(lora()).unwrap();
+        serde_json::from_value(value).unwrap()
+    };
+    vec![
+        json(r#"{ "name": "sequential-lora", "slow_learning": 0.1 }"#),
+        json(r#"{ "name": "joint-lora" }"#),
+        json(r#"{ "name": "ewc", "fisher_examples": 10 }"#),
+        json(r#"{ "name": "gem", "memory_per_task": 6 }"#),
+        json(r#"{ "name": "a-gem", "memory_per_task": 6, "memory_batch": 8 }"#),
+        BaselineConfig::HideLora(hide(frozen())),
+        BaselineConfig::HideLora(hide(TaskIdentityConfig::default())),
+    ]
+}
+
+fn build(config: &BaselineConfig) -> Box<dyn Method<TinyClassifier>> {
+    config.build(7, CLASSES).unwrap()
+}
+
+#[test]
+fn every_contender_answers_each_example_alone() {
+    let device = Device::flex();
+    for config in contenders() {
+        let mut method = build(&config);
+        let attached = method.attach(model()).unwrap();
+        let model = train(method.as_mut(), attached, 0, 3);
+        let answering = method.for_evaluation(&model);
+        let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &device);
+        let whole = answers(method.predict(&answering, &test));
+        let tasks = method.infer_tasks(&answering, &test);
+        let mut order: Vec<usize> = (0..test.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(4));
+        for size in [1, 7] {
+            for part in order.chunks(size) {
+                let batch = test.select(part);
+                let expected: Vec<usize> = part.iter().map(|&i| whole[i]).collect();
+                assert_eq!(answers(method.predict(&answering, &batch)), expected);
+                if let Some(tasks) = &tasks {
+                    let expected: Vec<TaskId> = part.iter().map(|&i| tasks[i]).collect();
+                    assert_eq!(method.infer_tasks(&answering, &batch).unwrap(), expected);
+                }
+            }
+        }
+    }
+}
+
+/// Stop after two tasks, save, read into a fresh method and model, go on: the same bits.
+#[test]
+fn a_resumed_contender_continues_with_equal_bits() {
+    let device = Device::flex().autodiff();
+    for config in contenders() {
+        let mut method = build(&config);
+        let attached = method.attach(model()).unwrap();
+        let middle = train(method.as_mut(), attached, 0, 2);
+        let dir = tempfile::tempdir().unwrap();
+        method.save(dir.path()).unwrap();
+        let adapter = AdapterSnapshot::of(&middle);
+
+        let mut resumed = build(&config);
+        let fresh = resumed.attach(model()).unwrap();
+        resumed.load(dir.path(), &device).unwrap();
+        let fresh = TinyClassifier {
+            head: middle.head.clone(),
+            ..adapter.apply(fresh).unwrap()
+        };
+        assert_eq!(
+            resumed.stored_bytes(),
+            method.stored_bytes(),
+            "{}",
+            config.name()
+        );
+
+        let whole = train(method.as_mut(), middle, 2, 3);
+        let resumed_model = train(resumed.as_mut(), fresh, 2, 3);
+        let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::flex());
+        let scores = |method: &dyn Method<TinyClassifier>, model: &TinyClassifier| {
+            values(method.predict(&method.for_evaluation(model), &test))
+        };
+        assert_eq!(
+            scores(method.as_ref(), &whole),
+            scores(resumed.as_ref(), &resumed_model),
+            "{}",
+            config.name()
+        );
+    }
+}
+
+#[test]
+fn only_adapter_and_head_are_trained() {
+    for config in contenders() {
+        let mut method = build(&config);
+        let before = model();
+        let attached = method.attach(before.clone()).unwrap();
+        let after = train(method.as_mut(), attached, 0, 2);
+        let base = |model: &TinyClassifier| values(model.layer.weight.base());
+        assert_eq!(base(&before), base(&after), "{}", config.name());
+        let moved = values(after.head.weight.val()) != values(before.head.weight.val());
+        assert!(moved, "{} trains the head", config.name());
+    }
+    let joint = build(&contenders()[1]);
+    assert_eq!(joint.exposure(), Exposure::AllTasks);
+}
+
+#[test]
+fn slow_learning_slows_the_adapter_after_the_first_task() {
+    let method = build(&contenders()[0]);
+    let base = LearningRates {
+        adapter: 1.0,
+        head: 1.0,
+    };
+    assert_eq!(method.learning_rates(base, &step_at(0, 3)), base);
+    let later = method.learning_rates(base, &step_at(1, 0));
+    assert_eq!((later.adapter, later.head), (0.1, 1.0));
+}
+
+#[test]
+fn the_ewc_penalty_is_zero_at_the_old_weights_and_its_formula_elsewhere() {
+    let config = EwcConfig {
+        lora: lora(),
+        strength: 3.0,
+        fisher_examples: 8,
+        ..Default::default()
+    };
+    let mut ewc = Ewc::new(config, 1).unwrap();
+    let attached = ewc.attach(model()).unwrap();
+    assert!(ewc.penalty(&attached).is_none());
+    let old = train(&mut ewc, attached, 0, 1);
+    assert_eq!(ewc.penalty(&old).unwrap().into_scalar::<f32>(), 0.0);
+
+    // Move one weight of the head by 0.5: the penalty is F / 2 * 0.25 with F the mean squared
+    // gradient of that weight, taken here by another route.
+    let device = Device::flex().autodiff();
+    let data = points(&task(0).classes, 12, 0, &device);
+    let mut fisher = 0.0;
+    for i in 0..8 {
+        let gradients = GradientsParams::from_grads(old.loss(&data.select(&[i])).backward(), &old);
+        fisher += values(gradients.get::<2>(old.head.weight.id).unwrap())[1].powi(2) / 8.0;
+    }
+    assert!(fisher > 0.0);
+    let mut moved = old.clone();
+    moved.head.weight = moved.head.weight.map(|weight| {
+        let mut weights = values(weight);
+        weights[1] += 0.5;
+        let shape = [toy::DIM, CLASSES];
+        Tensor::<2>::from_data(TensorData::new(weights, shape), &device).require_grad()
+    });
+    let penalty = ewc.penalty(&moved).unwrap().into_scalar::<f32>();
+    let expected = 0.5 * fisher * 0.25;
+    assert!(
+        (penalty - expected).abs() < 1e-4 * expected,
+        "{penalty} against {expected}"
+    );
+    let with = ewc
+        .objective(&moved, &data, &step_at(1, 0))
+        .into_scalar::<f32>();
+    let plain = moved.loss(&data).into_scalar::<f32>();
+    assert!(
+        (with - plain - 3.0 * expected).abs() < 1e-4,
+        "{with} {plain} {expected}"
+    );
+}
+
+#[test]
+fn a_strong_ewc_holds_the_weights() {
+    let drift = |strength: f64| {
+        let config = EwcConfig {
+            lora: lora(),
+            strength,
+            ..Default::default()
+        };
+        let mut ewc = Ewc::new(config, 1).unwrap();
+        let attached = ewc.attach(model()).unwrap();
+        let old = train(&mut ewc, attached, 0, 1);
+        let device = Device::flex();
+        let test = points(&task(0).classes, 10, 9, &device);
+        let before = old.valid().logits(&test).slice([0..20, 0..2]);
+        let new = train(&mut ewc, old, 1, 2);
+        let after = new.valid().logits(&test).slice([0..20, 0..2]);
+        (before - after).abs().mean().into_scalar::<f32>()
+    };
+    let (free, held) = (drift(0.0), drift(1e5));
+    assert!(held < 0.75 * free, "{held} against {free}");
+}
+
+fn rows(count: usize, dim: usize, seed: u64) -> Tensor<2> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..count * dim).map(|_| normal(&mut rng)).collect();
+    Tensor::from_data(TensorData::new(values, [count, dim]), &Device::flex())
+}
+
+#[test]
+fn a_projected_gradient_harms_no_memory() {
+    let mut projected = 0;
+    for seed in 0..40 {
+        let memories = rows(1 + seed as usize % 6, 12, seed);
+        let gradient = rows(1, 12, 1000 + seed).squeeze_dim::<1>(0);
+        let products =
+            |g: &Tensor<1>| values(memories.clone().matmul(g.clone().unsqueeze_dim::<2>(1)));
+        let harmless = products(&gradient).iter().all(|p| *p >= 0.0);
+        match project(gradient.clone(), memories.clone(), 0.0) {
+            None => assert!(harmless),
+            Some(new) => {
+                projected += 1;
+                assert!(!harmless);
+                assert!(
+                    products(&new).iter().all(|p| *p >= -1e-3),
+                    "{:?}",
+                    products(&new)
+                );
+                // The nearest such vector: moving less than to the mean of the memories would.
+                let margin = project(gradient.clone(), memories.clone(), 0.5).unwrap();
+                let distance = |g: &Tensor<1>| {
+                    (g.clone() - gradient.clone())
+                        .square()
+                        .sum()
+                        .into_scalar::<f32>()
+                };
+                assert!(distance(&new) <= distance(&margin) + 1e-4);
+                assert!(products(&margin).iter().all(|p| *p >= -1e-3));
+            }
+        }
+    }
+    assert!(projected > 10, "{projected} of 40");
+}
+
+/// One memory: the answer is the orthogonal projection, by hand.
+#[test]
+fn one_memory_is_the_orthogonal_projection() {
+    let device = Device::flex();
+    let gradient = Tensor::<1>::from_floats([1.0, -2.0], &device);
+    let memory = Tensor::<2>::from_data([[0.0, 4.0]], &device);
+    let projected = values(project(gradient, memory, 0.0).unwrap());
+    assert!(
+        (projected[0] - 1.0).abs() < 1e-5 && projected[1].abs() < 1e-4,
+        "{projected:?}"
+    );
+}
+
+#[test]
+fn gem_projects_the_gradients_of_the_model() {
+    let config = GemConfig {
+        lora: lora(),
+        memory_per_task: 8,
+        margin: 0.0,
+        memory_batch: 3,
+    };
+    let mut gem: Gem<TinyClassifier> = Gem::new(config, 1).unwrap();
+    let attached = gem.attach(model()).unwrap();
+    let model = train(&mut gem, attached, 0, 2);
+    // Labels of the past, exchanged: a gradient that must harm.
+    let device = Device::flex().autodiff();
+    let mut harmful = points(&[0, 1], 10, 3, &device);
+    harmful.labels = harmful.labels.iter().map(|l| 1 - l).collect();
+    let gradients = GradientsParams::from_grads(model.loss(&harmful).backward(), &model);
+    let memories = gem.memory_gradients(&model).unwrap();
+    assert_eq!(memories.dims()[0], 2);
+    let flat = |gradients: &GradientsParams| flat(&model, gradients);
+    let products = |g: Tensor<1>| values(memories.clone().matmul(g.unsqueeze_dim::<2>(1)));
+    let size = values(memories.clone().square().sum())[0].sqrt();
+    assert!(products(flat(&gradients)).iter().any(|p| *p < -1e-2 * size));
+    let projected = gem.gradients(&model, gradients, &step_at(2, 0));
+    let after = products(flat(&projected));
+    assert!(after.iter().all(|p| *p >= -1e-3 * size), "{after:?}");
+    assert_eq!(Method::<TinyClassifier>::log(&gem)[0].1, 1.0);
+}
+
+#[test]
+fn a_gem_follows_its_formula() {
+    let config = AGemConfig {
+        lora: lora(),
+        memory_per_task: 8,
+        memory_batch: 10,
+    };
+    let mut method: AGem<TinyClassifier> = AGem::new(config, 1).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let model = train(&mut method, attached, 0, 2);
+    let device = Device::flex().autodiff();
+    let mut batch = points(&[2, 3], 10, 3, &device);
+    for harm in [false, true] {
+        if harm {
+            batch.labels = batch.labels.iter().map(|l| 5 - l).collect();
+        }
+        let gradients = GradientsParams::from_grads(model.loss(&batch).backward(), &model);
+        let g = values(flat(&model, &gradients));
+        let r = values(method.reference(&model, &step_at(2, 0)).unwrap());
+        let new = method.gradients(&model, gradients, &step_at(2, 0));
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+        let factor = dot(&g, &r).min(0.0) / dot(&r, &r);
+        assert!(!harm || factor < 0.0, "{factor}");
+        let expected: Vec<f32> = g.iter().zip(&r).map(|(g, r)| g - factor * r).collect();
+        let found = values(flat(&model, &new));
+        assert!(
+            found
+                .iter()
+                .zip(&expected)
+                .all(|(f, e)| (f - e).abs() < 1e-5)
+        );
+        assert!(dot(&found, &r) >= -1e-4 * dot(&r, &r));
+    }
+}
+
+/// Adapter A, adapter B, head weight, head bias: the order of the toy model.
+fn flat(model: &TinyClassifier, gradients: &GradientsParams) -> Tensor<1> {
+    let mut parts: Vec<Tensor<1>> = treelora_lora::adapter_parameters(model)
+        .into_iter()
+        .map(|id| gradients.get::<2>(id).unwrap().flatten(0, 1))
+        .collect();
+    parts.push(
+        gradients
+            .get::<2>(model.head.weight.id)
+            .unwrap()
+            .flatten(0, 1),
+    );
+    parts.push(
+        gradients
+            .get::<1>(model.head.bias.as_ref().unwrap().id)
+            .unwrap(),
+    );
+    Tensor::cat(parts, 0)
+}
+
+#[test]
+fn hide_remembers_every_task() {
+    let device = Device::flex();
+    for identity in [frozen(), TaskIdentityConfig::default()] {
+        let mut method: HideLora<TinyClassifier> = HideLora::new(hide(identity), 2).unwrap();
+        let attached = method.attach(model()).unwrap();
+        let model = train(&mut method, attached, 0, 3);
+        let answering = method.for_evaluation(&model);
+        let test = points(&[0, 1, 2, 3, 4, 5], 10, 50, &device);
+        let found = answers(method.predict(&answering, &test));
+        let right = found
+            .iter()
+            .zip(&test.labels)
+            .filter(|(a, l)| a == l)
+            .count();
+        let tasks = method.infer_tasks(&answering, &test).unwrap();
+        let right_task = tasks
+            .iter()
+            .zip(&test.labels)
+            .filter(|(t, l)| t.0 == **l / 2)
+            .count();
+        assert!(
+            right >= 36 && right_task >= 40,
+            "{right} classes and {right_task} tasks of 60"
+        );
+        // Told the task, an example is answered by that task's adapter.
+        let told = method.predict_with_task(&answering, &test, TaskId(0));
+        let last = method.predict_with_task(&answering, &test, TaskId(2));
+        assert_ne!(values(told), values(last));
+    }
+}
+
+#[test]
+fn hide_with_a_class_in_two_tasks_needs_frozen_identity() {
+    let mut again = task(0);
+    again.id = TaskId(1);
+    let attempt = |identity| {
+        let mut method: HideLora<TinyClassifier> = HideLora::new(hide(identity), 2).unwrap();
+        let attached = method.attach(model()).unwrap();
+        let model = train(&mut method, attached, 0, 1);
+        method.begin_task(model, &again).map(drop)
+    };
+    assert!(attempt(frozen()).is_ok());
+    let message = attempt(TaskIdentityConfig::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("method.task_identity") && message.contains("frozen"),
+        "{message}"
+    );
+}
+
+/// Sequential and joint training answered by the same kind of head.
+#[test]
+fn a_discriminant_head_goes_on_any_contender() {
+    let device = Device::flex();
+    let head = DiscriminantConfig::Rda(RegularisedDiscriminantConfig::default());
+    let inner = build(&contenders()[0]);
+    let transport = Some(TransportConfig::default());
+    let mut method = WithDiscriminant::new(inner, &head, transport, CLASSES).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let model = train(&mut method, attached, 0, 3);
+    let test = points(&[0, 1, 2, 3, 4, 5], 10, 50, &device);
+    let answering = method.for_evaluation(&model);
+    let count = |scores: Tensor<2>| {
+        answers(scores)
+            .iter()
+            .zip(&test.labels)
+            .filter(|(a, l)| a == l)
+            .count()
+    };
+    let (head, linear) = (
+        count(method.predict(&answering, &test)),
+        count(answering.logits(&test)),
+    );
+    assert!(
+        head >= linear + 10,
+        "{head} of 60, {linear} with the linear head"
+    );
+}
+
+#[test]
+fn settings_out_of_range_name_their_key() {
+    let rejects = |text: &str, key: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+        if value.get("lora").is_none() {
+            value["lora"] = serde_json::to_value(lora()).unwrap();
+        }
+        let config: BaselineConfig = serde_json::from_value(value).unwrap();
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains(key), "{message}");
+    };
+    rejects(r#"{ "name": "ewc", "strength": -1.0 }"#, "method.strength");
+    rejects(
+        r#"{ "name": "gem", "memory_per_task": 0 }"#,
+        "method.memory_per_task",
+    );
+    rejects(
+        r#"{ "name": "hide-lora", "momentum": 1.0 }"#,
+        "method.momentum",
+    );
+    rejects(
+        r#"{ "name": "hide-lora", "statistics": { "kind": "centroids", "centroids": 0 } }"#,
+        "method.statistics.centroids",
+    );
+    rejects(
+        r#"{ "name": "joint-lora", "lora": { "rank": 0, "target_modules": ["layer"] } }"#,
+        "method.lora.rank",
+    );
+    for text in [
+        r#"{ "name": "ewc", "strenght": 1.0 }"#,
+        r#"{ "name": "hide-lora", "task_identity": { "kind": "shared-lora", "rate": 1.0 } }"#,
+        r#"{ "name": "sequential" }"#,
+    ] {
+        assert!(
+            serde_json::from_str::<BaselineConfig>(text).is_err(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_lora_pattern_that_matches_nothing_is_an_error() {
+    let config = BaselineConfig::SequentialLora(Default::default());
+    let error = build(&config).attach(model()).unwrap_err().to_string();
+    assert!(error.contains("method.lora"), "{error}");
+}
