@@ -81,8 +81,9 @@ impl FlatParameters {
     /// Write a vector under `prefix`, one tensor a parameter.
     pub(crate) fn save(&self, flat: &Tensor<1>, prefix: &str, file: &mut TensorFile) {
         for entry in &self.entries {
-            let end = entry.start + entry.shape.num_elements();
-            let part = flat.clone().slice([entry.start..end]);
+            let part = flat
+                .clone()
+                .narrow(0, entry.start, entry.shape.num_elements());
             file.insert(format!("{prefix}.{}", entry.path), part);
         }
     }
@@ -212,7 +213,7 @@ fn next_part<const D: usize>(
     param: &Param<Tensor<D>>,
 ) -> Tensor<D> {
     let shape = param.lazy_shape();
-    let start = *at;
-    *at += shape.num_elements();
-    flat.clone().slice([start..*at]).reshape(shape)
+    let (start, len) = (*at, shape.num_elements());
+    *at += len;
+    flat.clone().narrow(0, start, len).reshape(shape)
 }

@@ -5,98 +5,17 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::Mat;
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 use treelora_core::{Error, TensorFile};
 
 use crate::{
     double_precision,
     feature_rows::FeatureRows,
     feature_transport::FeatureTransport,
-    k_means::{k_means, mean},
+    gaussian_component::{Component, Spread, flat, square, with_covariance, with_variance},
+    k_means::k_means,
     pseudo_features::PseudoFeatures,
+    statistics_config::StatisticsConfig,
 };
-
-/// Which statistics are kept of a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum StatisticsConfig {
-    /// Mean and full covariance.
-    Covariance {
-        /// Share of a class's covariance that is replaced by the mean of all classes' when
-        /// features are sampled, in `[0, 1]`. A class with one image uses that mean alone.
-        #[serde(default = "default_shrinkage")]
-        shrinkage: f64,
-    },
-    /// Mean and variance of each feature.
-    Variance {
-        /// As for the covariance.
-        #[serde(default = "default_shrinkage")]
-        shrinkage: f64,
-    },
-    /// k-means centroids, each with the variance of each feature (HiDe's default, k = 10).
-    Centroids {
-        /// Centroids a class.
-        #[serde(default = "default_centroids")]
-        centroids: usize,
-    },
-}
-
-fn default_shrinkage() -> f64 {
-    0.1
-}
-fn default_centroids() -> usize {
-    10
-}
-
-impl Default for StatisticsConfig {
-    fn default() -> Self {
-        Self::Covariance {
-            shrinkage: default_shrinkage(),
-        }
-    }
-}
-
-impl StatisticsConfig {
-    /// Check the settings.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] below `key`.
-    pub fn validate(&self, key: &str) -> Result<(), Error> {
-        match self {
-            Self::Covariance { shrinkage } | Self::Variance { shrinkage } => {
-                match (0.0..=1.0).contains(shrinkage) {
-                    true => Ok(()),
-                    false => Err(Error::setting(
-                        format!("{key}.shrinkage"),
-                        format!("{shrinkage} is not in [0, 1]"),
-                    )),
-                }
-            }
-            Self::Centroids { centroids: 0 } => Err(Error::setting(
-                format!("{key}.centroids"),
-                "0 is not above 0",
-            )),
-            Self::Centroids { .. } => Ok(()),
-        }
-    }
-}
-
-/// One Gaussian of a class: `count` examples around `mean`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Component {
-    pub(crate) count: f32,
-    pub(crate) mean: Vec<f32>,
-    pub(crate) spread: Spread,
-}
-
-/// How the examples lie around their mean.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Spread {
-    /// Variance of each feature.
-    Variance(Vec<f32>),
-    /// Covariance, `[features, features]`.
-    Covariance(Vec<f32>),
-}
 
 /// Statistics of every class seen, in the feature space in which they were taken.
 ///
@@ -298,46 +217,4 @@ impl ClassStatistics {
         }
         Ok(Self { config, classes })
     }
-}
-
-fn with_variance(rows: &FeatureRows, members: &[usize]) -> Component {
-    let mean = mean(rows, members);
-    let mut variance = vec![0f64; rows.dim()];
-    for &i in members {
-        for (j, to) in variance.iter_mut().enumerate() {
-            *to += (f64::from(rows.row(i)[j]) - mean[j]).powi(2);
-        }
-    }
-    let n = members.len() as f64;
-    Component {
-        count: members.len() as f32,
-        mean: mean.iter().map(|&x| x as f32).collect(),
-        spread: Spread::Variance(variance.iter().map(|x| (x / n) as f32).collect()),
-    }
-}
-
-fn with_covariance(rows: &FeatureRows) -> Component {
-    let all: Vec<usize> = (0..rows.len()).collect();
-    let mean = mean(rows, &all);
-    let n = rows.len() as f64;
-    let centred = Mat::from_fn(rows.len(), rows.dim(), |i, j| {
-        f64::from(rows.row(i)[j]) - mean[j]
-    });
-    let scatter = crate::symmetric::product(centred.transpose(), centred.as_ref());
-    let covariance = Mat::from_fn(rows.dim(), rows.dim(), |i, j| scatter[(i, j)] / n);
-    Component {
-        count: rows.len() as f32,
-        mean: mean.iter().map(|&x| x as f32).collect(),
-        spread: Spread::Covariance(flat(&covariance)),
-    }
-}
-
-pub(crate) fn square(values: &[f32], dim: usize) -> Mat<f64> {
-    Mat::from_fn(dim, dim, |i, j| f64::from(values[i * dim + j]))
-}
-
-fn flat(matrix: &Mat<f64>) -> Vec<f32> {
-    (0..matrix.nrows())
-        .flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)] as f32))
-        .collect()
 }

@@ -46,6 +46,10 @@ mod feature_transport;
 
 mod class_statistics;
 
+mod statistics_config;
+
+mod gaussian_component;
+
 mod pseudo_features;
 
 mod head_alignment;
@@ -66,7 +70,7 @@ mod symmetric;
 
 mod double_precision;
 
-pub use class_statistics::{ClassStatistics, StatisticsConfig};
+pub use class_statistics::ClassStatistics;
 pub use discriminant::{
     Discriminant, DiscriminantConfig, LinearDiscriminant, LinearDiscriminantConfig,
     NearestClassMean, NearestClassMeanConfig, Priors, RandomProjection, RandomProjectionConfig,
@@ -78,5 +82,6 @@ pub use frozen_discriminant::FrozenDiscriminant;
 pub use head_alignment::HeadAlignment;
 pub use pseudo_features::PseudoFeatures;
 pub use routing::{Routing, group_by_task};
+pub use statistics_config::StatisticsConfig;
 pub use task_inference::TaskInference;
 pub use with_discriminant::{WithDiscriminant, features};

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
-    class_statistics::{Component, Spread, square},
+    gaussian_component::{Component, Spread, square},
     symmetric::factor_repaired,
 };
 

@@ -64,7 +64,7 @@ proptest! {
                 let mut at = start;
                 while at < end {
                     let next = end.min(at + batch);
-                    steps.observe(features.clone().slice([at..next]), &labels[at..next]);
+                    steps.observe(features.clone().narrow(0, at, next - at), &labels[at..next]);
                     at = next;
                 }
                 steps.fit().unwrap();
@@ -88,7 +88,7 @@ proptest! {
                 for at in (0..30).step_by(batch) {
                     let next = 30.min(at + batch);
                     discriminant
-                        .observe(features.clone().slice([at..next]), &labels[at..next]);
+                        .observe(features.clone().narrow(0, at, next - at), &labels[at..next]);
                 }
                 discriminant.fit().unwrap();
                 values(discriminant.scores(probe.clone()))
@@ -226,7 +226,7 @@ fn ridge_is_the_minimum_of_its_objective() {
     let gram: Tensor<2> = Tensor::from_data(TensorData::new(gram, [16, 16]), &Device::flex());
     let largest: f32 = (0..16)
         .map(|i| {
-            values(gram.clone().slice([i..i + 1]))
+            values(gram.clone().narrow(0, i, 1))
                 .iter()
                 .map(|x| x.abs())
                 .sum()

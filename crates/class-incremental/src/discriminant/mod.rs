@@ -8,6 +8,8 @@ mod regularised_discriminant;
 
 mod random_projection;
 
+mod regression_sums;
+
 mod ridge;
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -10,12 +10,12 @@ use treelora_core::{Error, TensorFile};
 
 use super::{
     Discriminant, LinearScores, check_finite, plain_device,
+    regression_sums::RegressionSums,
     ridge::{HeldOut, Ridge, choose_exponent, solve},
 };
 use crate::{
-    double_precision,
-    feature_rows::{FeatureRows, host},
-    feature_transport::FeatureTransport,
+    double_precision, feature_rows::FeatureRows, feature_transport::FeatureTransport,
+    symmetric::mean_diagonal,
 };
 
 /// Settings of [`RandomProjection`].
@@ -69,19 +69,12 @@ pub struct RandomProjection {
     /// `P`, made from the seed when the width of the features is known.
     projection: Option<Tensor<2>>,
     /// `G` and `C` over all rows that were folded in.
-    sums: Option<Sums>,
+    sums: Option<RegressionSums>,
     /// Examples of each class.
     counts: Vec<f64>,
     fits: u64,
     fitted: Option<LinearScores>,
     lambda: f64,
-}
-
-/// `G` `[M, M]` and `C` `[M, classes]`.
-#[derive(Clone, Debug)]
-struct Sums {
-    gram: Tensor<2>,
-    targets: Tensor<2>,
 }
 
 impl RandomProjection {
@@ -135,35 +128,18 @@ impl RandomProjection {
     }
 
     /// Add rows to `sums`, in blocks of a fixed size.
-    fn accumulate(&self, mut sums: Sums, rows: &FeatureRows, device: &Device) -> Sums {
+    fn accumulate(
+        &self,
+        mut sums: RegressionSums,
+        rows: &FeatureRows,
+        device: &Device,
+    ) -> RegressionSums {
         for start in (0..rows.len()).step_by(BLOCK) {
             let end = rows.len().min(start + BLOCK);
             let hidden = self.project(rows.block(start, end, device));
-            let targets = self.one_hot(&rows.labels()[start..end], device);
-            let transposed = hidden.clone().transpose();
-            sums.gram = sums.gram + transposed.clone().matmul(hidden);
-            sums.targets = sums.targets + transposed.matmul(targets);
+            sums = sums.add(hidden, self.one_hot(&rows.labels()[start..end], device));
         }
         sums
-    }
-
-    /// The sums so far, with a column for every class known by now.
-    fn sums_so_far(&self, device: &Device) -> Sums {
-        let (width, classes) = (self.config.projections, self.num_classes());
-        match self.sums.clone() {
-            None => Sums {
-                gram: Tensor::zeros([width, width], device),
-                targets: Tensor::zeros([width, classes], device),
-            },
-            Some(mut sums) => {
-                let missing = classes - sums.targets.dims()[1];
-                if missing > 0 {
-                    let empty = Tensor::zeros([width, missing], device);
-                    sums.targets = Tensor::cat(vec![sums.targets, empty], 1);
-                }
-                sums
-            }
-        }
     }
 
     /// Fold the pending rows in and return the lambda for all of them.
@@ -178,7 +154,11 @@ impl RandomProjection {
         if self.projection.is_none() && !pending.is_empty() {
             self.projection = Some(self.make_projection(pending.dim(), device));
         }
-        let before = self.sums_so_far(device);
+        let (width, classes) = (self.config.projections, self.num_classes());
+        let before = match self.sums.take() {
+            Some(sums) => sums.with_classes(classes),
+            None => RegressionSums::zeros(width, classes, device),
+        };
         // Five rows are the fewest of which a fifth can be held out.
         if self.config.ridge == Ridge::HeldOut && pending.len() >= 5 {
             let mut order: Vec<usize> = (0..pending.len()).collect();
@@ -197,7 +177,7 @@ impl RandomProjection {
         None
     }
 
-    fn choose_lambda(&self, kept: &Sums, held_out: &FeatureRows, device: &Device) -> f64 {
+    fn choose_lambda(&self, kept: &RegressionSums, held_out: &FeatureRows, device: &Device) -> f64 {
         let hidden = self.project(held_out.tensor(device));
         let targets = self.one_hot(held_out.labels(), device);
         let error = |weights: &Mat<f64>| {
@@ -205,8 +185,8 @@ impl RandomProjection {
             f64::from(difference.square().mean().into_scalar::<f32>())
         };
         let exponent = choose_exponent(&HeldOut {
-            gram: &symmetric_matrix(&kept.gram),
-            targets: &matrix(&kept.targets),
+            gram: &kept.gram(),
+            targets: &kept.targets(),
             error: &error,
         });
         10f64.powi(exponent)
@@ -216,8 +196,8 @@ impl RandomProjection {
         let (Some(sums), Some(device)) = (&self.sums, &self.device) else {
             return Err(Error::Data("no features to fit a regression on".into()));
         };
-        let gram = symmetric_matrix(&sums.gram);
-        let diagonal = crate::symmetric::mean_diagonal(&gram);
+        let gram = sums.gram();
+        let diagonal = mean_diagonal(&gram);
         check_finite([diagonal])?;
         let wanted = match (&self.config.ridge, held_out) {
             (_, Some(lambda)) => lambda,
@@ -228,7 +208,7 @@ impl RandomProjection {
             (Ridge::HeldOut, None) => 1.0,
         };
         // A lambda of 0 (all hidden features 0) would leave nothing on the diagonal.
-        let (weights, lambda) = solve(&gram, &matrix(&sums.targets), wanted.max(1e-30));
+        let (weights, lambda) = solve(&gram, &sums.targets(), wanted.max(1e-30));
         let seen: Vec<usize> = (0..self.counts.len())
             .filter(|&c| self.counts[c] > 0.0)
             .collect();
@@ -288,69 +268,30 @@ impl Discriminant for RandomProjection {
         let (Some(sums), Some(projection)) = (&self.sums, &self.projection) else {
             return;
         };
-        let width = self.config.projections;
-        let gram = host(sums.gram.clone());
-        let triangle: Vec<f32> = (0..width)
-            .flat_map(|i| gram[i * width + i..(i + 1) * width].to_vec())
-            .collect();
-        let len = triangle.len();
         let scalars = [projection.dims()[0] as f64, self.fits as f64, self.lambda];
         double_precision::insert(file, &format!("{prefix}.scalars"), &scalars);
         double_precision::insert(file, &format!("{prefix}.counts"), &self.counts);
-        file.insert_data(format!("{prefix}.gram"), TensorData::new(triangle, [len]));
-        file.insert(format!("{prefix}.targets"), sums.targets.clone());
+        sums.save(prefix, file);
     }
 
     fn load(&mut self, prefix: &str, file: &TensorFile, device: &Device) -> Result<(), Error> {
         let scalars = double_precision::read(file, &format!("{prefix}.scalars"))?;
-        let triangle = double_precision::values(file, &format!("{prefix}.gram"))?;
-        let targets = file.tensor::<2>(&format!("{prefix}.targets"), device)?;
-        let width = self.config.projections;
-        let ([dim, fits, lambda], true) = (
-            scalars.as_slice(),
-            triangle.len() == width * (width + 1) / 2 && targets.dims()[0] == width,
-        ) else {
+        let [dim, fits, lambda] = scalars[..] else {
             return Err(Error::Data(format!(
-                "`{prefix}` was saved with {} projections, the settings say {width}",
-                targets.dims()[0]
+                "`{prefix}.scalars` holds {} values, expected 3",
+                scalars.len()
             )));
         };
-        let mut gram = vec![0f32; width * width];
-        let mut values = triangle.into_iter();
-        for i in 0..width {
-            for j in i..width {
-                let value = values.next().unwrap_or_default();
-                gram[i * width + j] = value;
-                gram[j * width + i] = value;
-            }
-        }
+        let width = self.config.projections;
+        let sums = RegressionSums::load(prefix, file, width, device)?;
         self.counts = double_precision::read(file, &format!("{prefix}.counts"))?;
-        self.fits = *fits as u64;
-        self.lambda = *lambda;
-        self.projection = Some(self.make_projection(*dim as usize, device));
-        self.sums = Some(Sums {
-            gram: Tensor::from_data(TensorData::new(gram, [width, width]), device),
-            targets,
-        });
+        self.fits = fits as u64;
+        self.lambda = lambda;
+        self.projection = Some(self.make_projection(dim as usize, device));
+        self.sums = Some(sums);
         self.device = Some(device.clone());
         self.solve(None)
     }
-}
-
-fn matrix(tensor: &Tensor<2>) -> Mat<f64> {
-    let [rows, columns] = tensor.dims();
-    let values = host(tensor.clone());
-    Mat::from_fn(rows, columns, |i, j| f64::from(values[i * columns + j]))
-}
-
-/// The upper triangle, mirrored: a product of single-precision blocks need not be symmetric to the
-/// last bit, and only the upper triangle is saved.
-fn symmetric_matrix(tensor: &Tensor<2>) -> Mat<f64> {
-    let [rows, columns] = tensor.dims();
-    let values = host(tensor.clone());
-    Mat::from_fn(rows, columns, |i, j| {
-        f64::from(values[i.min(j) * columns + i.max(j)])
-    })
 }
 
 fn tensor(matrix: &Mat<f64>, device: &Device) -> Tensor<2> {
