@@ -7,6 +7,9 @@ use crate::cpu::{self, FusedOps, Kernels};
 
 /// `x weight + bias`.
 ///
+/// A frozen weight may be bf16 while `x` is f32, which halves its memory: where the processor multiplies bf16 (AVX-512
+/// BF16) the fused kernel rounds `x` to bf16 too and sums in f32, elsewhere the weight is widened as it is read.
+///
 /// # Shapes
 /// `x [.., d_in]`, `weight [d_in, d_out]`, `bias [d_out]` -> `[.., d_out]`
 ///
@@ -18,7 +21,7 @@ pub fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    if cpu::serves(&x) {
+    if cpu::serves(&x) && cpu::multiplies(&weight) {
         assert_fits("linear", &x, &weight, bias.as_ref());
         let bias = bias.unwrap_or_else(|| Tensor::empty([0], &x.device()));
         let (x, weight, bias) = (
@@ -28,12 +31,14 @@ pub fn linear<const D: usize>(
         );
         return Tensor::from_dispatch(Kernels::linear_fused(x, weight, bias));
     }
+    let weight = weight.cast(x.dtype());
     module::linear(x, weight, bias)
 }
 
 /// A projection with a low-rank update: `x weight + bias + scale (x a) b`, never forming `a b`.
 ///
-/// The backward has no dense weight gradient unless `weight` is tracked, and no gradient of `x` unless `x` is.
+/// The backward has no dense weight gradient unless `weight` is tracked, and no gradient of `x` unless `x` is. As in
+/// [`linear`], a frozen `weight` may be bf16; the adapter is multiplied in f32.
 /// Source: Hu et al., <https://arxiv.org/abs/2106.09685>.
 ///
 /// # Shapes
@@ -60,7 +65,7 @@ pub fn lora_linear<const D: usize>(
         "lora_linear: b does not fit a and the weight"
     );
     #[cfg(feature = "flex")]
-    if cpu::serves(&x) {
+    if cpu::serves(&x) && cpu::multiplies(&weight) {
         assert_fits("lora_linear", &x, &weight, bias.as_ref());
         let bias = bias.unwrap_or_else(|| Tensor::empty([0], &x.device()));
         let (x, weight, bias) = (
@@ -72,6 +77,7 @@ pub fn lora_linear<const D: usize>(
         return Tensor::from_dispatch(Kernels::lora_linear_fused(x, weight, bias, a, b, scale));
     }
     let update = module::linear(module::linear(x.clone(), a, None), b, None);
+    let weight = weight.cast(x.dtype());
     module::linear(x, weight, bias) + update * scale
 }
 

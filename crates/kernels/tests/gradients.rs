@@ -58,7 +58,7 @@ fn check(name: &str, count: usize, f: impl Fn(Tensor<1>) -> Tensor<1>) {
 
 fn part<const D: usize>(x: &Tensor<1>, start: usize, shape: [usize; D]) -> Tensor<D> {
     let count: usize = shape.iter().product();
-    x.clone().slice([start..start + count]).reshape(shape)
+    x.clone().narrow(0, start, count).reshape(shape)
 }
 
 fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {

@@ -95,7 +95,7 @@ fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, V
                     for head in problem.group(key_head) {
                         for block in problem.blocks() {
                             let seen = problem.seen_by_block(&block);
-                            let query = q.head(b, head).from_row(block.start);
+                            let query = q.head(b, head).skip_rows(block.start);
                             let size = [block.len(), seen.len(), head_dim];
                             multiply(
                                 size,
@@ -122,7 +122,7 @@ fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, V
                                 },
                             );
                             let weights = rows(scores, stride, seen.start);
-                            let value = v.head(b, key_head).from_row(seen.start).right();
+                            let value = v.head(b, key_head).skip_rows(seen.start).right();
                             let size = [block.len(), value_dim, seen.len()];
                             multiply(
                                 size,
@@ -197,8 +197,8 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
                 for head in problem.group(key_head) {
                     for block in problem.blocks() {
                         let seen = problem.seen_by_block(&block);
-                        let query = q.head(b, head).from_row(block.start);
-                        let gradient = g.head(b, head).from_row(block.start);
+                        let query = q.head(b, head).skip_rows(block.start);
+                        let gradient = g.head(b, head).skip_rows(block.start);
                         let (n, m) = (block.len(), seen.len());
                         multiply(
                             [n, m, head_dim],
@@ -257,7 +257,7 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
                         multiply(
                             [n, head_dim, m],
                             slopes,
-                            key.from_row(seen.start).right(),
+                            key.skip_rows(seen.start).right(),
                             q_target.head(b, head, block.start),
                             Store::Replace,
                         );

@@ -48,7 +48,7 @@ impl Heads {
 
 impl Left {
     /// The matrix without its first rows.
-    pub(super) fn from_row(self, row: usize) -> Self {
+    pub(super) fn skip_rows(self, row: usize) -> Self {
         Self {
             data: self.data.wrapping_offset(row as isize * self.row),
             ..self

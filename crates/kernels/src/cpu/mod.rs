@@ -5,6 +5,8 @@
 
 mod activation;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod buffer;
 mod cross_entropy;
 mod extension;
@@ -19,6 +21,7 @@ mod rows;
 mod scratch;
 mod simd;
 mod visibility;
+mod weight;
 
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Tensor};
@@ -36,4 +39,9 @@ pub(crate) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
     fused() == Fused::On
         && x.dtype() == DType::F32
         && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Whether the projections take `weight` as it is.
+pub(crate) fn multiplies(weight: &Tensor<2>) -> bool {
+    matches!(weight.dtype(), DType::F32 | DType::BF16)
 }

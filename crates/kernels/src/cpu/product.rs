@@ -4,19 +4,16 @@
 //! independently. Each number of the product is summed in an order that depends on the depth alone.
 #![allow(unsafe_code)]
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
-use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::buffer::Unwritten;
-use super::matrix::{Left, Right, Store, Target, multiply, transpose};
+use super::matrix::{Left, Right, Store, Target, multiply};
 use super::scratch::with_scratch;
 use super::simd::for_each_chunk;
+use super::weight::{Matrix, PANEL};
 
-/// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
-const PANEL: usize = 48;
 /// Depth of one pass: a panel of it stays in the second-level cache.
 const DEPTH: usize = 768;
 /// Rows of one task.
@@ -26,104 +23,10 @@ const MANY: usize = 8;
 /// Multiplications below which one thread is faster than several.
 const PARALLEL: usize = 128 * 128 * 64;
 
-/// A borrowed f32 matrix with strides in elements.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    data: Left,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    tensor: PhantomData<&'a FlexTensor>,
-}
-
-// SAFETY: a `Matrix` is a shared borrow of a tensor, and tensors are `Sync`.
-unsafe impl Sync for Matrix<'_> {}
-
-impl<'a> Matrix<'a> {
-    /// A tensor of two axes, any strides.
-    pub(super) fn of(x: &'a FlexTensor) -> Self {
-        let layout = x.layout();
-        let [rows, columns] = layout.shape().dims();
-        Self::new(x, rows, columns, [layout.strides()[0], layout.strides()[1]])
-    }
-
-    /// A contiguous tensor of any number of axes as the matrix of its last axis.
-    pub(super) fn rows_of(x: &'a FlexTensor) -> Self {
-        debug_assert!(x.is_contiguous());
-        let shape = x.layout().shape();
-        let (outer, last) = shape.split_at(shape.num_dims() - 1);
-        Self::new(x, outer.iter().product(), last[0], [last[0] as isize, 1])
-    }
-
-    fn new(x: &'a FlexTensor, rows: usize, columns: usize, [row, column]: [isize; 2]) -> Self {
-        let data = x
-            .storage::<f32>()
-            .as_ptr()
-            .wrapping_add(x.layout().start_offset());
-        Self {
-            data: Left { data, row, column },
-            rows,
-            columns,
-            tensor: PhantomData,
-        }
-    }
-
-    /// The transpose, without a copy.
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            data: self.data.transposed(),
-            ..self
-        }
-    }
-
-    /// Copies the columns of one panel, row by row, `PANEL` apart.
-    ///
-    /// # Safety
-    /// `target` holds `rows * PANEL` numbers.
-    unsafe fn pack(self, columns: Range<usize>, target: &mut [f32]) {
-        let Left { data, row, column } = self.data;
-        let from = Left {
-            data: data.wrapping_offset(columns.start as isize * column),
-            row,
-            column,
-        };
-        if column == 1 {
-            for (p, target) in target.chunks_exact_mut(PANEL).enumerate() {
-                // SAFETY: the matrix borrows its tensor, whose layout lies inside the storage.
-                let source = unsafe {
-                    core::slice::from_raw_parts(from.data.offset(p as isize * row), columns.len())
-                };
-                target[..columns.len()].copy_from_slice(source);
-            }
-        } else {
-            // SAFETY: as above; the transpose of `columns` by `rows` has `rows` rows, `PANEL` apart.
-            unsafe {
-                transpose(
-                    from.transposed(),
-                    columns.len(),
-                    self.rows,
-                    target.as_mut_ptr(),
-                    PANEL,
-                )
-            };
-        }
-    }
-}
-
 /// `left right` in a new buffer.
 pub(super) fn product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
     product_onto(left, right, |_, _| Store::Replace)
 }
-
-/// A target that several tasks write, each its own rows or columns.
-#[derive(Clone, Copy)]
-struct Shared(Target);
-
-// SAFETY: the tasks of one product write disjoint parts.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
 
 /// `start + left right` in a new buffer; `start` writes the given rows to the target and returns [`Store::Add`], or
 /// writes nothing and returns [`Store::Replace`].
@@ -136,90 +39,229 @@ pub(super) fn product_onto(
         left.columns, right.rows,
         "the inner dimensions of a product differ"
     );
-    let (m, n, k) = (left.rows, right.columns, left.columns);
-    let mut output = Unwritten::new(m * n);
+    let size = [left.rows, right.columns, left.columns];
+    let mut output = Unwritten::new(left.rows * right.columns);
+    let output_slots = output.slots().as_mut_ptr().cast();
     let target = Shared(Target {
-        data: output.slots().as_mut_ptr().cast(),
-        row: n as isize,
+        data: output_slots,
+        row: right.columns as isize,
     });
-    let panels = n.div_ceil(PANEL);
-    let columns = |panel: usize| panel * PANEL..n.min((panel + 1) * PANEL);
-    with_scratch([panels * PANEL * k], |[packed]| {
-        for_each_chunk(packed, (PANEL * k).max(1), |panel, target| {
-            // SAFETY: the panel has room for `k` rows.
-            unsafe { right.pack(columns(panel), target) };
+    #[cfg(target_arch = "x86_64")]
+    let by_pairs = right.is_half() && left.left().column == 1 && super::bf16::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    let by_pairs = false;
+    match by_pairs {
+        #[cfg(target_arch = "x86_64")]
+        true => pair_product(size, left, right, target, start),
+        _ => single_product(size, left, right, target, start),
+    }
+    // SAFETY: the tasks cover all rows and columns, and the first pass writes the whole target.
+    unsafe { output.assume_written() }
+}
+
+/// The product in f32; a bf16 operand is widened when it is packed.
+fn single_product(
+    [m, n, k]: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    target: Shared,
+    start: impl Fn(Range<usize>, Target) -> Store + Sync,
+) {
+    with_scratch([n.div_ceil(PANEL) * PANEL * k], |[packed]| {
+        for_each_chunk(packed, (PANEL * k).max(1), |panel, packed| {
+            right.pack(panel_columns(panel, n), packed)
         });
         let packed: &[f32] = packed;
-        // All panels of one pass over the depth before the next pass: the rows of `left` are then in cache.
-        let task = |rows: Range<usize>, panels: Range<usize>, first: Store| {
-            // Whole, so that the closure captures the types that may be shared, not the pointers inside.
-            let (left, target) = (left, target);
-            for depth in (0..k).step_by(DEPTH) {
-                let store = if depth == 0 { first } else { Store::Add };
-                let deep = DEPTH.min(k - depth);
+        schedule([m, n, k], target, start, |rows, panels, first| {
+            for (depth, store) in passes(k, first) {
                 for panel in panels.clone() {
-                    let columns = columns(panel);
-                    let Left { data, row, column } = left.data.from_row(rows.start);
-                    let left = Left {
-                        data: data.wrapping_offset(depth as isize * column),
-                        row,
-                        column,
-                    };
-                    let right = Right {
-                        data: packed[(panel * k + depth) * PANEL..].as_ptr(),
-                        row: PANEL as isize,
-                    };
-                    let target = target.0.part(rows.start, columns.start);
+                    let columns = panel_columns(panel, n);
+                    let Left { data, row, column } = left.left().skip_rows(rows.start);
+                    let data = data.wrapping_offset(depth.start as isize * column);
+                    let packed = packed[panel * k * PANEL..]
+                        .as_ptr()
+                        .wrapping_add(depth.start * PANEL);
+                    let size = [rows.len(), columns.len(), depth.len()];
                     // SAFETY: the operands borrow their memory, the target part lies inside the output and is
                     // written by this task alone; it is initialised when the store adds.
                     unsafe {
-                        multiply(
-                            [rows.len(), columns.len(), deep],
-                            left,
-                            right,
-                            target,
-                            store,
-                        )
-                    };
+                        let right = Right {
+                            data: packed,
+                            row: PANEL as isize,
+                        };
+                        let target = target.part(rows.start, columns.start);
+                        multiply(size, Left { data, row, column }, right, target, store);
+                    }
                 }
             }
-            if k == 0 && first == Store::Replace {
-                // SAFETY: as above; a product of no depth writes zeros.
-                let target = target.0.part(rows.start, 0);
-                unsafe {
-                    multiply(
-                        [rows.len(), n, 0],
-                        left.data,
-                        Right {
-                            data: packed.as_ptr(),
-                            row: 0,
-                        },
-                        target,
-                        first,
-                    )
-                };
-            }
-        };
-        let blocks = m.div_ceil(ROWS);
-        let rows = |block: usize| block * ROWS..m.min((block + 1) * ROWS);
-        let begin = |rows: Range<usize>| {
-            let target = target;
-            start(rows.clone(), target.0.part(rows.start, 0))
-        };
-        if m * n * k < PARALLEL {
-            (0..blocks).for_each(|block| task(rows(block), 0..panels, begin(rows(block))));
-        } else if blocks >= MANY {
-            (0..blocks)
-                .into_par_iter()
-                .for_each(|block| task(rows(block), 0..panels, begin(rows(block))));
-        } else {
-            let first = begin(0..m);
-            (0..blocks * panels).into_par_iter().for_each(|index| {
-                let panel = index % panels;
-                task(rows(index / panels), panel..panel + 1, first);
-            });
-        }
+        });
     });
-    // SAFETY: the tasks cover all rows and columns, and the first pass writes the whole target.
-    unsafe { output.assume_written() }
+}
+
+/// The product of `left` rounded to bf16 and a bf16 operand, summed in f32.
+#[cfg(target_arch = "x86_64")]
+fn pair_product(
+    [m, n, k]: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    target: Shared,
+    start: impl Fn(Range<usize>, Target) -> Store + Sync,
+) {
+    let pairs = k.div_ceil(2);
+    // As pairs of bf16, which are as large as one f32.
+    with_scratch([n.div_ceil(PANEL) * PANEL * pairs], |[packed]| {
+        for_each_chunk(packed, (PANEL * pairs).max(1), |panel, packed| {
+            // SAFETY: f32 and u32 have the same size and alignment, and every bit pattern is valid for both.
+            let packed = unsafe {
+                core::slice::from_raw_parts_mut(packed.as_mut_ptr().cast::<u32>(), packed.len())
+            };
+            right.pack_pairs(panel_columns(panel, n), packed);
+        });
+        let packed: &[f32] = packed;
+        schedule([m, n, k], target, start, |rows, panels, first| {
+            let stride = pairs.next_multiple_of(16);
+            with_scratch([rows.len() * stride], |[rounded]| {
+                let rounded = rounded.as_mut_ptr().cast::<u32>();
+                let strip = left.left().skip_rows(rows.start);
+                // SAFETY: the processor has the instructions, the rows lie inside `left`, and the scratch holds
+                // `stride` pairs a row.
+                unsafe { super::bf16::round_rows(strip, rows.len(), k, rounded, stride) };
+                for (depth, store) in passes(pairs, first) {
+                    for panel in panels.clone() {
+                        let columns = panel_columns(panel, n);
+                        let packed = packed[panel * pairs * PANEL..]
+                            .as_ptr()
+                            .wrapping_add(depth.start * PANEL);
+                        let size = [rows.len(), columns.len(), depth.len()];
+                        // SAFETY: as in `single_product`.
+                        unsafe {
+                            let left = rounded.add(depth.start);
+                            let target = target.part(rows.start, columns.start);
+                            super::bf16::multiply_panel(
+                                size,
+                                left,
+                                stride,
+                                packed.cast(),
+                                target,
+                                store,
+                            );
+                        }
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// A target that several tasks write, each its own rows or columns.
+#[derive(Clone, Copy)]
+struct Shared(Target);
+
+// SAFETY: the tasks of one product write disjoint parts.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn part(self, row: usize, column: usize) -> Target {
+        self.0.part(row, column)
+    }
+}
+
+/// The columns of a panel of a matrix `n` columns wide.
+fn panel_columns(panel: usize, n: usize) -> Range<usize> {
+    panel * PANEL..n.min((panel + 1) * PANEL)
+}
+
+/// The passes over the depth; one empty pass for no depth, which writes zeros.
+fn passes(depth: usize, first: Store) -> impl Iterator<Item = (Range<usize>, Store)> {
+    (0..depth.max(1)).step_by(DEPTH).map(move |start| {
+        (
+            start..depth.min(start + DEPTH),
+            if start == 0 { first } else { Store::Add },
+        )
+    })
+}
+
+/// Calls `task(rows, panels, first store)` until all rows and panels are covered.
+fn schedule(
+    [m, n, k]: [usize; 3],
+    target: Shared,
+    start: impl Fn(Range<usize>, Target) -> Store + Sync,
+    task: impl Fn(Range<usize>, Range<usize>, Store) + Sync,
+) {
+    let panels = n.div_ceil(PANEL);
+    let blocks = m.div_ceil(ROWS);
+    let rows = |block: usize| block * ROWS..m.min((block + 1) * ROWS);
+    let whole = |block: usize| {
+        let rows = rows(block);
+        let first = start(rows.clone(), target.part(rows.start, 0));
+        task(rows, 0..panels, first);
+    };
+    if m * n * k < PARALLEL {
+        (0..blocks).for_each(whole);
+    } else if blocks >= MANY {
+        (0..blocks).into_par_iter().for_each(whole);
+    } else {
+        let first = start(0..m, target.part(0, 0));
+        (0..blocks * panels).into_par_iter().for_each(|index| {
+            let panel = index % panels;
+            task(rows(index / panels), panel..panel + 1, first);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+    use burn::backend::flex::FlexTensor;
+    use burn::backend::ops::FloatTensorOps;
+    use burn::tensor::DType;
+
+    use super::*;
+    use crate::cpu::buffer::{elements, tensor};
+
+    /// Small integers: exact in bf16, and so are their sums of products in f32.
+    fn integers(rows: usize, columns: usize) -> FlexTensor {
+        let numbers = (0..rows * columns)
+            .map(|i| ((i * 7919) % 17) as f32 - 8.0)
+            .collect();
+        tensor(numbers, [rows, columns])
+    }
+
+    fn naive(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
+        let number = |i: usize, j: usize| (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
+        (0..m * n).map(|ij| number(ij / n, ij % n)).collect()
+    }
+
+    #[test]
+    fn products_of_integers_are_exact_in_both_formats_and_layouts() {
+        for size in [
+            [1, 1, 1],
+            [3, 50, 7],
+            [70, 49, 33],
+            [9, 20, 1600],
+            [600, 100, 65],
+            [5, 3, 0],
+        ] {
+            let [m, n, k] = size;
+            let (a, b) = (integers(m, k), integers(k, n));
+            let expected = naive(elements(&a), elements(&b), size);
+            let half = Flex::float_cast(b.clone(), DType::BF16.into());
+            for b in [b, half] {
+                let turned = Flex::float_transpose(b.clone()).to_contiguous();
+                for right in [Matrix::of(&b), Matrix::of(&turned).transposed()] {
+                    let left = Matrix::of(&a);
+                    assert!(product(left, right) == expected, "{size:?} {:?}", b.dtype());
+                    let mut widened = vec![f32::NAN; m * n];
+                    let target = Shared(Target {
+                        data: widened.as_mut_ptr(),
+                        row: n as isize,
+                    });
+                    single_product(size, left, right, target, |_, _| Store::Replace);
+                    assert!(widened == expected, "{size:?} {:?}, one by one", b.dtype());
+                }
+            }
+        }
+    }
 }

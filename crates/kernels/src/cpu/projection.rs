@@ -5,13 +5,16 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
+use burn::tensor::DType;
 
 use super::buffer::{contiguous, elements, tensor};
 use super::low_rank::{self, Update};
-use super::product::{Matrix, product, product_onto};
+use super::product::{product, product_onto};
 use super::rows::{RowStatistics, column_sums};
+use super::weight::Matrix;
 
 /// `x weight + bias`; a bias of length zero is none.
 pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
@@ -96,7 +99,7 @@ pub(super) fn linear_autodiff<C: CheckpointStrategy>(
             let [x_node, weight_node, bias_node] = ops.parents;
             let (x, weight, shape) = ops.state;
             if let (Some(node), Some(x)) = (weight_node, x) {
-                grads.register::<Flex>(node.id, weight_gradient(&x, &gradient));
+                grads.register::<Flex>(node.id, weight_gradient(&x, &gradient, weight.dtype()));
             }
             if let Some(node) = bias_node {
                 grads.register::<Flex>(node.id, bias_gradient(&gradient));
@@ -195,7 +198,7 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
                 grads.register::<Flex>(node.id, tensor(of_x, x.layout().shape().clone()));
             }
             if let Some(node) = weight_node {
-                grads.register::<Flex>(node.id, weight_gradient(&x, &gradient));
+                grads.register::<Flex>(node.id, weight_gradient(&x, &gradient, weight.dtype()));
             }
             if let Some(node) = bias_node {
                 grads.register::<Flex>(node.id, bias_gradient(&gradient));
@@ -231,14 +234,19 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
     }
 }
 
-/// `x^T gradient`
-fn weight_gradient(x: &FlexTensor, gradient: &FlexTensor) -> FlexTensor {
+/// `x^T gradient`, in the number format of the weight.
+fn weight_gradient(x: &FlexTensor, gradient: &FlexTensor, format: DType) -> FlexTensor {
     let x = contiguous(x);
     let (x, gradient) = (Matrix::rows_of(&x), Matrix::rows_of(gradient));
-    tensor(
+    let product = tensor(
         product(x.transposed(), gradient),
         [x.columns, gradient.columns],
-    )
+    );
+    if format == DType::F32 {
+        product
+    } else {
+        Flex::float_cast(product, format.into())
+    }
 }
 
 /// The sum of the rows of the gradient; empty for no bias.

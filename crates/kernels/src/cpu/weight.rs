@@ -1,0 +1,223 @@
+//! The right operand of a large product: a matrix in f32, or a frozen weight in bf16.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use burn::backend::flex::FlexTensor;
+use burn::tensor::{DType, bf16};
+
+use super::matrix::{Left, transpose};
+
+/// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
+pub(super) const PANEL: usize = 48;
+
+/// The numbers of a [`Matrix`], strides in elements.
+#[derive(Clone, Copy)]
+enum Numbers {
+    Single(Left),
+    Half {
+        data: *const bf16,
+        row: isize,
+        column: isize,
+    },
+}
+
+/// A borrowed matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    numbers: Numbers,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    tensor: PhantomData<&'a FlexTensor>,
+}
+
+// SAFETY: a `Matrix` is a shared borrow of a tensor, and tensors are `Sync`.
+unsafe impl Sync for Matrix<'_> {}
+
+impl<'a> Matrix<'a> {
+    /// A tensor of two axes, any strides, in f32 or bf16.
+    ///
+    /// # Panics
+    /// When the tensor has another number format.
+    pub(super) fn of(x: &'a FlexTensor) -> Self {
+        let layout = x.layout();
+        let [rows, columns] = layout.shape().dims();
+        Self::new(x, rows, columns, [layout.strides()[0], layout.strides()[1]])
+    }
+
+    /// A contiguous tensor of any number of axes as the matrix of its last axis.
+    pub(super) fn rows_of(x: &'a FlexTensor) -> Self {
+        debug_assert!(x.is_contiguous());
+        let shape = x.layout().shape();
+        let (outer, last) = shape.split_at(shape.num_dims() - 1);
+        Self::new(x, outer.iter().product(), last[0], [last[0] as isize, 1])
+    }
+
+    fn new(x: &'a FlexTensor, rows: usize, columns: usize, [row, column]: [isize; 2]) -> Self {
+        let start = x.layout().start_offset();
+        let numbers = match x.dtype() {
+            DType::BF16 => Numbers::Half {
+                data: x.storage::<bf16>().as_ptr().wrapping_add(start),
+                row,
+                column,
+            },
+            _ => {
+                let data = x.storage::<f32>().as_ptr().wrapping_add(start);
+                Numbers::Single(Left { data, row, column })
+            }
+        };
+        Self {
+            numbers,
+            rows,
+            columns,
+            tensor: PhantomData,
+        }
+    }
+
+    /// The transpose, without a copy.
+    pub(super) fn transposed(self) -> Self {
+        let numbers = match self.numbers {
+            Numbers::Single(left) => Numbers::Single(left.transposed()),
+            Numbers::Half { data, row, column } => Numbers::Half {
+                data,
+                row: column,
+                column: row,
+            },
+        };
+        Self {
+            numbers,
+            rows: self.columns,
+            columns: self.rows,
+            ..self
+        }
+    }
+
+    /// Whether the numbers are bf16.
+    pub(super) fn is_half(self) -> bool {
+        matches!(self.numbers, Numbers::Half { .. })
+    }
+
+    /// The matrix as a left operand.
+    ///
+    /// # Panics
+    /// When the numbers are bf16.
+    pub(super) fn left(self) -> Left {
+        match self.numbers {
+            Numbers::Single(left) => left,
+            Numbers::Half { .. } => panic!("the left operand of a product is f32"),
+        }
+    }
+
+    /// Copies the columns of one panel as f32, row by row, [`PANEL`] apart.
+    ///
+    /// # Panics
+    /// When `target` does not hold `rows * PANEL` numbers.
+    pub(super) fn pack(self, columns: Range<usize>, target: &mut [f32]) {
+        assert_eq!(target.len(), self.rows * PANEL, "a panel of another size");
+        // SAFETY: the matrix borrows its tensor, whose layout lies inside the storage, and `columns` are some of
+        // its columns; the transpose of `columns` by `rows` has `rows` rows, `PANEL` apart.
+        unsafe {
+            match self.numbers {
+                Numbers::Single(Left {
+                    data,
+                    row,
+                    column: 1,
+                }) => {
+                    for (p, target) in target.chunks_exact_mut(PANEL).enumerate() {
+                        let source = data.offset(p as isize * row).add(columns.start);
+                        target
+                            .as_mut_ptr()
+                            .copy_from_nonoverlapping(source, columns.len());
+                    }
+                }
+                Numbers::Single(Left { data, row, column }) => {
+                    let data = data.wrapping_offset(columns.start as isize * column);
+                    let strip = Left {
+                        data,
+                        row: column,
+                        column: row,
+                    };
+                    transpose(strip, columns.len(), self.rows, target.as_mut_ptr(), PANEL);
+                }
+                Numbers::Half { .. } => {
+                    for (p, target) in target.chunks_exact_mut(PANEL).enumerate() {
+                        for (target, column) in target.iter_mut().zip(columns.clone()) {
+                            *target = f32::from_bits(u32::from(self.half_bits(p, column)) << 16);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies the columns of one panel as pairs of bf16, two rows side by side, pairs of rows [`PANEL`] apart; an
+    /// odd last row is paired with zeros, and so are columns beyond the matrix.
+    ///
+    /// # Panics
+    /// When `target` does not hold half of `rows` (rounded up) times `PANEL` pairs, or the numbers are f32.
+    pub(super) fn pack_pairs(self, columns: Range<usize>, target: &mut [u32]) {
+        const BLOCK: usize = 16;
+        assert_eq!(
+            target.len(),
+            self.rows.div_ceil(2) * PANEL,
+            "a panel of another size"
+        );
+        let Numbers::Half { data, row, column } = self.numbers else {
+            panic!("pairs are packed from bf16");
+        };
+        let whole = self.rows / 2;
+        // SAFETY: the rows and columns read lie inside the matrix, which borrows its tensor.
+        unsafe {
+            if column == 1 {
+                for (p, target) in target.chunks_exact_mut(PANEL).take(whole).enumerate() {
+                    let upper = data
+                        .offset(2 * p as isize * row)
+                        .add(columns.start)
+                        .cast::<u16>();
+                    let lower = data
+                        .offset((2 * p + 1) as isize * row)
+                        .add(columns.start)
+                        .cast::<u16>();
+                    let upper = core::slice::from_raw_parts(upper, columns.len());
+                    let lower = core::slice::from_raw_parts(lower, columns.len());
+                    for ((target, &upper), &lower) in target.iter_mut().zip(upper).zip(lower) {
+                        *target = u32::from(upper) | u32::from(lower) << 16;
+                    }
+                }
+            } else {
+                for start in (0..whole).step_by(BLOCK) {
+                    for (j, c) in columns.clone().enumerate() {
+                        for p in start..whole.min(start + BLOCK) {
+                            target[p * PANEL + j] = u32::from(self.half_bits(2 * p, c))
+                                | u32::from(self.half_bits(2 * p + 1, c)) << 16;
+                        }
+                    }
+                }
+            }
+            if self.rows % 2 == 1 {
+                for (j, c) in columns.clone().enumerate() {
+                    target[whole * PANEL + j] = u32::from(self.half_bits(self.rows - 1, c));
+                }
+            }
+        }
+        for target in target.chunks_exact_mut(PANEL) {
+            target[columns.len()..].fill(0);
+        }
+    }
+
+    /// The bits of one bf16.
+    ///
+    /// # Safety
+    /// The row and column lie inside the matrix.
+    #[inline(always)]
+    unsafe fn half_bits(self, r: usize, c: usize) -> u16 {
+        match self.numbers {
+            // SAFETY: the caller's promise.
+            Numbers::Half { data, row, column } => unsafe {
+                (*data.offset(r as isize * row + c as isize * column)).to_bits()
+            },
+            Numbers::Single(_) => unreachable!("only called on bf16"),
+        }
+    }
+}
