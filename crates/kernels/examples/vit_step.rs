@@ -2,14 +2,15 @@
 //!
 //! `cargo run --release -p treelora-kernels --features flex --example vit_step -- [width] [batch] [depth] [rounds]`
 //! (widths of ViT-Ti, S and B: 192, 384, 768). First each operation alone, then forward and backward of the blocks
-//! with rank 8 adapters on the query and value projections. Prints the fastest round of each, in milliseconds.
+//! with rank 8 adapters on the query and value projections, and again with the frozen weights in bf16 (against plain
+//! f32). Prints the fastest round of each, in milliseconds.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 use treelora_kernels::{
-    AttentionMask, Fused, attention, cross_entropy, gelu, layer_norm, linear, lora_linear,
+    AttentionMask, Fused, attention, cross_entropy, fused, gelu, layer_norm, linear, lora_linear,
     set_fused,
 };
 
@@ -27,6 +28,15 @@ struct Block {
     projections: Vec<(Tensor<2>, Tensor<1>)>,
     query: Adapter,
     value: Adapter,
+    /// The weights of the projections in bf16, used by the fused form when asked for.
+    halves: Vec<Tensor<2>>,
+    precision: Precision,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Precision {
+    Single,
+    Half,
 }
 
 fn random<const D: usize>(shape: [usize; D], deviation: f64, device: &Device) -> Tensor<D> {
@@ -34,7 +44,7 @@ fn random<const D: usize>(shape: [usize; D], deviation: f64, device: &Device) ->
 }
 
 impl Block {
-    fn new(d: usize, device: &Device) -> Self {
+    fn new(d: usize, precision: Precision, device: &Device) -> Self {
         let projection = |d_in: usize, d_out: usize| {
             (
                 random([d_in, d_out], (d_in as f64).powf(-0.5), device),
@@ -46,18 +56,34 @@ impl Block {
             b: random([8, d], 0.02, device).require_grad(),
         };
         let norm = || (Tensor::ones([d], device), Tensor::zeros([d], device));
+        let projections = vec![
+            projection(d, d),
+            projection(d, d),
+            projection(d, d),
+            projection(d, d),
+            projection(d, 4 * d),
+            projection(4 * d, d),
+        ];
+        let halves = projections
+            .iter()
+            .map(|(weight, _)| weight.clone().cast(DType::BF16))
+            .collect();
+        let (query, value) = (adapter(), adapter());
         Self {
             norms: [norm(), norm()],
-            projections: vec![
-                projection(d, d),
-                projection(d, d),
-                projection(d, d),
-                projection(d, d),
-                projection(d, 4 * d),
-                projection(4 * d, d),
-            ],
-            query: adapter(),
-            value: adapter(),
+            projections,
+            query,
+            value,
+            halves,
+            precision,
+        }
+    }
+
+    fn weight(&self, index: usize) -> Tensor<2> {
+        if self.precision == Precision::Half && fused() == Fused::On {
+            self.halves[index].clone()
+        } else {
+            self.projections[index].0.clone()
         }
     }
 
@@ -67,16 +93,19 @@ impl Block {
     }
 
     fn project(&self, index: usize, x: Tensor<3>) -> Tensor<3> {
-        let (weight, bias) = &self.projections[index];
-        linear(x, weight.clone(), Some(bias.clone()))
+        linear(
+            x,
+            self.weight(index),
+            Some(self.projections[index].1.clone()),
+        )
     }
 
     fn adapted(&self, index: usize, adapter: &Adapter, x: Tensor<3>) -> Tensor<3> {
-        let (weight, bias) = &self.projections[index];
+        let bias = Some(self.projections[index].1.clone());
         lora_linear(
             x,
-            weight.clone(),
-            Some(bias.clone()),
+            self.weight(index),
+            bias,
             adapter.a.clone(),
             adapter.b.clone(),
             2.0,
@@ -150,7 +179,8 @@ fn main() {
     );
 
     let leaf = |width: usize| random([batch, POSITIONS, width], 1.0, &device).require_grad();
-    let block = Block::new(d, &device);
+    let block = Block::new(d, Precision::Single, &device);
+    let half = Block::new(d, Precision::Half, &device);
     let (x, wide) = (leaf(d), leaf(4 * d));
     let split = |x: &Tensor<3>| {
         x.clone()
@@ -169,16 +199,29 @@ fn main() {
     compare("linear d-4d", rounds, || block.project(4, x.clone()));
     compare("linear 4d-d", rounds, || block.project(5, wide.clone()));
 
-    let blocks: Vec<Block> = (0..depth).map(|_| Block::new(d, &device)).collect();
+    compare("bf16 lora", rounds, || {
+        half.adapted(0, &half.query, x.clone())
+    });
+    compare("bf16 d-4d", rounds, || half.project(4, x.clone()));
+    compare("bf16 4d-d", rounds, || half.project(5, wide.clone()));
+
     let head = random([d, 100], 0.02, &device).require_grad();
     let x = x.detach();
     let targets = Tensor::<1, Int>::arange(0..batch as i64, &device) % 100;
-    compare("training step", rounds, || {
-        let mut x = x.clone();
-        for block in &blocks {
-            x = block.forward(x);
-        }
-        let features = x.slice([0..batch, 0..1]).reshape([batch, d]);
-        cross_entropy(linear(features, head.clone(), None), targets.clone(), None)
-    });
+    for (name, precision) in [
+        ("training step", Precision::Single),
+        ("bf16 step", Precision::Half),
+    ] {
+        let blocks: Vec<Block> = (0..depth)
+            .map(|_| Block::new(d, precision, &device))
+            .collect();
+        compare(name, rounds, || {
+            let mut x = x.clone();
+            for block in &blocks {
+                x = block.forward(x);
+            }
+            let features = x.slice([0..batch, 0..1]).reshape([batch, d]);
+            cross_entropy(linear(features, head.clone(), None), targets.clone(), None)
+        });
+    }
 }
