@@ -71,15 +71,21 @@ fn after_tasks(past: usize, device: &Device) -> (TreeLora, VisionTransformer) {
         ..TreeLoraConfig::default()
     };
     let mut method = TreeLora::new(config).expect("the defaults are valid");
-    let mut model = method.attach(model(device)).expect("the model has the layers");
+    let mut model = method
+        .attach(model(device))
+        .expect("the model has the layers");
     let few = batch(1, device);
     for id in 0..past {
         model = method.begin_task(model, &task(id)).expect("a task begins");
         let loss = method.objective(&model, &few, &step_info(id, 0));
         black_box(loss);
-        model = method.end_task(model, &Vec::<ImageBatch>::new(), &task(id)).expect("a task ends");
+        model = method
+            .end_task(model, &Vec::<ImageBatch>::new(), &task(id))
+            .expect("a task ends");
     }
-    let model = method.begin_task(model, &task(past)).expect("a task begins");
+    let model = method
+        .begin_task(model, &task(past))
+        .expect("a task begins");
     (method, model)
 }
 
@@ -108,13 +114,20 @@ fn training_step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training_step");
     group.sample_size(10);
 
-    let attached = treelora_lora::attach(model(&device), &lora(), &mut ChaCha8Rng::seed_from_u64(1));
+    let attached =
+        treelora_lora::attach(model(&device), &lora(), &mut ChaCha8Rng::seed_from_u64(1));
     let mut state = Some(attached.expect("the model has the layers"));
     let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
     group.bench_function(BenchmarkId::new("sequential", 0), |bencher| {
         bencher.iter(|| {
             let model = state.take().expect("the model of the last step");
-            state = Some(step(&mut Sequential, model, &mut optimizer, &data, &step_info(0, 0)));
+            state = Some(step(
+                &mut Sequential,
+                model,
+                &mut optimizer,
+                &data,
+                &step_info(0, 0),
+            ));
             device.sync().expect("the device works");
         });
     });

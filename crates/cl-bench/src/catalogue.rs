@@ -17,10 +17,16 @@ pub fn catalogue() -> Vec<Section> {
         Section {
             title: "methods ([method] name, --method)",
             entries: vec![
-                ("tree-lora", "TreeLoRA; mode = \"treelora\", \"paper\" or \"reference\""),
+                (
+                    "tree-lora",
+                    "TreeLoRA; mode = \"treelora\", \"paper\" or \"reference\"",
+                ),
                 ("sequential-lora", "one adapter trained task after task"),
                 ("joint-lora", "all tasks at once: the ceiling"),
-                ("hide-lora", "one adapter a task, inferred task, aligned head (HiDe-LoRA)"),
+                (
+                    "hide-lora",
+                    "one adapter a task, inferred task, aligned head (HiDe-LoRA)",
+                ),
                 ("ewc", "elastic weight consolidation on the adapter"),
                 ("gem", "gradient episodic memory"),
                 ("a-gem", "averaged gradient episodic memory"),
@@ -32,7 +38,10 @@ pub fn catalogue() -> Vec<Section> {
                 ("nearest-class-mean", "nearest class mean by cosine"),
                 ("lda", "linear discriminant analysis"),
                 ("rda", "regularised discriminant analysis"),
-                ("random-projection", "ridge on random ReLU features (RanPAC)"),
+                (
+                    "random-projection",
+                    "ridge on random ReLU features (RanPAC)",
+                ),
             ],
         },
         Section {

@@ -80,7 +80,10 @@ impl RunFolder {
     /// # Errors
     /// When it exists and is not empty.
     pub fn check_free(path: &Path) -> Result<(), Error> {
-        match fs::read_dir(path).ok().and_then(|mut entries| entries.next()) {
+        match fs::read_dir(path)
+            .ok()
+            .and_then(|mut entries| entries.next())
+        {
             None => Ok(()),
             Some(_) => Err(Error::format(
                 path,
@@ -102,7 +105,10 @@ impl RunFolder {
         if manifest.format != FORMAT {
             return Err(Error::format(
                 path.join("manifest.json"),
-                format!("format {} of the run, this program reads {FORMAT}", manifest.format),
+                format!(
+                    "format {} of the run, this program reads {FORMAT}",
+                    manifest.format
+                ),
             ));
         }
         Ok(folder)
@@ -226,8 +232,8 @@ fn create(folder: &Path) -> Result<(), Error> {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|e| Error::format(path, e.to_string()))?;
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|e| Error::format(path, e.to_string()))?;
     bytes.push(b'\n');
     write_atomically(path, &bytes)
 }

@@ -58,7 +58,12 @@ impl Experiment {
         let (classes, size) = (stream.num_labels(), config.model.image_size());
         let data = ImageStream::new(stream, &splits, size, &config.images, &device)?;
         let model = backbone(&config, classes, &splits, &device, on_event)?;
-        let weights_sha256 = config.model.weights.as_deref().map(provenance::sha256).transpose()?;
+        let weights_sha256 = config
+            .model
+            .weights
+            .as_deref()
+            .map(provenance::sha256)
+            .transpose()?;
         let data_sha256 = config.data.path().map(provenance::sha256).transpose()?;
         let data = with_prefix(data, &model, &config, on_event)?;
         Ok(Self {
@@ -93,7 +98,12 @@ impl Experiment {
             seed: self.config.training.seed,
             weights_sha256: self.weights_sha256.clone(),
             data_sha256: self.data_sha256.clone(),
-            tasks: self.data.tasks().iter().map(|task| task.name.clone()).collect(),
+            tasks: self
+                .data
+                .tasks()
+                .iter()
+                .map(|task| task.name.clone())
+                .collect(),
         }
     }
 
@@ -192,9 +202,16 @@ impl Experiment {
         let mut method = self.method()?;
         let (model, result) = self.restored(folder, method.as_mut())?;
         let stages = self.data.stages(method.exposure());
-        let Some(stage) = result.costs.len().checked_sub(1).and_then(|last| stages.get(last))
+        let Some(stage) = result
+            .costs
+            .len()
+            .checked_sub(1)
+            .and_then(|last| stages.get(last))
         else {
-            return Err(Error::format(folder.path(), "no task of the run is complete"));
+            return Err(Error::format(
+                folder.path(),
+                "no task of the run is complete",
+            ));
         };
         let (after, answering) = (stage.task.id, method.for_evaluation(&model));
         match shuffle {
@@ -208,7 +225,9 @@ impl Experiment {
                 };
                 let mut inference = TaskInferenceCount::default();
                 let tasks = (0..=after.0).map(TaskId);
-                tasks.map(|on| evaluation.score(&answering, on, after, &mut inference)).collect()
+                tasks
+                    .map(|on| evaluation.score(&answering, on, after, &mut inference))
+                    .collect()
             }
         }
     }
@@ -249,7 +268,9 @@ impl Experiment {
 
     fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
         let classifier = self.config.classifier.as_ref();
-        self.config.method.build(self.config.training.seed, self.classes, classifier)
+        self.config
+            .method
+            .build(self.config.training.seed, self.classes, classifier)
     }
 
     /// Model and method at the folder's last checkpoint, or at the start.
@@ -268,7 +289,12 @@ impl Experiment {
             label: self.config.label(),
             method: self.config.method_label(),
             seed: self.config.training.seed,
-            tasks: self.data.tasks().iter().map(|task| task.name.clone()).collect(),
+            tasks: self
+                .data
+                .tasks()
+                .iter()
+                .map(|task| task.name.clone())
+                .collect(),
             metrics: result.matrix.metrics(),
             floors,
             cost: RunCost::of(&result),
@@ -303,7 +329,10 @@ fn backbone(
             let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
             Ok(model.with_head(zeros))
         }
-        (None, None) => Err(Error::setting("model.weights", "no weights and no [pretraining]")),
+        (None, None) => Err(Error::setting(
+            "model.weights",
+            "no weights and no [pretraining]",
+        )),
     }
 }
 
@@ -328,5 +357,7 @@ fn with_prefix(
         }
         None => model.blocks.len(),
     };
-    data.with_prefix(model, until_block, &mut |images| on_event(&Event::Prefix { images }))
+    data.with_prefix(model, until_block, &mut |images| {
+        on_event(&Event::Prefix { images })
+    })
 }

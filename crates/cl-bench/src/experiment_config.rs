@@ -9,13 +9,8 @@ use treelora_core::Error;
 use treelora_models::vit::{VitConfig, VitPreset};
 
 use crate::{
-    dataset::DatasetConfig,
-    image_pipeline::ImageConfig,
-    method_config::MethodConfig,
-    overrides,
-    pretraining::PretrainingConfig,
-    stream::StreamConfig,
-    training::TrainingConfig,
+    dataset::DatasetConfig, image_pipeline::ImageConfig, method_config::MethodConfig, overrides,
+    pretraining::PretrainingConfig, stream::StreamConfig, training::TrainingConfig,
 };
 
 /// An experiment; every key is documented where its type is.
@@ -211,7 +206,9 @@ impl ExperimentConfig {
         self.training.validate(self.stream.num_tasks())?;
         self.method.validate()?;
         if let Some(classifier) = &self.classifier {
-            classifier.discriminant.validate("classifier.discriminant")?;
+            classifier
+                .discriminant
+                .validate("classifier.discriminant")?;
             if let Some(transport) = &classifier.transport {
                 transport.validate("classifier.transport")?;
             }

@@ -58,12 +58,20 @@ impl ImageStream {
             })
         };
         let of_tasks = |examples: fn(&crate::stream::StreamTask) -> &Vec<usize>| {
-            stream.tasks().iter().map(|task| examples(task).clone()).collect()
+            stream
+                .tasks()
+                .iter()
+                .map(|task| examples(task).clone())
+                .collect()
         };
         Ok(Self {
             train: split(Arc::clone(&splits.train), of_tasks(|task| &task.train))?,
             test: split(Arc::clone(&splits.test), of_tasks(|task| &task.test))?,
-            tasks: stream.tasks().iter().map(|task| task.task.clone()).collect(),
+            tasks: stream
+                .tasks()
+                .iter()
+                .map(|task| task.task.clone())
+                .collect(),
             device: device.clone(),
             stream,
         })
@@ -153,12 +161,16 @@ impl Split {
         let all: Vec<usize> = self.tasks.iter().flatten().copied().collect();
         let examples: Vec<usize> = order.iter().map(|&place| all[place]).collect();
         let device = device.clone().without_autodiff();
-        Box::new(self.pipeline.batches(&examples, batch_size, view).map(move |images| {
-            let images = images?;
-            let shape = images.shape();
-            let pixels = Tensor::from_data(TensorData::new(images.data, shape), &device);
-            Ok(ImageBatch::of_images(pixels, images.labels))
-        }))
+        Box::new(
+            self.pipeline
+                .batches(&examples, batch_size, view)
+                .map(move |images| {
+                    let images = images?;
+                    let shape = images.shape();
+                    let pixels = Tensor::from_data(TensorData::new(images.data, shape), &device);
+                    Ok(ImageBatch::of_images(pixels, images.labels))
+                }),
+        )
     }
 
     /// Activations entering `until_block` and features of the frozen model, for all examples.
@@ -208,7 +220,9 @@ fn on_device(mut batch: ImageBatch, device: &Device) -> ImageBatch {
             tokens: place(tokens, device),
         },
     };
-    batch.frozen_features = batch.frozen_features.map(|features| place(features, device));
+    batch.frozen_features = batch
+        .frozen_features
+        .map(|features| place(features, device));
     batch
 }
 
@@ -267,7 +281,13 @@ impl StreamData<ImageBatch> for ImageStream {
         batch_size: usize,
     ) -> Result<BatchIterator<'_, ImageBatch>, Error> {
         let order = self.test.order(&[task]);
-        Ok(for_evaluation(self.batches(&self.test, order, batch_size, None, View::Plain)))
+        Ok(for_evaluation(self.batches(
+            &self.test,
+            order,
+            batch_size,
+            None,
+            View::Plain,
+        )))
     }
 }
 
@@ -284,8 +304,13 @@ impl Batches<ImageBatch> for InOrder<'_> {
 
     fn batches(&self) -> Box<dyn Iterator<Item = Result<ImageBatch, Error>> + '_> {
         let (stream, allowed) = (self.stream, Some(Arc::clone(&self.allowed)));
-        let batches =
-            stream.batches(&stream.train, self.order.clone(), CHUNK, allowed, View::Plain);
+        let batches = stream.batches(
+            &stream.train,
+            self.order.clone(),
+            CHUNK,
+            allowed,
+            View::Plain,
+        );
         for_evaluation(batches)
     }
 }

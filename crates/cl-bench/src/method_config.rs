@@ -72,8 +72,7 @@ impl MethodConfig {
             return Ok(method);
         };
         let transport = classifier.transport.clone();
-        let method =
-            WithDiscriminant::new(method, &classifier.discriminant, transport, classes)?;
+        let method = WithDiscriminant::new(method, &classifier.discriminant, transport, classes)?;
         Ok(Box::new(method))
     }
 }

@@ -73,8 +73,16 @@ mod tests {
         set(&mut table, "training.epochs_per_task", "[1, 2]").unwrap();
         assert_eq!(table["method"]["lora"]["rank"], Value::Integer(4));
         assert_eq!(table["method"]["choice"], Value::String("flat-lcb".into()));
-        assert_eq!(table["training"]["epochs_per_task"].as_array().unwrap().len(), 2);
-        let error = set(&mut table, "method.choice.x", "1").unwrap_err().to_string();
+        assert_eq!(
+            table["training"]["epochs_per_task"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+        let error = set(&mut table, "method.choice.x", "1")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("choice"), "{error}");
     }
 }

@@ -50,7 +50,8 @@ impl<M: Classifier> Run<'_, M> {
         for (index, stage) in stages.iter().enumerate().skip(result.costs.len()) {
             let mut cost = StageCost::default();
             // Dropout draws from the device: a resumed run must draw the same.
-            self.device.seed(self.training.order_seed(index, usize::MAX));
+            self.device
+                .seed(self.training.order_seed(index, usize::MAX));
             model = self.method.begin_task(model, &stage.task)?;
             result.trainable_parameters = trainable_parameters(&model);
             model = self.learn(model, stage, index, &mut cost)?;
@@ -59,7 +60,9 @@ impl<M: Classifier> Run<'_, M> {
             let task = stage.task.id;
             (self.on_event)(&Event::EndTask { task });
             let in_order = self.data.in_order(stage);
-            model = self.method.end_task(model, in_order.as_ref(), &stage.task)?;
+            model = self
+                .method
+                .end_task(model, in_order.as_ref(), &stage.task)?;
             cost.end_task_seconds = end_task.elapsed().as_secs_f64();
 
             self.evaluate(&model, task, &mut cost, &mut result)?;
@@ -88,7 +91,10 @@ impl<M: Classifier> Run<'_, M> {
             0 => 0,
             _ => self.training.epochs_of(stage.task.id),
         };
-        let steps = self.data.train_len(stage).div_ceil(self.training.batch_size);
+        let steps = self
+            .data
+            .train_len(stage)
+            .div_ceil(self.training.batch_size);
         (self.on_event)(&Event::Stage {
             task: stage.task.clone(),
             steps: epochs * steps,
@@ -167,7 +173,9 @@ impl<M: Classifier> Run<'_, M> {
     }
 
     fn rates(&self, info: &StepInfo) -> LearningRates {
-        let rates = self.method.learning_rates(self.training.learning_rates(), info);
+        let rates = self
+            .method
+            .learning_rates(self.training.learning_rates(), info);
         let factor = self.training.schedule.factor(info);
         LearningRates {
             adapter: rates.adapter * factor,

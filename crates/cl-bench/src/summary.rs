@@ -70,7 +70,11 @@ impl RunCost {
             data_wait_share: share(sum(|cost| cost.data_wait_seconds)),
             trainable_parameters: result.trainable_parameters,
             stored_bytes: result.costs.last().map_or(0, |cost| cost.stored_bytes),
-            peak_memory_bytes: result.costs.iter().filter_map(|c| c.peak_memory_bytes).max(),
+            peak_memory_bytes: result
+                .costs
+                .iter()
+                .filter_map(|c| c.peak_memory_bytes)
+                .max(),
         }
     }
 }

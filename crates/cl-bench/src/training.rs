@@ -77,10 +77,11 @@ fn default_head_learning_rate() -> f64 {
 }
 
 /// The optimiser.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Optimizer {
     /// Adam (0.9, 0.999, epsilon 1e-8), as PyTorch's defaults.
+    #[default]
     Adam,
     /// AdamW (0.9, 0.999, epsilon 1e-8).
     #[serde(rename = "adamw")]
@@ -90,12 +91,6 @@ pub enum Optimizer {
     },
     /// Stochastic gradient descent.
     Sgd,
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Self::Adam
-    }
 }
 
 /// Factor on the learning rates within a task.

@@ -1,4 +1,5 @@
 //! The `treelora` binary: continual learning from the command line.
+#![allow(clippy::print_stdout)] // results go to standard output, progress and errors to standard error
 
 mod arguments;
 mod commands;

@@ -59,7 +59,8 @@ impl Progress {
                 self.bar.reset();
                 self.bar.set_length(*steps as u64);
                 self.bar.set_style(style());
-                self.bar.set_prefix(format!("task {} {}", task.id.0 + 1, task.name));
+                self.bar
+                    .set_prefix(format!("task {} {}", task.id.0 + 1, task.name));
                 self.bar.enable_steady_tick(Duration::from_millis(200));
             }
             Event::Step {
@@ -84,7 +85,11 @@ impl Progress {
                 self.row.push(cell.accuracy().unwrap_or(0.0));
             }
             Event::Row { after, .. } => {
-                let row: Vec<String> = self.row.iter().map(|a| format!("{:5.1}", 100.0 * a)).collect();
+                let row: Vec<String> = self
+                    .row
+                    .iter()
+                    .map(|a| format!("{:5.1}", 100.0 * a))
+                    .collect();
                 let mean = self.row.iter().sum::<f64>() / self.row.len().max(1) as f64;
                 let line = format!(
                     "after task {:>2} | {} | mean {:5.1}",

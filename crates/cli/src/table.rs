@@ -90,7 +90,10 @@ pub(crate) fn comparison(groups: &BTreeMap<String, Vec<RunSummary>>, markdown: b
     for (label, summaries) in groups {
         let name = format!("{label} ({} seeds)", summaries.len());
         table.add_row(row(name, |key| {
-            summaries.iter().map(|summary| value(summary, key)).collect()
+            summaries
+                .iter()
+                .map(|summary| value(summary, key))
+                .collect()
         }));
     }
     table.to_string()
@@ -114,7 +117,11 @@ fn header(first: &str) -> Table {
 /// A row of percentages: mean, and the spread where there are several values.
 fn row(name: String, values: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Cell> {
     let cells = COLUMNS.iter().map(|(key, _)| {
-        let values: Vec<f64> = values(key).into_iter().flatten().map(|v| 100.0 * v).collect();
+        let values: Vec<f64> = values(key)
+            .into_iter()
+            .flatten()
+            .map(|v| 100.0 * v)
+            .collect();
         Cell::new(match (values.len(), mean_and_spread(&values)) {
             (0, _) | (_, None) => "-".to_owned(),
             (1, Some((mean, _))) => format!("{mean:.2}"),

@@ -85,8 +85,8 @@ impl TensorFile {
                     .map_err(|e| Error::format(path, format!("tensor `{name}`: {e}")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let bytes = safetensors::serialize(views, None)
-            .map_err(|e| Error::format(path, e.to_string()))?;
+        let bytes =
+            safetensors::serialize(views, None).map_err(|e| Error::format(path, e.to_string()))?;
         write_atomically(path, &bytes)
     }
 
@@ -166,13 +166,19 @@ mod tests {
         let path = dir.path().join("x.safetensors");
         let device = Device::flex();
         let mut file = TensorFile::new();
-        file.insert("a.b", Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.5]], &device));
+        file.insert(
+            "a.b",
+            Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.5]], &device),
+        );
         file.save(&path).unwrap();
         let read = TensorFile::load(&path).unwrap();
         let tensor: Tensor<2> = read.tensor("a.b", &device).unwrap();
         assert_eq!(tensor.into_data(), file.data("a.b").unwrap().clone());
         let error = read.tensor::<1>("a.b", &device).unwrap_err().to_string();
-        assert!(error.contains("a.b") && error.contains("x.safetensors"), "{error}");
+        assert!(
+            error.contains("a.b") && error.contains("x.safetensors"),
+            "{error}"
+        );
         assert!(read.data("c").unwrap_err().to_string().contains("`c`"));
     }
 

@@ -94,8 +94,7 @@ impl AdapterStore {
             .collect();
         let rows = Tensor::cat(rows, 0);
         let device = rows.device();
-        let indices =
-            Tensor::<1, Int>::from_data(TensorData::new(indices, [layers]), &device);
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [layers]), &device);
         rows.select(0, indices)
     }
 
@@ -107,11 +106,17 @@ impl AdapterStore {
     pub fn composed(&self, chosen: &[usize], names: &[String]) -> AdapterSnapshot {
         assert_eq!(chosen.len(), names.len(), "one choice a layer");
         let belongs = |path: &str, name: &str| {
-            path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+            path == name
+                || path
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('.'))
         };
         let layers = names.iter().zip(chosen).flat_map(|(name, &slot)| {
             let layers = self.slots[slot].adapter.layers().iter();
-            layers.filter(|layer| belongs(&layer.path, name)).cloned().collect::<Vec<AdapterLayer>>()
+            layers
+                .filter(|layer| belongs(&layer.path, name))
+                .cloned()
+                .collect::<Vec<AdapterLayer>>()
         });
         AdapterSnapshot::from_layers(layers.collect())
     }

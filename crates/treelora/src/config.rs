@@ -167,6 +167,8 @@ impl TreeLoraConfig {
             },
             Mode::TreeLora => Self {
                 layer_vector: LayerView::FactorA,
+                max_depth: None,
+                lambda: 0.5,
                 slow_learning: 0.1,
                 ..paper
             },
@@ -235,8 +237,9 @@ impl TryFrom<serde_json::Value> for TreeLoraConfig {
     /// The preset of `mode`, overridden key by key.
     fn try_from(overrides: serde_json::Value) -> Result<Self, String> {
         let mode = match overrides.get("mode") {
-            Some(mode) => serde_json::from_value(mode.clone())
-                .map_err(|e| format!("key `mode`: {e}"))?,
+            Some(mode) => {
+                serde_json::from_value(mode.clone()).map_err(|e| format!("key `mode`: {e}"))?
+            }
             None => Mode::default(),
         };
         let preset = Self::preset(mode);
@@ -325,7 +328,8 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_name_their_key() {
-        let cases: [(&str, fn(&mut TreeLoraConfig)); 5] = [
+        type Spoil = fn(&mut TreeLoraConfig);
+        let cases: [(&str, Spoil); 5] = [
             ("lambda", |c| c.lambda = -1.0),
             ("slow_learning", |c| c.slow_learning = 2.0),
             ("max_depth", |c| c.max_depth = Some(0)),

@@ -41,7 +41,11 @@ pub fn regularised(
             let alignment = (vectors.tensor() * rows).sum();
             let ramp = lambda * step.step as f64 / step.steps.max(1) as f64;
             let size = loss.clone().detach().abs()
-                / alignment.clone().detach().abs().clamp_min(f32::MIN_POSITIVE);
+                / alignment
+                    .clone()
+                    .detach()
+                    .abs()
+                    .clamp_min(f32::MIN_POSITIVE);
             loss - alignment * size * ramp
         }
     }

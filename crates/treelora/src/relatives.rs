@@ -119,7 +119,9 @@ impl Relatives {
     /// The slot with the smallest mean cost of each layer; slot 0 where none was observed.
     pub(crate) fn best(&self) -> Vec<usize> {
         let bandits = self.bandits.iter().flat_map(LayerBandits::layers);
-        bandits.map(|layer| layer.statistics().best().unwrap_or(0)).collect()
+        bandits
+            .map(|layer| layer.statistics().best().unwrap_or(0))
+            .collect()
     }
 
     /// Signature rows of the slot that each layer chose, detached.
@@ -127,7 +129,10 @@ impl Relatives {
     /// # Shapes
     /// `[layers, features]`.
     pub(crate) fn rows(&self, chosen: &[usize]) -> Tensor<2> {
-        self.tree.as_ref().expect("rows of past tasks").chosen(chosen)
+        self.tree
+            .as_ref()
+            .expect("rows of past tasks")
+            .chosen(chosen)
     }
 
     /// Take in the signature of a finished task: below the nearest branch, then the medians are
@@ -195,7 +200,11 @@ impl Relatives {
         let file = TensorFile::load(&dir.join(SIGNATURES))?;
         let device = device.clone().without_autodiff();
         let signatures = (0..structure.num_tasks())
-            .map(|slot| Ok(TaskSignature::new(file.tensor(&format!("{slot:05}"), &device)?)))
+            .map(|slot| {
+                Ok(TaskSignature::new(
+                    file.tensor(&format!("{slot:05}"), &device)?,
+                ))
+            })
             .collect::<Result<Vec<_>, Error>>()?;
         let tree = GradientTree::from_parts(structure, signatures)
             .map_err(|e| Error::format(&path, e.to_string()))?;

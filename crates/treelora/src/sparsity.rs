@@ -25,7 +25,7 @@ mod tests {
         let factors = Tensor::<2>::from_data([[1.0, 2.0, 3.0]], &device);
         let relatives = Tensor::<2>::from_data([[1.05, 2.5, 3.0]], &device);
         let snapped = snapped(factors, relatives, 0.1);
-        let values: Vec<f32> = snapped.into_data().into_vec().expect("f32");
+        let values: Vec<f32> = snapped.into_data().iter::<f32>().collect();
         assert_eq!(values, [1.05, 2.0, 3.0]);
     }
 }

@@ -10,18 +10,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId,
-    write_atomically,
+    Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, write_atomically,
 };
 use treelora_lora::{AdapterSnapshot, LayerVectors, LayerView};
 
 use crate::{
-    Initialisation, TreeLoraConfig,
-    adapter_store::AdapterStore,
-    regulariser,
-    relatives::Relatives,
-    signature::SignatureRecorder,
-    sparsity,
+    Initialisation, TreeLoraConfig, adapter_store::AdapterStore, regulariser, relatives::Relatives,
+    signature::SignatureRecorder, sparsity,
 };
 
 /// Layer-wise low-rank adapters, guided by a gradient-similarity tree over the past tasks.
@@ -98,9 +93,10 @@ impl TreeLora {
     /// # Errors
     /// When the task was not learned or the adapter does not fit the model.
     pub fn with_adapter_of<M: ContinualModel>(&self, model: M, task: TaskId) -> Result<M, Error> {
-        let adapter = self.adapters.get(task).ok_or_else(|| {
-            Error::Data(format!("no adapter is kept for task {task}"))
-        })?;
+        let adapter = self
+            .adapters
+            .get(task)
+            .ok_or_else(|| Error::Data(format!("no adapter is kept for task {task}")))?;
         adapter.apply(model).map_err(adapter_error)
     }
 
@@ -110,7 +106,8 @@ impl TreeLora {
             let costs: Vec<f64> = costs.into_data().iter::<f64>().collect();
             self.terms.mean_cost = costs.iter().sum::<f64>() / costs.len().max(1) as f64;
             if let Err(error) = self.relatives.observe(&chosen, &costs) {
-                self.failure.get_or_insert(Error::Data(format!("task {}: {error}", self.task)));
+                self.failure
+                    .get_or_insert(Error::Data(format!("task {}: {error}", self.task)));
             }
         }
     }
@@ -233,7 +230,10 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             let factors = fits(LayerVectors::factor_a(&model, self.config.granularity));
             let relatives = self.adapters.factor_rows(&self.chosen);
             let own = factors.tensor().detach().without_autodiff();
-            return factors.write_factors(sparsity::snapped(own, relatives, self.config.sparsity), model);
+            return factors.write_factors(
+                sparsity::snapped(own, relatives, self.config.sparsity),
+                model,
+            );
         }
         model
     }
@@ -282,8 +282,8 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             task: self.task,
         };
         let path = dir.join("treelora.json");
-        let json = serde_json::to_vec_pretty(&state)
-            .map_err(|e| Error::format(&path, e.to_string()))?;
+        let json =
+            serde_json::to_vec_pretty(&state).map_err(|e| Error::format(&path, e.to_string()))?;
         write_atomically(&path, &json)
     }
 

@@ -15,13 +15,15 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
     config.validate()?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, true)?;
-    let experiment =
-        Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+    let experiment = Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
     experiment.check_provenance(&folder)?;
     let row = experiment.score_again(&folder, arguments.shuffle)?;
     let accuracies: Vec<f64> = row.iter().filter_map(|cell| cell.accuracy()).collect();
     let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
-    let shown: Vec<String> = accuracies.iter().map(|a| format!("{:.2}", 100.0 * a)).collect();
+    let shown: Vec<String> = accuracies
+        .iter()
+        .map(|a| format!("{:.2}", 100.0 * a))
+        .collect();
     println!("accuracy of each task: {}", shown.join(" "));
     println!("mean over tasks: {:.3}", 100.0 * mean);
     Ok(())

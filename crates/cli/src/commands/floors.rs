@@ -10,8 +10,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let config = configure(arguments)?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, arguments.quiet)?;
-    let experiment =
-        Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+    let experiment = Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
     let floors = experiment.floors(&mut |event| progress.on_event(event))?;
     progress.finish();
     println!("{}", table::floors(&floors));

@@ -6,8 +6,8 @@ use anyhow::Result;
 use treelora_cl_bench::{Experiment, ExperimentConfig};
 
 use crate::{
-    arguments::QuickstartArguments,
-    commands::run::execute_prepared, device, progress::Progress, table,
+    arguments::QuickstartArguments, commands::run::execute_prepared, device, progress::Progress,
+    table,
 };
 
 const CONFIG: &str = include_str!("../../../../configs/quickstart.toml");

@@ -13,7 +13,10 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<()> {
     for run in &arguments.runs {
         let folder = RunFolder::open(run)?;
         let summary: RunSummary = folder.read_json("metrics.json")?;
-        groups.entry(summary.label.clone()).or_default().push(summary);
+        groups
+            .entry(summary.label.clone())
+            .or_default()
+            .push(summary);
     }
     println!("{}", table::comparison(&groups, arguments.markdown));
     Ok(())

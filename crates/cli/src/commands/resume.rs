@@ -11,8 +11,7 @@ pub(crate) fn run(arguments: &ResumeArguments) -> Result<()> {
     let config = ExperimentConfig::load(&folder.config_path(), None, &[])?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(Some(folder.path()), arguments.quiet)?;
-    let experiment =
-        Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+    let experiment = Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
     experiment.check_provenance(&folder)?;
     let summary = experiment.run(&folder, &mut |event| progress.on_event(event))?;
     progress.finish();

@@ -33,7 +33,10 @@ pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
         overrides.push(("data.path".to_owned(), quoted(&data.display().to_string())));
     }
     if let Some(weights) = &arguments.weights {
-        overrides.push(("model.weights".to_owned(), quoted(&weights.display().to_string())));
+        overrides.push((
+            "model.weights".to_owned(),
+            quoted(&weights.display().to_string()),
+        ));
     }
     if let Some(seed) = arguments.seed {
         overrides.push(("training.seed".to_owned(), seed.to_string()));

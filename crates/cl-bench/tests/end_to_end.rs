@@ -1,0 +1,268 @@
+//! Whole experiments on a tiny model and generated pictures, in seconds.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path};
+
+use burn::tensor::Device;
+use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+
+const CONFIG: &str = r#"
+name = "tiny"
+
+[data]
+name = "procedural"
+classes = 10
+train_per_class = 8
+test_per_class = 4
+image_size = 16
+
+[stream]
+tasks = 3
+class_order = { given = [4, 5, 6, 7, 8, 9] }
+
+[model]
+preset = "tiny"
+image_size = 16
+patch_size = 8
+width = 16
+depth = 2
+heads = 2
+
+[pretraining]
+classes = [0, 1, 2, 3]
+epochs = 1
+batch_size = 16
+learning_rate = 1e-3
+weight_decay = 0.01
+
+[training]
+epochs = 2
+batch_size = 8
+learning_rate = 1e-2
+head_learning_rate = 1e-2
+seed = 3
+
+[method]
+name = "tree-lora"
+
+[method.lora]
+rank = 2
+alpha = 4.0
+target_modules = ['attention\.(q|v)\.weight$']
+
+[classifier]
+discriminant = { kind = "rda" }
+transport = { kind = "linear" }
+
+[floors]
+lda = { kind = "lda" }
+
+[variants.paper]
+method = { name = "tree-lora", mode = "paper", max_depth = 2, lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.reference]
+method = { name = "tree-lora", mode = "reference", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.sparse]
+method = { name = "tree-lora", sparsity = 1e-3, initialisation = "relatives", probe_steps = 1, storage_budget = 2, lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.sequential-lora]
+classifier = false
+method = { name = "sequential-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+
+[variants.joint-lora]
+classifier = false
+method = { name = "joint-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+
+[variants.ewc]
+classifier = false
+method = { name = "ewc", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+
+[variants.gem]
+classifier = false
+method = { name = "gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+
+[variants.a-gem]
+classifier = false
+method = { name = "a-gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+
+[variants.hide-lora]
+classifier = false
+method = { name = "hide-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+"#;
+
+const VARIANTS: [&str; 9] = [
+    "paper", "reference", "sparse", "sequential-lora", "joint-lora", "ewc", "gem", "a-gem", "hide-lora",
+];
+
+fn config(variant: Option<&str>, changes: &[(&str, &str)]) -> ExperimentConfig {
+    try_config(variant, changes).unwrap()
+}
+
+fn try_config(
+    variant: Option<&str>,
+    changes: &[(&str, &str)],
+) -> Result<ExperimentConfig, treelora_cl_bench::Error> {
+    let changes: Vec<(String, String)> =
+        changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    ExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &changes)
+}
+
+fn prepare(config: ExperimentConfig) -> Experiment {
+    Experiment::prepare(config, &Device::default(), &mut |_| {}).unwrap()
+}
+
+fn run(experiment: &Experiment, path: &Path) -> RunSummary {
+    let toml = experiment.config().to_toml().unwrap();
+    let folder = RunFolder::create(path, &toml, &experiment.manifest()).unwrap();
+    experiment.run(&folder, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn every_method_fills_its_matrix_and_names_its_metrics() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut experiment = prepare(config(None, &[]));
+    let default = run(&experiment, &dir.path().join("default"));
+    assert!(default.floors.contains_key("lda"));
+    assert!(default.cost.stored_bytes > 0);
+    for variant in VARIANTS {
+        experiment = experiment.with_config(config(Some(variant), &[]));
+        let summary = run(&experiment, &dir.path().join(variant));
+        let last = default.matrix.tasks() - 1;
+        for on in 0..=last {
+            let score = summary.matrix.score(last, on);
+            assert!(score.is_some_and(|s| (0.0..=1.0).contains(&s)), "{variant} task {on}");
+        }
+        assert!(summary.metrics["acc_last"].value.is_some(), "{variant}");
+        assert_eq!(summary.method, variant);
+    }
+}
+
+#[test]
+fn the_configuration_of_a_run_reads_back_as_itself() {
+    for variant in VARIANTS {
+        let config = config(Some(variant), &[]);
+        let text = config.to_toml().unwrap();
+        let again = ExperimentConfig::parse(&text, Path::new("config.toml"), None, &[]).unwrap();
+        let again = ExperimentConfig {
+            variants: config.variants.clone(),
+            ..again
+        };
+        assert_eq!(again, config, "{variant}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_equal_results() {
+    for variant in [None, Some("hide-lora"), Some("gem")] {
+        let dir = tempfile::tempdir().unwrap();
+        let experiment = prepare(config(variant, &[]));
+        let whole = run(&experiment, &dir.path().join("whole"));
+        // As if the program had stopped while writing the last checkpoint.
+        let path = dir.path().join("stopped");
+        run(&experiment, &path);
+        fs::remove_file(path.join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(path.join("metrics.json")).unwrap();
+        let fresh = prepare(config(variant, &[]));
+        let folder = RunFolder::open(&path).unwrap();
+        let resumed = fresh.run(&folder, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, whole.matrix, "{variant:?}");
+        let bytes = |run: &str| {
+            fs::read(dir.path().join(run).join("checkpoints/02/model.safetensors")).unwrap()
+        };
+        assert_eq!(bytes("whole"), bytes("stopped"), "{variant:?}");
+    }
+}
+
+#[test]
+fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
+    for variant in [None, Some("hide-lora")] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut experiment = prepare(config(variant, &[]));
+        run(&experiment, dir.path().join("run").as_path());
+        let folder = RunFolder::open(&dir.path().join("run")).unwrap();
+        let expected = experiment.score_again(&folder, None).unwrap();
+        for batch_size in ["1", "7", "64"] {
+            let changed = config(variant, &[("training.evaluation_batch_size", batch_size)]);
+            experiment = experiment.with_config(changed);
+            for shuffle in [None, Some(1), Some(2)] {
+                let row = experiment.score_again(&folder, shuffle).unwrap();
+                assert_eq!(row, expected, "{variant:?}, batch {batch_size}, {shuffle:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_settings_name_file_and_key() {
+    let cases = [
+        ("method.lora.rank", "0", "rank"),
+        ("method.lora.rnak", "2", "rnak"),
+        ("method.max_depth", "0", "max_depth"),
+        ("training.batch_size", "0", "training.batch_size"),
+        ("training.epochs_per_task", "[1]", "epochs_per_task"),
+        ("stream.tasks", "0", "stream"),
+        ("classifier.discriminant", "{ kind = 'lda', shrinkage = 2.0 }", "shrinkage"),
+        ("surprise", "1", "surprise"),
+    ];
+    for (key, value, named) in cases {
+        let error = try_config(None, &[(key, value)]).unwrap_err().to_string();
+        assert!(error.contains("tiny.toml") && error.contains(named), "{key}: {error}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_model_is_an_error_before_training() {
+    let refused = |changes: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(None, changes);
+        let experiment = Experiment::prepare(config, &Device::default(), &mut |_| {});
+        let outcome = experiment.and_then(|experiment| {
+            let toml = experiment.config().to_toml()?;
+            let folder =
+                RunFolder::create(&dir.path().join("run"), &toml, &experiment.manifest())?;
+            experiment.run(&folder, &mut |_| {})
+        });
+        outcome.map(drop).unwrap_err().to_string()
+    };
+    // Two blocks with q and v: four layers.
+    let error = refused(&[("method.max_depth", "5")]);
+    assert!(error.contains("max_depth") && error.contains('4'), "{error}");
+    let error = refused(&[("method.lora.rank", "17")]);
+    assert!(error.contains("rank") && error.contains("17"), "{error}");
+    let error = refused(&[("method.lora.target_modules", "['nowhere']")]);
+    assert!(error.contains("nowhere"), "{error}");
+    let error = refused(&[("model.weights", "'no/such/file.safetensors'")]);
+    assert!(error.contains("no/such/file.safetensors"), "{error}");
+    let error = refused(&[("data", "{ name = 'cifar-100', path = 'no/such/folder' }")]);
+    assert!(error.contains("no/such/folder"), "{error}");
+}
+
+#[test]
+fn an_existing_run_folder_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("keep.txt"), "precious").unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let toml = experiment.config().to_toml().unwrap();
+    let error = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap_err();
+    assert!(error.to_string().contains("not empty"), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("keep.txt")).unwrap(), "precious");
+}
+
+#[test]
+fn a_run_on_other_weights_or_data_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let path = dir.path().join("run");
+    run(&experiment, &path);
+    let manifest = path.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let folder = RunFolder::open(&path).unwrap();
+    experiment.check_provenance(&folder).unwrap();
+    fs::write(&manifest, text.replace("\"data_sha256\": null", "\"data_sha256\": \"00ff\"")).unwrap();
+    let error = experiment.check_provenance(&folder).unwrap_err().to_string();
+    assert!(error.contains("00ff") && error.contains("data"), "{error}");
+    fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 999")).unwrap();
+    let error = RunFolder::open(&path).unwrap_err().to_string();
+    assert!(error.contains("999"), "{error}");
+}
