@@ -17,8 +17,9 @@ use rayon::prelude::*;
 use super::buffer::{Unwritten, tensor};
 use super::heads::{Heads, HeadsMut};
 use super::matrix::{Left, Right, Store, Target, multiply, transpose};
+use super::score_row::ScoreRow;
 use super::scratch::with_scratch;
-use super::simd::{exp, max_of, sum_of, sums_of_pairs, vectorised};
+use super::simd::{sums_of_pairs, vectorised};
 use super::visibility::Problem;
 
 /// Attention of `q`, `k` and `v`.
@@ -113,7 +114,8 @@ fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, V
                                         .take(block.len())
                                         .enumerate()
                                     {
-                                        let row = Row::new(problem, b, row, block.start + i, &seen);
+                                        let row =
+                                            ScoreRow::new(problem, b, row, block.start + i, &seen);
                                         logarithm
                                             .data
                                             .offset(i as isize * logarithm.row)
@@ -224,7 +226,7 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
                                     let query = block.start + i;
                                     let logarithm =
                                         kept.logarithms[(b * queries + query) * heads + head];
-                                    Row::new(problem, b, weights, query, &seen)
+                                    ScoreRow::new(problem, b, weights, query, &seen)
                                         .weights(scale, logarithm);
                                     let (weights, slopes) =
                                         (&weights[seen.clone()], &mut slopes[seen.clone()]);
@@ -303,71 +305,6 @@ fn rows_mut(matrix: &mut [f32], stride: usize, first: usize) -> Target {
     Target {
         data: matrix.as_mut_ptr().wrapping_add(first),
         row: stride as isize,
-    }
-}
-
-/// The scores of one query; those of keys it does not see become weights of zero.
-struct Row<'a> {
-    scores: &'a mut [f32],
-    padding: Option<&'a [bool]>,
-}
-
-impl<'a> Row<'a> {
-    #[inline(always)]
-    fn new(
-        problem: &'a Problem,
-        batch: usize,
-        row: &'a mut [f32],
-        query: usize,
-        block: &core::ops::Range<usize>,
-    ) -> Self {
-        let seen = problem.seen(query);
-        row[block.start..seen.start].fill(0.0);
-        row[seen.end..block.end].fill(0.0);
-        let padding = problem.padding(batch).map(|padding| &padding[seen.clone()]);
-        Self {
-            scores: &mut row[seen],
-            padding,
-        }
-    }
-
-    /// Turns scores into weights; returns the logarithm of the denominator, infinite when no key is left.
-    #[inline(always)]
-    fn softmax(self, scale: f32) -> f32 {
-        let Self { scores, padding } = self;
-        if let Some(padding) = padding {
-            for (score, &padding) in scores.iter_mut().zip(padding) {
-                *score = if padding { f32::NEG_INFINITY } else { *score };
-            }
-        }
-        let max = max_of(scores);
-        if max == f32::NEG_INFINITY {
-            scores.fill(0.0);
-            return f32::INFINITY;
-        }
-        for score in scores.iter_mut() {
-            *score = exp((*score - max) * scale);
-        }
-        let sum = sum_of(scores, |weight| weight);
-        let inverse = 1.0 / sum;
-        for score in scores.iter_mut() {
-            *score *= inverse;
-        }
-        max.mul_add(scale, sum.ln())
-    }
-
-    /// Turns scores into weights again.
-    #[inline(always)]
-    fn weights(self, scale: f32, logarithm: f32) {
-        let Self { scores, padding } = self;
-        for score in scores.iter_mut() {
-            *score = exp(score.mul_add(scale, -logarithm));
-        }
-        if let Some(padding) = padding {
-            for (weight, &padding) in scores.iter_mut().zip(padding) {
-                *weight = if padding { 0.0 } else { *weight };
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::activation::{self, Gelu, GeluTanh};
 use super::cross_entropy::{self, Labels};
-use super::{attention, normalization, projection, residual};
+use super::{attention, normalization, projection, residual, softmax};
 
 /// Operations that run as one kernel each, with their own backward.
 #[backend_extension(Flex, Autodiff)]
@@ -96,7 +96,7 @@ impl FusedOps for Flex {
     }
 
     fn softmax_fused(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        normalization::softmax(&x)
+        softmax::softmax(&x)
     }
 
     fn attention_fused(
@@ -172,7 +172,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     }
 
     fn softmax_fused(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        normalization::softmax_autodiff::<C>(x)
+        softmax::softmax_autodiff::<C>(x)
     }
 
     fn attention_fused(

@@ -18,8 +18,10 @@ mod product;
 mod projection;
 mod residual;
 mod rows;
+mod score_row;
 mod scratch;
 mod simd;
+mod softmax;
 mod visibility;
 mod weight;
 

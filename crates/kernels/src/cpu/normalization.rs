@@ -9,10 +9,10 @@ use burn::backend::{Autodiff, Flex};
 
 use super::buffer::{contiguous, elements, elements_mut, owned, tensor};
 use super::rows::{RowStatistics, column_sums, map_rows, update_rows};
-use super::simd::{exp, max_of, sum_of, sums_of_pairs};
+use super::simd::{sum_of, sums_of_pairs};
 
 /// The width of the rows of `x`.
-fn width(x: &FlexTensor) -> usize {
+pub(super) fn width(x: &FlexTensor) -> usize {
     let shape = x.layout().shape();
     shape[shape.num_dims() - 1]
 }
@@ -66,26 +66,6 @@ pub(super) fn rms_norm(
         },
     );
     (tensor(output, x.layout().shape().clone()), statistics)
-}
-
-/// Softmax of each row.
-pub(super) fn softmax(x: &FlexTensor) -> FlexTensor {
-    let x = contiguous(x);
-    let d = width(&x);
-    let (output, _) = map_rows(
-        elements(&x),
-        d,
-        #[inline(always)]
-        |x, y| {
-            let max = max_of(x);
-            let scale = 1.0 / sum_of(x, |x| exp(x - max));
-            for (y, &x) in y.iter_mut().zip(x) {
-                y.write(exp(x - max) * scale);
-            }
-            [0.0; 2]
-        },
-    );
-    tensor(output, x.layout().shape().clone())
 }
 
 /// What the backward of a normalisation keeps.
@@ -260,51 +240,6 @@ pub(super) fn rms_norm_autodiff<C: CheckpointStrategy>(
             },
             output,
         ),
-        OpsKind::UnTracked(prep) => prep.finish(output),
-    }
-}
-
-/// [`softmax`] with its backward: keeps the output.
-pub(super) fn softmax_autodiff<C: CheckpointStrategy>(
-    x: FloatTensor<Autodiff<Flex, C>>,
-) -> FloatTensor<Autodiff<Flex, C>> {
-    #[derive(Debug)]
-    struct SoftmaxBackward;
-
-    impl Backward<Flex, 1> for SoftmaxBackward {
-        type State = FlexTensor;
-
-        fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-            let gradient = grads.consume::<Flex>(&ops.node);
-            let [Some(parent)] = ops.parents else { return };
-            let mut gradient = owned(gradient);
-            let d = width(&ops.state);
-            let none = RowStatistics::default();
-            update_rows(
-                elements_mut(&mut gradient),
-                elements(&ops.state),
-                &none,
-                d,
-                #[inline(always)]
-                |g, y, _| {
-                    let (mean, _) = sums_of_pairs(g, y, |g, y| (g * y, 0.0));
-                    for (g, &y) in g.iter_mut().zip(y) {
-                        *g = (*g - mean) * y;
-                    }
-                },
-            );
-            grads.register::<Flex>(parent.id, gradient);
-        }
-    }
-
-    let (x, node) = x.into_parts();
-    let output = softmax(&x);
-    match SoftmaxBackward
-        .prepare::<C>([node])
-        .compute_bound()
-        .stateful()
-    {
-        OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
         OpsKind::UnTracked(prep) => prep.finish(output),
     }
 }
