@@ -42,3 +42,7 @@ pub use method::{Exposure, LearningRates, Method};
 pub use model::{Classifier, ContinualModel};
 pub use task::{StepInfo, Task, TaskId};
 pub use tensor_file::{TensorFile, write_atomically};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

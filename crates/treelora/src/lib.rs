@@ -49,3 +49,7 @@ pub use relatives::Relatives;
 pub use signature::SignatureRecorder;
 pub use sparsity::snapped;
 pub use tree_lora::TreeLora;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
