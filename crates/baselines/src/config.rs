@@ -52,6 +52,19 @@ impl BaselineConfig {
         })
     }
 
+    /// The same method with other adapters.
+    pub fn with_lora(mut self, lora: LoraConfig) -> Self {
+        *match &mut self {
+            Self::SequentialLora(config) => &mut config.lora,
+            Self::JointLora(config) => &mut config.lora,
+            Self::Ewc(config) => &mut config.lora,
+            Self::Gem(config) => &mut config.lora,
+            Self::AGem(config) => &mut config.lora,
+            Self::HideLora(config) => &mut config.lora,
+        } = lora;
+        self
+    }
+
     /// Check the settings.
     ///
     /// # Errors

@@ -39,6 +39,25 @@ impl MethodConfig {
         }
     }
 
+    /// The same method, with the classification head trained beside the adapters where the settings
+    /// say nothing of what else is trained: a frozen head over new classes could answer nothing.
+    fn with_trained_head(self) -> Self {
+        match self {
+            Self::Baseline(config) => match config.lora() {
+                Some(lora) if lora.trainable.is_empty() => {
+                    let lora = LoraConfig {
+                        trainable: vec![r"^head\.".into()],
+                        ..lora.clone()
+                    };
+                    Self::Baseline(config.with_lora(lora))
+                }
+                _ => Self::Baseline(config),
+            },
+            // The presets name the head.
+            tree_lora => tree_lora,
+        }
+    }
+
     /// Check the settings.
     ///
     /// # Errors
@@ -90,7 +109,7 @@ impl TryFrom<Value> for MethodConfig {
                 Ok(Self::TreeLora(config))
             }
             Some(_) => serde_json::from_value(table)
-                .map(Self::Baseline)
+                .map(|config| Self::Baseline(config).with_trained_head())
                 .map_err(|e| e.to_string()),
             None => Err("key `name` is missing; `treelora list` shows the methods".into()),
         }

@@ -68,31 +68,39 @@ method = { name = "tree-lora", sparsity = 1e-3, initialisation = "relatives", pr
 
 [variants.sequential-lora]
 classifier = false
-method = { name = "sequential-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+method = { name = "sequential-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 
 [variants.joint-lora]
 classifier = false
-method = { name = "joint-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+method = { name = "joint-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 
 [variants.ewc]
 classifier = false
-method = { name = "ewc", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+method = { name = "ewc", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 
 [variants.gem]
 classifier = false
-method = { name = "gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+method = { name = "gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 
 [variants.a-gem]
 classifier = false
-method = { name = "a-gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+method = { name = "a-gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 
 [variants.hide-lora]
 classifier = false
-method = { name = "hide-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'], trainable = ["^head"] } }
+method = { name = "hide-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 "#;
 
 const VARIANTS: [&str; 9] = [
-    "paper", "reference", "sparse", "sequential-lora", "joint-lora", "ewc", "gem", "a-gem", "hide-lora",
+    "paper",
+    "reference",
+    "sparse",
+    "sequential-lora",
+    "joint-lora",
+    "ewc",
+    "gem",
+    "a-gem",
+    "hide-lora",
 ];
 
 fn config(variant: Option<&str>, changes: &[(&str, &str)]) -> ExperimentConfig {
@@ -103,8 +111,10 @@ fn try_config(
     variant: Option<&str>,
     changes: &[(&str, &str)],
 ) -> Result<ExperimentConfig, treelora_cl_bench::Error> {
-    let changes: Vec<(String, String)> =
-        changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let changes: Vec<(String, String)> = changes
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     ExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &changes)
 }
 
@@ -131,9 +141,17 @@ fn every_method_fills_its_matrix_and_names_its_metrics() {
         let last = default.matrix.tasks() - 1;
         for on in 0..=last {
             let score = summary.matrix.score(last, on);
-            assert!(score.is_some_and(|s| (0.0..=1.0).contains(&s)), "{variant} task {on}");
+            assert!(
+                score.is_some_and(|s| (0.0..=1.0).contains(&s)),
+                "{variant} task {on}"
+            );
         }
         assert!(summary.metrics["acc_last"].value.is_some(), "{variant}");
+        // Adapters of four matrices at least, and the head over six classes.
+        assert!(
+            summary.cost.trainable_parameters >= 4 * 2 * (16 + 16) + 6 * 17,
+            "{variant}"
+        );
         assert_eq!(summary.method, variant);
     }
 }
@@ -168,7 +186,12 @@ fn a_resumed_run_ends_with_equal_results() {
         let resumed = fresh.run(&folder, &mut |_| {}).unwrap();
         assert_eq!(resumed.matrix, whole.matrix, "{variant:?}");
         let bytes = |run: &str| {
-            fs::read(dir.path().join(run).join("checkpoints/02/model.safetensors")).unwrap()
+            fs::read(
+                dir.path()
+                    .join(run)
+                    .join("checkpoints/02/model.safetensors"),
+            )
+            .unwrap()
         };
         assert_eq!(bytes("whole"), bytes("stopped"), "{variant:?}");
     }
@@ -187,7 +210,10 @@ fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
             experiment = experiment.with_config(changed);
             for shuffle in [None, Some(1), Some(2)] {
                 let row = experiment.score_again(&folder, shuffle).unwrap();
-                assert_eq!(row, expected, "{variant:?}, batch {batch_size}, {shuffle:?}");
+                assert_eq!(
+                    row, expected,
+                    "{variant:?}, batch {batch_size}, {shuffle:?}"
+                );
             }
         }
     }
@@ -202,12 +228,19 @@ fn wrong_settings_name_file_and_key() {
         ("training.batch_size", "0", "training.batch_size"),
         ("training.epochs_per_task", "[1]", "epochs_per_task"),
         ("stream.tasks", "0", "stream"),
-        ("classifier.discriminant", "{ kind = 'lda', shrinkage = 2.0 }", "shrinkage"),
+        (
+            "classifier.discriminant",
+            "{ kind = 'lda', shrinkage = 2.0 }",
+            "shrinkage",
+        ),
         ("surprise", "1", "surprise"),
     ];
     for (key, value, named) in cases {
         let error = try_config(None, &[(key, value)]).unwrap_err().to_string();
-        assert!(error.contains("tiny.toml") && error.contains(named), "{key}: {error}");
+        assert!(
+            error.contains("tiny.toml") && error.contains(named),
+            "{key}: {error}"
+        );
     }
 }
 
@@ -219,15 +252,17 @@ fn what_does_not_fit_the_model_is_an_error_before_training() {
         let experiment = Experiment::prepare(config, &Device::default(), &mut |_| {});
         let outcome = experiment.and_then(|experiment| {
             let toml = experiment.config().to_toml()?;
-            let folder =
-                RunFolder::create(&dir.path().join("run"), &toml, &experiment.manifest())?;
+            let folder = RunFolder::create(&dir.path().join("run"), &toml, &experiment.manifest())?;
             experiment.run(&folder, &mut |_| {})
         });
         outcome.map(drop).unwrap_err().to_string()
     };
     // Two blocks with q and v: four layers.
     let error = refused(&[("method.max_depth", "5")]);
-    assert!(error.contains("max_depth") && error.contains('4'), "{error}");
+    assert!(
+        error.contains("max_depth") && error.contains('4'),
+        "{error}"
+    );
     let error = refused(&[("method.lora.rank", "17")]);
     assert!(error.contains("rank") && error.contains("17"), "{error}");
     let error = refused(&[("method.lora.target_modules", "['nowhere']")]);
@@ -246,7 +281,10 @@ fn an_existing_run_folder_is_left_alone() {
     let toml = experiment.config().to_toml().unwrap();
     let error = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap_err();
     assert!(error.to_string().contains("not empty"), "{error}");
-    assert_eq!(fs::read_to_string(dir.path().join("keep.txt")).unwrap(), "precious");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("keep.txt")).unwrap(),
+        "precious"
+    );
 }
 
 #[test]
@@ -259,8 +297,15 @@ fn a_run_on_other_weights_or_data_is_refused() {
     let text = fs::read_to_string(&manifest).unwrap();
     let folder = RunFolder::open(&path).unwrap();
     experiment.check_provenance(&folder).unwrap();
-    fs::write(&manifest, text.replace("\"data_sha256\": null", "\"data_sha256\": \"00ff\"")).unwrap();
-    let error = experiment.check_provenance(&folder).unwrap_err().to_string();
+    fs::write(
+        &manifest,
+        text.replace("\"data_sha256\": null", "\"data_sha256\": \"00ff\""),
+    )
+    .unwrap();
+    let error = experiment
+        .check_provenance(&folder)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("00ff") && error.contains("data"), "{error}");
     fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 999")).unwrap();
     let error = RunFolder::open(&path).unwrap_err().to_string();
