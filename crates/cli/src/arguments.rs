@@ -55,7 +55,7 @@ pub(crate) struct QuickstartArguments {
 pub(crate) struct RunArguments {
     /// The experiment (TOML); see `configs/`.
     pub(crate) config: PathBuf,
-    /// Folder of the data; overrides `data.path` (also: environment variable TREELORA_DATA).
+    /// Folder of the data; overrides `data.path`.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
     /// File of the model's weights; overrides `model.weights`.

@@ -1,0 +1,113 @@
+//! The binary from outside: exit codes and messages.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+fn treelora(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_treelora"))
+        .args(arguments)
+        .env_remove("TREELORA_DATA")
+        .env("BURN_DEVICE", "flex")
+        .output()
+        .unwrap()
+}
+
+fn config(name: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    folder.join(name).display().to_string()
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let output = treelora(arguments);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+    assert!(!message.contains("panicked"), "{message}");
+    message
+}
+
+#[test]
+fn wrong_input_exits_with_2_and_names_what_is_wrong() {
+    let cifar = config("split-cifar100-vit-tiny.toml");
+    let quickstart = config("quickstart.toml");
+    let cases: [(&[&str], &str); 8] = [
+        (&["run", "no/such/file.toml"], "no/such/file.toml"),
+        (&["run", &cifar], "weights"),
+        (&["run", &quickstart, "--set", "method.lora.rank=0"], "rank"),
+        (
+            &["run", &quickstart, "--set", "method.surprise=1"],
+            "surprise",
+        ),
+        (&["run", &quickstart, "--set", "nonsense"], "KEY=VALUE"),
+        (
+            &["run", &quickstart, "--method", "no-such-method"],
+            "no-such-method",
+        ),
+        (&["resume", "no/such/run"], "no/such/run"),
+        (&["run", &quickstart, "--device", "abacus"], "abacus"),
+    ];
+    for (arguments, named) in cases {
+        let message = refused(arguments);
+        assert!(message.contains(named), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn missing_data_and_weights_are_named() {
+    let cifar = config("split-cifar100-vit-tiny.toml");
+    let weights = [
+        "run",
+        &cifar,
+        "--weights",
+        "no/weights.safetensors",
+        "--data",
+        "no/data",
+    ];
+    let message = refused(&weights);
+    assert!(
+        message.contains("no/data") || message.contains("no/weights"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_existing_run_folder_is_refused_before_any_work() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("result"), "old").unwrap();
+    let out = dir.path().display().to_string();
+    let message = refused(&["run", &config("quickstart.toml"), "--out", &out]);
+    assert!(message.contains("not empty"), "{message}");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("result")).unwrap(),
+        "old"
+    );
+}
+
+#[test]
+fn the_lists_and_the_simulation_print_tables() {
+    let list = treelora(&["list"]);
+    let text = String::from_utf8(list.stdout).unwrap();
+    for name in [
+        "tree-lora",
+        "hide-lora",
+        "rda",
+        "procedural",
+        "bwt_treelora_paper",
+    ] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    let arguments = [
+        "bandit-regret",
+        "--rounds",
+        "200",
+        "--seeds",
+        "1",
+        "--arms",
+        "16",
+    ];
+    let regret = treelora(&arguments);
+    assert!(regret.status.success());
+    assert!(String::from_utf8(regret.stdout).unwrap().contains("16"));
+}
