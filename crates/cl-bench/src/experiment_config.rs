@@ -120,16 +120,12 @@ pub struct CacheConfig {
     /// Compute the blocks before the first adapter once per image, if the activations fit into
     /// this many bytes; 0 switches it off. Images are then not augmented.
     pub prefix_bytes: usize,
-    /// Folder where the activations are kept for other runs on the same data and weights.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             prefix_bytes: 4 << 30,
-            folder: None,
         }
     }
 }

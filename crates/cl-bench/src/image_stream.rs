@@ -182,25 +182,40 @@ impl Split {
     ) -> Result<ImageBatch, Error> {
         let device = frozen.class_token.lazy_device();
         let order: Vec<usize> = (0..self.len()).collect();
-        let mut parts = Vec::new();
+        // On the host until complete: joining device tensors would hold all of them twice.
+        let (mut tokens, mut features) = (Vec::<f32>::new(), Vec::new());
+        let (mut labels, mut shape) = (Vec::new(), [0; 3]);
         for batch in self.read(&order, CHUNK, View::Plain, &device) {
             let batch = batch?;
             let ImageInput::Images(images) = batch.input else {
                 continue;
             };
+            let hidden = frozen.frozen_prefix(images, until_block);
+            shape = hidden.dims();
+            if tokens.is_empty() {
+                tokens.reserve_exact(self.len() * shape[1] * shape[2]);
+            }
             let input = ImageInput::Hidden {
                 block: until_block,
-                tokens: frozen.frozen_prefix(images, until_block),
+                tokens: hidden.clone(),
             };
-            let mut batch = ImageBatch::new(input, batch.labels);
-            batch.frozen_features = Some(frozen.features(&batch));
+            let batch = ImageBatch::new(input, batch.labels);
+            features.push(frozen.features(&batch));
+            tokens.extend(hidden.into_data().iter::<f32>());
             on_images(batch.len());
-            parts.push(batch);
+            labels.extend(batch.labels);
         }
-        match parts.is_empty() {
-            true => Err(Error::Data("a split of the stream has no example".into())),
-            false => Ok(ImageBatch::concat(parts)),
+        if labels.is_empty() {
+            return Err(Error::Data("a split of the stream has no example".into()));
         }
+        let shape = [labels.len(), shape[1], shape[2]];
+        let input = ImageInput::Hidden {
+            block: until_block,
+            tokens: Tensor::from_data(TensorData::new(tokens, shape), &device),
+        };
+        let mut all = ImageBatch::new(input, labels);
+        all.frozen_features = Some(Tensor::cat(features, 0));
+        Ok(all)
     }
 }
 

@@ -311,3 +311,21 @@ fn a_run_on_other_weights_or_data_is_refused() {
     let error = RunFolder::open(&path).unwrap_err().to_string();
     assert!(error.contains("999"), "{error}");
 }
+
+#[test]
+fn every_variant_of_every_shipped_configuration_is_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let weights = [("model.weights".to_owned(), "'model.safetensors'".to_owned())];
+    let mut variants = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        ExperimentConfig::load(&path, None, &weights).unwrap();
+        let table: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+        for name in table["variants"].as_table().unwrap().keys() {
+            let config = ExperimentConfig::load(&path, Some(name), &weights).unwrap();
+            assert_eq!(config.method_label(), *name);
+            variants += 1;
+        }
+    }
+    assert!(variants > 20, "{variants}");
+}
