@@ -67,7 +67,7 @@ pub(crate) struct RunArguments {
     /// Seed of everything random; overrides `training.seed`.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Folder of the run, which must not exist (default: runs/<name>-<method>-<seed>).
+    /// Folder of the run, which must not exist (default: runs/NAME-METHOD-SEED).
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// Device, such as `flex`, `wgpu`, `vulkan`, `metal` or `cuda`, if compiled in.
