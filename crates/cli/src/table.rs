@@ -71,19 +71,23 @@ pub(crate) fn side_by_side(summaries: &[RunSummary]) -> String {
     table.to_string()
 }
 
-/// Groups of runs that differ in the seed alone: mean and sample standard deviation. The floors of
-/// the first run that has them come first.
+/// Groups of runs that differ in the seed alone: mean and sample standard deviation, after the
+/// floors of each experiment.
 pub(crate) fn comparison(groups: &BTreeMap<String, Vec<RunSummary>>, markdown: bool) -> String {
     let mut table = header("run");
     if markdown {
         table.load_preset(presets::ASCII_MARKDOWN);
     }
-    let floors = groups
-        .values()
-        .flatten()
-        .find(|summary| !summary.floors.is_empty());
-    for (name, metrics) in floors.iter().flat_map(|summary| &summary.floors) {
-        table.add_row(row(format!("floor: {name}"), |key| {
+    let mut floors = BTreeMap::new();
+    for summary in groups.values().flatten() {
+        let method = format!("-{}", summary.method);
+        let experiment = summary.label.trim_end_matches(method.as_str());
+        for (name, metrics) in &summary.floors {
+            floors.insert(format!("{experiment}, floor: {name}"), metrics);
+        }
+    }
+    for (name, metrics) in floors {
+        table.add_row(row(name, |key| {
             vec![metrics.get(key).and_then(|metric| metric.value)]
         }));
     }
