@@ -20,7 +20,9 @@ use std::{
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use treelora_core::{Classifier, Error, Method, TensorFile, write_atomically};
+use treelora_core::{
+    Classifier, Error, Method, TensorFile, read_json, write_atomically, write_json,
+};
 
 use crate::{
     event::RunResult,
@@ -229,16 +231,4 @@ impl RunFolder {
 
 fn create(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let mut bytes =
-        serde_json::to_vec_pretty(value).map_err(|e| Error::format(path, e.to_string()))?;
-    bytes.push(b'\n');
-    write_atomically(path, &bytes)
-}
-
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    serde_json::from_str(&text).map_err(|e| Error::format(path, e.to_string()))
 }

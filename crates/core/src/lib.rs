@@ -34,10 +34,13 @@ mod method;
 
 mod tensor_file;
 
+mod json_file;
+
 mod error;
 
 pub use batch::{Batch, Batches};
 pub use error::Error;
+pub use json_file::{read_json, write_json};
 pub use method::{Exposure, LearningRates, Method};
 pub use model::{Classifier, ContinualModel};
 pub use task::{StepInfo, Task, TaskId};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use treelora_core::{Error, TaskId, write_atomically};
+use treelora_core::{Error, TaskId, read_json, write_json};
 use treelora_kdtree::Merge;
 use treelora_lora::{AdapterLayer, AdapterSnapshot, LoraError};
 
@@ -141,9 +141,7 @@ impl AdapterStore {
             slots: self.slots.iter().map(|slot| slot.tasks.clone()).collect(),
         };
         let path = dir.join("adapters.json");
-        let json =
-            serde_json::to_vec_pretty(&stored).map_err(|e| Error::format(&path, e.to_string()))?;
-        write_atomically(&path, &json)
+        write_json(&path, &stored)
     }
 
     /// Read what [`save`](Self::save) wrote.
@@ -152,9 +150,7 @@ impl AdapterStore {
     /// When a file is missing or damaged.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
         let path = dir.join("adapters.json");
-        let json = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let stored: Stored =
-            serde_json::from_slice(&json).map_err(|e| Error::format(&path, e.to_string()))?;
+        let stored: Stored = read_json(&path)?;
         let slots = stored.slots.into_iter().enumerate().map(|(index, tasks)| {
             let path = dir.join(file_name(index));
             let adapter = AdapterSnapshot::load(&path, device)

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use treelora_bandit::{ArmNode, ArmTree, BanditError, CostScale, LayerBandits, Policy};
-use treelora_core::{Error, TensorFile, write_atomically};
+use treelora_core::{Error, TensorFile, read_json, write_json};
 use treelora_kdtree::{
     GradientTree, Merge, NodeKind, TaskSignature, TreeConfig, TreeError, TreeStructure,
 };
@@ -183,9 +183,7 @@ impl Relatives {
         }
         file.save(&dir.join(SIGNATURES))?;
         let path = dir.join(TREE);
-        let json = serde_json::to_vec(tree.structure())
-            .map_err(|e| Error::format(&path, e.to_string()))?;
-        write_atomically(&path, &json)
+        write_json(&path, tree.structure())
     }
 
     pub(crate) fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
@@ -194,9 +192,7 @@ impl Relatives {
             self.tree = None;
             return Ok(());
         }
-        let json = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let structure: TreeStructure =
-            serde_json::from_slice(&json).map_err(|e| Error::format(&path, e.to_string()))?;
+        let structure: TreeStructure = read_json(&path)?;
         let file = TensorFile::load(&dir.join(SIGNATURES))?;
         let device = device.clone().without_autodiff();
         let signatures = (0..structure.num_tasks())

@@ -10,7 +10,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, write_atomically,
+    Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, read_json,
+    write_json,
 };
 use treelora_lora::{AdapterSnapshot, LayerVectors, LayerView};
 
@@ -281,19 +282,13 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             rng: self.rng.clone(),
             task: self.task,
         };
-        let path = dir.join("treelora.json");
-        let json =
-            serde_json::to_vec_pretty(&state).map_err(|e| Error::format(&path, e.to_string()))?;
-        write_atomically(&path, &json)
+        write_json(&dir.join("treelora.json"), &state)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
         self.adapters = AdapterStore::load(dir, device)?;
         self.relatives.load(dir, device)?;
-        let path = dir.join("treelora.json");
-        let json = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let state: State =
-            serde_json::from_slice(&json).map_err(|e| Error::format(&path, e.to_string()))?;
+        let state: State = read_json(&dir.join("treelora.json"))?;
         self.rng = state.rng;
         self.task = state.task;
         Ok(())

@@ -1,0 +1,27 @@
+//! Values as JSON files, written atomically.
+
+use std::path::Path;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, write_atomically};
+
+/// Write a value as indented JSON, atomically.
+///
+/// # Errors
+/// When writing fails; an earlier file at `path` is then unchanged.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|e| Error::format(path, e.to_string()))?;
+    bytes.push(b'\n');
+    write_atomically(path, &bytes)
+}
+
+/// Read a value that [`write_json`] wrote.
+///
+/// # Errors
+/// When the file is missing or damaged; the message names it.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::format(path, e.to_string()))
+}
