@@ -28,6 +28,8 @@
 
 pub mod vit;
 
+pub mod decoder;
+
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;

@@ -1,0 +1,5 @@
+//! A decoder-only language model.
+
+mod batch;
+
+pub use batch::{TextBatch, TextExample};
