@@ -6,6 +6,8 @@
 //!       matrix.json      scores so far, rows = time
 //!       metrics.json     every convention by name, and the floors
 //!       log.jsonl        one event a line
+//!       stream.json      text: what was cut, left out, replaced or double
+//!       answers/03/01.json  text: what was written on task 1 after task 3
 //!       tasks/03/        adapter.safetensors: the adapter after the task
 //!       checkpoints/03/  model.safetensors (adapters and head), method/, result.json
 //! ```
@@ -21,11 +23,12 @@ use std::{
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    Classifier, Error, Method, TensorFile, read_json, write_atomically, write_json,
+    ContinualModel, Error, Method, TaskId, TensorFile, read_json, write_atomically, write_json,
 };
 
 use crate::{
     event::RunResult,
+    provenance,
     trainable_state::{load_trainable_state, trainable_state},
 };
 
@@ -53,6 +56,23 @@ pub struct Manifest {
     pub data_sha256: Option<String>,
     /// Names of the tasks in order.
     pub tasks: Vec<String>,
+}
+
+impl Manifest {
+    /// A run that starts here and now on `device`, of no weights, data or tasks yet.
+    pub(crate) fn here(device: &Device, seed: u64) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: provenance::commit(),
+            machine: provenance::machine(),
+            device: format!("{device:?}"),
+            seed,
+            weights_sha256: None,
+            data_sha256: None,
+            tasks: Vec::new(),
+        }
+    }
 }
 
 /// The folder of one run.
@@ -129,6 +149,30 @@ impl RunFolder {
         self.read_json("manifest.json")
     }
 
+    /// Refuse to go on with other weights or data than those of the run.
+    ///
+    /// # Errors
+    /// Naming both hashes.
+    pub fn check_provenance(&self, now: &Manifest) -> Result<(), Error> {
+        let then = self.manifest()?;
+        let pairs = [
+            ("weights", &then.weights_sha256, &now.weights_sha256),
+            ("data", &then.data_sha256, &now.data_sha256),
+        ];
+        for (what, then, now) in pairs {
+            if then != now {
+                let shown = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "none".into());
+                let problem = format!(
+                    "SHA-256 of the {what}: {} of the run, {} now",
+                    shown(then),
+                    shown(now)
+                );
+                return Err(Error::format(self.path.join("manifest.json"), problem));
+            }
+        }
+        Ok(())
+    }
+
     /// The experiment's TOML.
     pub fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
@@ -150,11 +194,26 @@ impl RunFolder {
         read_json(&self.path.join(name))
     }
 
+    /// Keep the answers on task `on` after training up to task `after`.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_answers(
+        &self,
+        after: TaskId,
+        on: TaskId,
+        answers: &impl Serialize,
+    ) -> Result<(), Error> {
+        let folder = self.path.join("answers").join(format!("{:02}", after.0));
+        create(&folder)?;
+        write_json(&folder.join(format!("{:02}.json", on.0)), answers)
+    }
+
     /// Write the checkpoint after stage `index` and the results so far.
     ///
     /// # Errors
     /// When writing fails; earlier checkpoints are then whole.
-    pub fn write_stage<M: Classifier>(
+    pub fn write_stage<M: ContinualModel>(
         &self,
         index: usize,
         model: &M,
@@ -194,7 +253,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the checkpoint does not fit the model or is damaged.
-    pub fn restore<M: Classifier>(
+    pub fn restore<M: ContinualModel>(
         &self,
         model: M,
         method: &mut dyn Method<M>,

@@ -1,9 +1,54 @@
 //! Scoring a model on the test data of the tasks seen so far.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
-use treelora_core::{Classifier, Error, Method, TaskId};
+use serde::Serialize;
+use treelora_core::{Classifier, ContinualModel, Error, Method, TaskId};
 
 use crate::{metrics::Cell, stream::Scenario, stream_data::StreamData};
+
+/// How well a method answers the test data of one task.
+pub trait Scoring<M: ContinualModel> {
+    /// The score on task `on` after training up to task `after`; `answering` comes from
+    /// [`Method::for_evaluation`].
+    ///
+    /// # Errors
+    /// From the data.
+    fn score(
+        &self,
+        method: &dyn Method<M>,
+        answering: &M,
+        on: TaskId,
+        after: TaskId,
+    ) -> Result<TaskScore, Error>;
+}
+
+/// A score on the test data of one task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TaskScore {
+    /// In `[0, 1]`; `None` without any test example.
+    pub value: Option<f64>,
+    /// Right answers among all, where answers are right or wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Cell>,
+    /// The same answers under other scoring rules, by the name of the rule.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_rules: BTreeMap<String, f64>,
+    /// What the method's task inference got right.
+    #[serde(skip)]
+    pub inference: TaskInferenceCount,
+}
+
+impl From<Cell> for TaskScore {
+    fn from(counts: Cell) -> Self {
+        Self {
+            value: counts.accuracy(),
+            counts: Some(counts),
+            ..Self::default()
+        }
+    }
+}
 
 /// Whether the task of a test example is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,20 +68,8 @@ impl From<Scenario> for TaskIdentity {
     }
 }
 
-/// Everything that scoring needs beside the model.
-pub struct Evaluation<'a, M: Classifier> {
-    /// The method that answers.
-    pub method: &'a dyn Method<M>,
-    /// The stream.
-    pub data: &'a dyn StreamData<M::Batch>,
-    /// Whether the task of an example is told.
-    pub identity: TaskIdentity,
-    /// Test examples a batch; has no influence on results.
-    pub batch_size: usize,
-}
-
 /// Right and counted answers of a method's task inference.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TaskInferenceCount {
     right: usize,
     counted: usize,
@@ -47,31 +80,43 @@ impl TaskInferenceCount {
     pub fn share(&self) -> Option<f64> {
         (self.counted > 0).then(|| self.right as f64 / self.counted as f64)
     }
+
+    /// Add the counts of another task.
+    pub fn add(&mut self, other: Self) {
+        self.right += other.right;
+        self.counted += other.counted;
+    }
 }
 
-impl<M: Classifier> Evaluation<'_, M> {
-    /// Top-1 accuracy on the test data of task `on`, after training up to task `after`; the answer
-    /// is one of the classes that the scenario allows. `answering` comes from [`Method::for_evaluation`].
-    ///
-    /// # Errors
-    /// From the data.
-    pub fn score(
+/// Top-1 accuracy of a classifier among the classes that the scenario allows.
+pub struct TopOne<'a, B> {
+    /// The stream.
+    pub data: &'a dyn StreamData<B>,
+    /// Whether the task of an example is told.
+    pub identity: TaskIdentity,
+    /// Test examples a batch; has no influence on results.
+    pub batch_size: usize,
+}
+
+impl<M: Classifier> Scoring<M> for TopOne<'_, M::Batch> {
+    fn score(
         &self,
+        method: &dyn Method<M>,
         answering: &M,
         on: TaskId,
         after: TaskId,
-        inference: &mut TaskInferenceCount,
-    ) -> Result<Cell, Error> {
+    ) -> Result<TaskScore, Error> {
         let allowed = self.data.allowed(on, after);
         let mut cell = Cell::default();
+        let mut inference = TaskInferenceCount::default();
         for batch in self.data.test(on, self.batch_size)? {
             let batch = batch?;
             let scores = match self.identity {
-                TaskIdentity::Inferred => self.method.predict(answering, &batch),
-                TaskIdentity::Oracle => self.method.predict_with_task(answering, &batch, on),
+                TaskIdentity::Inferred => method.predict(answering, &batch),
+                TaskIdentity::Oracle => method.predict_with_task(answering, &batch, on),
             };
             if self.identity == TaskIdentity::Inferred
-                && let Some(tasks) = self.method.infer_tasks(answering, &batch)
+                && let Some(tasks) = method.infer_tasks(answering, &batch)
             {
                 inference.counted += tasks.len();
                 inference.right += tasks.iter().filter(|task| **task == on).count();
@@ -82,7 +127,10 @@ impl<M: Classifier> Evaluation<'_, M> {
                 cell.correct += usize::from(answer == label);
             }
         }
-        Ok(cell)
+        Ok(TaskScore {
+            inference,
+            ..cell.into()
+        })
     }
 }
 

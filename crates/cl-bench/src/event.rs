@@ -1,9 +1,11 @@
 //! What a run reports while it works, and what it leaves behind.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use treelora_core::{StepInfo, Task, TaskId};
 
-use crate::metrics::{AccuracyMatrix, Cell};
+use crate::{evaluation::TaskScore, metrics::AccuracyMatrix};
 
 /// What happens during a run, for progress bars and logs.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +49,7 @@ pub enum Event {
         /// Scores on this one.
         on: TaskId,
         /// The result.
-        cell: Cell,
+        score: TaskScore,
     },
     /// A stage ended; the row of the matrix is complete.
     Row {
@@ -86,8 +88,26 @@ pub struct StageCost {
 pub struct RunResult {
     /// Scores, rows = time.
     pub matrix: AccuracyMatrix,
+    /// Scores of the same answers under other rules, by the name of the rule.
+    #[serde(default)]
+    pub other_rules: BTreeMap<String, AccuracyMatrix>,
     /// One entry a stage.
     pub costs: Vec<StageCost>,
     /// Parameters that received gradients in the last stage.
     pub trainable_parameters: usize,
+}
+
+impl RunResult {
+    /// Note a score on task `on` after training on task `after`.
+    pub fn record(&mut self, after: TaskId, on: TaskId, score: &TaskScore) {
+        match (score.counts, score.value) {
+            (Some(counts), _) => self.matrix.record(after.0, on.0, counts),
+            (None, Some(value)) => self.matrix.record_score(after.0, on.0, value),
+            (None, None) => {}
+        }
+        for (rule, value) in &score.other_rules {
+            let matrix = self.other_rules.entry(rule.clone()).or_default();
+            matrix.record_score(after.0, on.0, *value);
+        }
+    }
 }

@@ -1,363 +1,49 @@
-//! An experiment made ready: model, data and method from one configuration.
+//! What can be done with a prepared experiment, whatever its examples are.
 
-use std::collections::BTreeMap;
-
-use burn::tensor::Device;
-use rand::{SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
-use treelora_class_incremental::FrozenDiscriminant;
-use treelora_core::{Batch, Error, Method, TaskId};
-use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
+use treelora_core::Error;
 
 use crate::{
-    checkpoint::{FORMAT, Manifest, RunFolder},
-    dataset::Splits,
-    evaluation::{Evaluation, TaskIdentity, TaskInferenceCount, best_classes},
-    event::{Event, RunResult},
-    experiment_config::ExperimentConfig,
-    image_stream::ImageStream,
-    metrics::{Cell, MetricValue},
-    pretraining::pretrain,
-    provenance,
-    run_loop::Run,
-    stream::Stream,
-    stream_data::StreamData,
-    summary::{RunCost, RunSummary},
+    checkpoint::{Manifest, RunFolder},
+    evaluation::TaskScore,
+    event::Event,
+    summary::{Floors, RunSummary},
 };
 
-/// Metrics of each floor by its name.
-pub type Floors = BTreeMap<String, BTreeMap<String, MetricValue>>;
-
 /// A configuration with its model and data at hand.
-pub struct Experiment {
-    config: ExperimentConfig,
-    /// The frozen backbone with a fresh head, without adapters, on the training device.
-    model: VisionTransformer,
-    data: ImageStream,
-    classes: usize,
-    weights_sha256: Option<String>,
-    data_sha256: Option<String>,
-    device: Device,
-}
-
-impl Experiment {
-    /// Open the data, load or pre-train the model, and compute the frozen prefix where the settings
-    /// ask for it.
+pub trait Experiment {
+    /// The configuration as TOML, every setting spelled out.
     ///
     /// # Errors
-    /// From data, weights or settings.
-    pub fn prepare(
-        config: ExperimentConfig,
-        device: &Device,
-        on_event: &mut dyn FnMut(&Event),
-    ) -> Result<Self, Error> {
-        let device = device.clone().autodiff();
-        device.seed(config.training.seed);
-        let splits = config.data.open()?;
-        let stream = Stream::new(&config.stream, &splits)?;
-        let (classes, size) = (stream.num_labels(), config.model.image_size());
-        let data = ImageStream::new(stream, &splits, size, &config.images, &device)?;
-        let model = backbone(&config, classes, &splits, &device, on_event)?;
-        let weights_sha256 = config
-            .model
-            .weights
-            .as_deref()
-            .map(provenance::sha256)
-            .transpose()?;
-        let data_sha256 = config.data.path().map(provenance::sha256).transpose()?;
-        let data = with_prefix(data, &model, &config, on_event)?;
-        Ok(Self {
-            config,
-            model,
-            data,
-            classes,
-            weights_sha256,
-            data_sha256,
-            device,
-        })
-    }
-
-    /// The same model and data with another method, classifier and training settings.
-    pub fn with_config(self, config: ExperimentConfig) -> Self {
-        Self { config, ..self }
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &ExperimentConfig {
-        &self.config
-    }
+    /// When a value has no TOML form.
+    fn config_toml(&self) -> Result<String, Error>;
 
     /// Where the results will come from.
-    pub fn manifest(&self) -> Manifest {
-        Manifest {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: provenance::commit(),
-            machine: provenance::machine(),
-            device: format!("{:?}", self.device),
-            seed: self.config.training.seed,
-            weights_sha256: self.weights_sha256.clone(),
-            data_sha256: self.data_sha256.clone(),
-            tasks: self
-                .data
-                .tasks()
-                .iter()
-                .map(|task| task.name.clone())
-                .collect(),
-        }
-    }
-
-    /// Refuse a run folder whose weights or data were others.
-    ///
-    /// # Errors
-    /// Naming both hashes.
-    pub fn check_provenance(&self, folder: &RunFolder) -> Result<(), Error> {
-        let (then, now) = (folder.manifest()?, self.manifest());
-        let pairs = [
-            ("weights", &then.weights_sha256, &now.weights_sha256),
-            ("data", &then.data_sha256, &now.data_sha256),
-        ];
-        for (what, then, now) in pairs {
-            if then != now {
-                let shown = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "none".into());
-                return Err(Error::format(
-                    folder.path().join("manifest.json"),
-                    format!(
-                        "SHA-256 of the {what}: {} of the run, {} now",
-                        shown(then),
-                        shown(now)
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
+    fn manifest(&self) -> Manifest;
 
     /// Train on what the folder's checkpoint has not seen yet, and write results and floors.
     ///
     /// # Errors
     /// From data, method or files.
-    pub fn run(
+    fn run(
         &self,
         folder: &RunFolder,
         on_event: &mut dyn FnMut(&Event),
-    ) -> Result<RunSummary, Error> {
-        let mut method = self.method()?;
-        let (model, result) = self.restored(folder, method.as_mut())?;
-        let run = Run {
-            method: method.as_mut(),
-            data: &self.data,
-            training: &self.config.training,
-            device: &self.device,
-            identity: self.config.stream.scenario.into(),
-            folder: Some(folder),
-            on_event,
-        };
-        let (_, result) = run.train(model, result)?;
-        let summary = self.summary(result, self.floors(on_event)?);
-        folder.write_json("matrix.json", &summary.matrix)?;
-        folder.write_json("metrics.json", &summary)?;
-        Ok(summary)
-    }
+    ) -> Result<RunSummary, Error>;
 
-    /// Scores of the frozen backbone with each configured classifier.
+    /// What needs no training, by name.
     ///
     /// # Errors
     /// From the data.
-    pub fn floors(&self, on_event: &mut dyn FnMut(&Event)) -> Result<Floors, Error> {
-        let mut floors = Floors::new();
-        for (name, config) in &self.config.floors {
-            let mut method = FrozenDiscriminant::new(config, self.classes)?;
-            let method: &mut dyn Method<VisionTransformer> = &mut method;
-            let model = method.attach(self.model.clone())?;
-            let run = Run {
-                method,
-                data: &self.data,
-                training: &self.config.training,
-                device: &self.device,
-                identity: TaskIdentity::Inferred,
-                folder: None,
-                on_event: &mut |event| {
-                    if matches!(event, Event::Stage { .. }) {
-                        on_event(event);
-                    }
-                },
-            };
-            let (_, result) = run.train(model, RunResult::default())?;
-            floors.insert(name.clone(), result.matrix.metrics());
-        }
-        Ok(floors)
-    }
+    fn floors(&self, on_event: &mut dyn FnMut(&Event)) -> Result<Floors, Error>;
 
     /// The last row of the matrix, computed anew from the folder's checkpoint. With `shuffle`, the
     /// test examples of all tasks are mixed into common batches; the row must not change.
     ///
     /// # Errors
     /// When the run has no checkpoint, or from the data.
-    pub fn score_again(
+    fn score_again(
         &self,
         folder: &RunFolder,
         shuffle: Option<u64>,
-    ) -> Result<Vec<Cell>, Error> {
-        let mut method = self.method()?;
-        let (model, result) = self.restored(folder, method.as_mut())?;
-        let stages = self.data.stages(method.exposure());
-        let Some(stage) = result
-            .costs
-            .len()
-            .checked_sub(1)
-            .and_then(|last| stages.get(last))
-        else {
-            return Err(Error::format(
-                folder.path(),
-                "no task of the run is complete",
-            ));
-        };
-        let (after, answering) = (stage.task.id, method.for_evaluation(&model));
-        match shuffle {
-            Some(seed) => self.score_mixed(method.as_ref(), &answering, after, seed),
-            None => {
-                let evaluation = Evaluation {
-                    method: method.as_ref(),
-                    data: &self.data,
-                    identity: self.config.stream.scenario.into(),
-                    batch_size: self.config.training.evaluation_batch_size,
-                };
-                let mut inference = TaskInferenceCount::default();
-                let tasks = (0..=after.0).map(TaskId);
-                tasks
-                    .map(|on| evaluation.score(&answering, on, after, &mut inference))
-                    .collect()
-            }
-        }
-    }
-
-    /// Scores with the test examples of all tasks in one shuffled sequence.
-    fn score_mixed(
-        &self,
-        method: &dyn Method<VisionTransformer>,
-        answering: &VisionTransformer,
-        after: TaskId,
-        seed: u64,
-    ) -> Result<Vec<Cell>, Error> {
-        let mut parts = Vec::new();
-        let mut task_of = Vec::new();
-        for task in (0..=after.0).map(TaskId) {
-            for batch in self.data.test(task, 64)? {
-                let batch = batch?;
-                task_of.extend(vec![task.0; batch.len()]);
-                parts.push(batch);
-            }
-        }
-        let all = ImageBatch::concat(parts);
-        let mut order: Vec<usize> = (0..all.len()).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let seen = self.data.seen_classes(after);
-        let mut row = vec![Cell::default(); after.0 + 1];
-        for chunk in order.chunks(self.config.training.evaluation_batch_size) {
-            let batch = all.select(chunk);
-            let answers = best_classes(method.predict(answering, &batch), &seen);
-            for ((answer, label), &example) in answers.iter().zip(&batch.labels).zip(chunk) {
-                let cell = &mut row[task_of[example]];
-                cell.total += 1;
-                cell.correct += usize::from(answer == label);
-            }
-        }
-        Ok(row)
-    }
-
-    fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
-        let classifier = self.config.classifier.as_ref();
-        self.config
-            .method
-            .build(self.config.training.seed, self.classes, classifier)
-    }
-
-    /// Model and method at the folder's last checkpoint, or at the start.
-    fn restored(
-        &self,
-        folder: &RunFolder,
-        method: &mut dyn Method<VisionTransformer>,
-    ) -> Result<(VisionTransformer, RunResult), Error> {
-        let model = method.attach(self.model.clone())?;
-        let (model, result) = folder.restore(model, method, &self.device)?;
-        Ok((model, result.unwrap_or_default()))
-    }
-
-    fn summary(&self, result: RunResult, floors: Floors) -> RunSummary {
-        RunSummary {
-            label: self.config.label(),
-            method: self.config.method_label(),
-            seed: self.config.training.seed,
-            tasks: self
-                .data
-                .tasks()
-                .iter()
-                .map(|task| task.name.clone())
-                .collect(),
-            metrics: result.matrix.metrics(),
-            floors,
-            cost: RunCost::of(&result),
-            matrix: result.matrix,
-        }
-    }
-}
-
-/// The model with a zero head over the stream's classes: loaded, or pre-trained in the run.
-fn backbone(
-    config: &ExperimentConfig,
-    classes: usize,
-    splits: &Splits,
-    device: &Device,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<VisionTransformer, Error> {
-    let architecture = config.model.architecture(classes);
-    architecture.validate()?;
-    match (&config.model.weights, &config.pretraining) {
-        (Some(weights), _) => {
-            VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)
-                .map_err(|e| Error::Data(e.to_string()))
-        }
-        (None, Some(pretraining)) => {
-            let stream = Stream::new(&pretraining.stream(), splits)?;
-            let base = config.model.architecture(stream.num_labels());
-            let size = config.model.image_size();
-            let data = ImageStream::new(stream, splits, size, &config.images, device)?;
-            let seed = config.training.seed;
-            let model = pretrain(pretraining, &base, &data, seed, device, on_event)?;
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
-            Ok(model.with_head(zeros))
-        }
-        (None, None) => Err(Error::setting(
-            "model.weights",
-            "no weights and no [pretraining]",
-        )),
-    }
-}
-
-/// The stream with the activations before the first adapter computed once, if that is wanted and
-/// possible.
-fn with_prefix(
-    data: ImageStream,
-    model: &VisionTransformer,
-    config: &ExperimentConfig,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<ImageStream, Error> {
-    if data.prefix_bytes(model) > config.cache.prefix_bytes || config.images.augmentation.is_on() {
-        return Ok(data);
-    }
-    let until_block = match config.method.lora() {
-        Some(lora) => {
-            // Attached to a copy only to see where the patterns put adapters.
-            let mut rng = ChaCha8Rng::seed_from_u64(0);
-            let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
-                .map_err(|e| Error::setting("method.lora", e.to_string()))?;
-            attached.first_adapted_block().unwrap_or(model.blocks.len())
-        }
-        None => model.blocks.len(),
-    };
-    data.with_prefix(model, until_block, &mut |images| {
-        on_event(&Event::Prefix { images })
-    })
+    ) -> Result<Vec<TaskScore>, Error>;
 }

@@ -1,137 +1,37 @@
-//! One experiment as a file: data, stream, images, model, training, method.
+//! An experiment of either modality as one TOML file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use toml::Table;
-use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
 use treelora_core::Error;
-use treelora_models::vit::{VitConfig, VitPreset};
 
 use crate::{
-    dataset::DatasetConfig, image_pipeline::ImageConfig, method_config::MethodConfig, overrides,
-    pretraining::PretrainingConfig, stream::StreamConfig, training::TrainingConfig,
+    config_file, event::Event, experiment::Experiment, image_experiment::ImageExperiment,
+    image_experiment_config::ImageExperimentConfig, method_config::MethodConfig,
+    training::TrainingConfig,
 };
 
-/// An experiment; every key is documented where its type is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExperimentConfig {
-    /// Name of the experiment, the first part of a run's name.
-    pub name: String,
-    /// Name of the variant that `--method` picked, the second part.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub variant: String,
-    /// Where the examples come from.
-    pub data: DatasetConfig,
-    /// Which of them, in which order.
-    pub stream: StreamConfig,
-    /// From files to pixels.
-    #[serde(default)]
-    pub images: ImageConfig,
-    /// The frozen backbone.
-    pub model: ModelConfig,
-    /// Pre-training of a model without weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pretraining: Option<PretrainingConfig>,
-    /// Optimiser, schedule, seed.
-    #[serde(default)]
-    pub training: TrainingConfig,
-    /// How the adapters learn.
-    pub method: MethodConfig,
-    /// A discriminant on the adapted features that answers in the place of the head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classifier: Option<ClassifierConfig>,
-    /// Floors on the frozen backbone, by name.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub floors: std::collections::BTreeMap<String, DiscriminantConfig>,
-    /// What is kept instead of computed again.
-    #[serde(default)]
-    pub cache: CacheConfig,
-    /// Tables that `--method NAME` lays over the file: the contenders and ablations.
-    #[serde(default, skip_serializing)]
-    pub variants: Table,
+/// What the tasks are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Modality {
+    /// Pictures with labels.
+    #[default]
+    Images,
+    /// Prompts with answers.
+    Text,
 }
 
-/// The backbone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// A published size; single keys below override it.
-    pub preset: VitPreset,
-    /// Side of the images in pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<usize>,
-    /// Side of a patch in pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patch_size: Option<usize>,
-    /// Features of a token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub width: Option<usize>,
-    /// Number of blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub depth: Option<usize>,
-    /// Attention heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heads: Option<usize>,
-    /// timm's `model.safetensors`; without it the model is pre-trained in the run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<PathBuf>,
-}
-
-impl ModelConfig {
-    /// Side of the images in pixels.
-    pub fn image_size(&self) -> usize {
-        self.image_size.unwrap_or(self.preset.config().image_size)
-    }
-
-    /// The architecture, with a head over `classes` classes.
-    pub fn architecture(&self, classes: usize) -> VitConfig {
-        let preset = self.preset.config();
-        let width = self.width.unwrap_or(preset.width);
-        VitConfig {
-            image_size: self.image_size.unwrap_or(preset.image_size),
-            patch_size: self.patch_size.unwrap_or(preset.patch_size),
-            mlp_width: 4 * width,
-            width,
-            depth: self.depth.unwrap_or(preset.depth),
-            heads: self.heads.unwrap_or(preset.heads),
-            classes,
-            ..preset
-        }
-    }
-}
-
-/// A discriminant in the place of the linear head.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassifierConfig {
-    /// Which discriminant.
-    pub discriminant: DiscriminantConfig,
-    /// How the statistics of earlier tasks follow the adapter; they stay when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transport: Option<TransportConfig>,
-}
-
-/// What is kept instead of computed again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CacheConfig {
-    /// Compute the blocks before the first adapter once per image, if the activations fit into
-    /// this many bytes; 0 switches it off. Images are then not augmented.
-    pub prefix_bytes: usize,
-}
-
-impl Default for CacheConfig {
-    fn default() -> Self {
-        Self {
-            prefix_bytes: 4 << 30,
-        }
-    }
+/// An experiment on images or on text, as the file's `modality` says (images when it says nothing).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExperimentConfig {
+    /// Pictures with labels.
+    Images(Box<ImageExperimentConfig>),
 }
 
 impl ExperimentConfig {
-    /// Read a file, pick a variant, lay `overrides` (dotted key, TOML value) over it, and check it.
+    /// Read a file, pick a variant, lay `changes` (dotted key, TOML value) over it, and check it.
     ///
     /// # Errors
     /// When the file cannot be read, a key is unknown, or a setting is out of range; the message
@@ -139,10 +39,10 @@ impl ExperimentConfig {
     pub fn load(
         path: &Path,
         variant: Option<&str>,
-        overrides: &[(String, String)],
+        changes: &[(String, String)],
     ) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        Self::parse(&text, path, variant, overrides)
+        Self::parse(&text, path, variant, changes)
     }
 
     /// As [`load`](Self::load), from text that came from `path`.
@@ -155,41 +55,18 @@ impl ExperimentConfig {
         variant: Option<&str>,
         changes: &[(String, String)],
     ) -> Result<Self, Error> {
-        let mut table = overrides::table(text, path)?;
-        let variants = match table.remove("variants") {
-            Some(toml::Value::Table(variants)) => variants,
-            _ => Table::new(),
-        };
-        if let Some(name) = variant {
-            match variants.get(name) {
-                Some(toml::Value::Table(variant)) => overrides::replace(&mut table, variant),
-                _ => {
-                    let mut method = Table::new();
-                    method.insert("name".into(), name.into());
-                    table.insert("method".into(), method.into());
-                }
-            }
-            table.insert("variant".into(), name.into());
-        }
-        for (key, value) in changes {
-            overrides::set(&mut table, key, value)?;
-        }
-        // Back to text, so that a mistake is shown with its line.
-        let merged = toml::to_string(&table).map_err(|e| Error::format(path, e.to_string()))?;
-        let config: Self = toml::from_str(&merged)
-            .map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))?;
-        config
-            .validate()
-            .map_err(|e| Error::format(path, e.to_string()))?;
-        Ok(config)
+        let table = config_file::merged(text, path, variant, changes)?;
+        Ok(match table.get("modality").and_then(toml::Value::as_str) {
+            // A modality of another name is an unknown variant of the key.
+            _ => Self::Images(Box::new(ImageExperimentConfig::from_table(table, path)?)),
+        })
     }
 
-    /// The configuration as TOML, every setting spelled out.
-    ///
-    /// # Errors
-    /// When a value has no TOML form.
-    pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))
+    /// Optimiser, schedule, batch sizes and seed.
+    pub fn training_mut(&mut self) -> &mut TrainingConfig {
+        match self {
+            Self::Images(config) => &mut config.training,
+        }
     }
 
     /// Check everything that can be checked without data and weights.
@@ -197,45 +74,54 @@ impl ExperimentConfig {
     /// # Errors
     /// [`Error::Setting`] naming the key.
     pub fn validate(&self) -> Result<(), Error> {
-        self.stream.validate()?;
-        self.images.validate()?;
-        self.training.validate(self.stream.num_tasks())?;
-        self.method.validate()?;
-        if let Some(classifier) = &self.classifier {
-            classifier
-                .discriminant
-                .validate("classifier.discriminant")?;
-            if let Some(transport) = &classifier.transport {
-                transport.validate("classifier.transport")?;
-            }
+        match self {
+            Self::Images(config) => config.validate(),
         }
-        for (name, floor) in &self.floors {
-            floor.validate(&format!("floors.{name}"))?;
+    }
+
+    /// The configuration as TOML, every setting spelled out.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        match self {
+            Self::Images(config) => config.to_toml(),
         }
-        match (&self.model.weights, &self.pretraining) {
-            (None, None) => Err(Error::setting(
-                "model.weights",
-                "no weights (--weights FILE) and no [pretraining] to make some",
-            )),
-            _ => Ok(()),
+    }
+
+    /// Experiment, method or variant, and seed.
+    pub fn run_name(&self) -> String {
+        match self {
+            Self::Images(config) => config.run_name(),
         }
     }
 
     /// The variant, or the method's own name.
     pub fn method_label(&self) -> String {
-        match self.variant.is_empty() {
-            true => self.method.name().to_owned(),
-            false => self.variant.clone(),
+        match self {
+            Self::Images(config) => config.method_label(),
         }
     }
 
-    /// Experiment and variant: runs of equal label differ in the seed alone.
-    pub fn label(&self) -> String {
-        format!("{}-{}", self.name, self.method_label())
+    /// Open the data and load (or pre-train) the model.
+    ///
+    /// # Errors
+    /// From data, weights or settings.
+    pub fn prepare(
+        self,
+        device: &Device,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Box<dyn Experiment>, Error> {
+        Ok(match self {
+            Self::Images(config) => Box::new(ImageExperiment::prepare(*config, device, on_event)?),
+        })
     }
+}
 
-    /// Label and seed.
-    pub fn run_name(&self) -> String {
-        format!("{}-{}", self.label(), self.training.seed)
+/// The variant, or the method's own name.
+pub(crate) fn label(variant: &str, method: &MethodConfig) -> String {
+    match variant.is_empty() {
+        true => method.name().to_owned(),
+        false => variant.to_owned(),
     }
 }

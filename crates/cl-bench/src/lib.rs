@@ -19,15 +19,23 @@ pub mod image_pipeline;
 
 pub mod metrics;
 
+
+
 mod experiment_config;
 
-mod method_config;
+mod image_experiment_config;
 
-mod overrides;
+
+mod config_file;
+
+mod method_config;
 
 mod training;
 
 mod experiment;
+
+mod image_experiment;
+
 
 mod pretraining;
 
@@ -38,6 +46,7 @@ mod stream_data;
 pub mod run_loop;
 
 mod evaluation;
+
 
 mod event;
 
@@ -55,20 +64,24 @@ mod seeds;
 
 pub use catalogue::{Section, catalogue};
 pub use checkpoint::{FORMAT, Manifest, RunFolder};
-pub use evaluation::{Evaluation, TaskIdentity, TaskInferenceCount, best_classes};
+pub use evaluation::{Scoring, TaskIdentity, TaskInferenceCount, TaskScore, TopOne, best_classes};
 pub use event::{Event, RunResult, StageCost};
-pub use experiment::{Experiment, Floors};
-pub use experiment_config::{CacheConfig, ClassifierConfig, ExperimentConfig, ModelConfig};
+pub use experiment::Experiment;
+pub use experiment_config::{ExperimentConfig, Modality};
+pub use image_experiment::ImageExperiment;
+pub use image_experiment_config::{
+    CacheConfig, ClassifierConfig, ImageExperimentConfig, ModelConfig,
+};
 pub use image_stream::ImageStream;
 pub use method_config::MethodConfig;
 pub use pretraining::{PretrainingConfig, pretrain};
 pub use provenance::{commit, machine, sha256};
 pub use stream_data::{BatchIterator, Stage, StreamData};
-pub use summary::{RunCost, RunSummary};
+pub use summary::{Floors, RunCost, RunIdentity, RunSummary};
 pub use trainable_state::{load_trainable_state, trainable_state};
 pub use training::{Optimizer, Schedule, TrainingConfig};
 pub use treelora::bandit;
-pub use treelora_core::Error;
+pub use treelora_core::{Error, write_json};
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -8,9 +8,11 @@ use treelora_class_incremental::WithDiscriminant;
 use treelora_core::{Classifier, Error, Method};
 use treelora_lora::LoraConfig;
 
-use crate::experiment_config::ClassifierConfig;
+use crate::image_experiment_config::ClassifierConfig;
 
 const TREE_LORA: &str = "tree-lora";
+/// Pattern of the parameters of a classification head.
+const HEAD: &str = r"^head\.";
 
 /// The `[method]` table of an experiment: `name`, and the settings of that method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ impl MethodConfig {
             Self::Baseline(config) => match config.lora() {
                 Some(lora) if lora.trainable.is_empty() => {
                     let lora = LoraConfig {
-                        trainable: vec![r"^head\.".into()],
+                        trainable: vec![HEAD.into()],
                         ..lora.clone()
                     };
                     Self::Baseline(config.with_lora(lora))
@@ -55,6 +57,24 @@ impl MethodConfig {
             },
             // The presets name the head.
             tree_lora => tree_lora,
+        }
+    }
+
+    /// The same method for a model without a classification head.
+    pub(crate) fn without_trained_head(mut self) -> Self {
+        if let Self::TreeLora(config) = &mut self {
+            config.lora.trainable.retain(|pattern| pattern != HEAD);
+            return self;
+        }
+        match self {
+            Self::Baseline(config) => match config.lora().cloned() {
+                Some(mut lora) => {
+                    lora.trainable.retain(|pattern| pattern != HEAD);
+                    Self::Baseline(config.with_lora(lora))
+                }
+                None => Self::Baseline(config),
+            },
+            other => other,
         }
     }
 

@@ -4,30 +4,30 @@ use std::time::Instant;
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
-    optim::{GradientsParams, ModuleOptimizer},
+    optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
-use treelora_core::{Batch, Classifier, LearningRates, Method, StepInfo, TaskId};
+use treelora_core::{Batch, ContinualModel, LearningRates, Method, StepInfo, TaskId};
 
 use crate::{
     Error,
     checkpoint::RunFolder,
-    evaluation::{Evaluation, TaskIdentity, TaskInferenceCount},
+    evaluation::{Scoring, TaskInferenceCount},
     event::{Event, RunResult, StageCost},
-    stream_data::{Stage, StreamData},
+    stream_data::{BatchIterator, Stage, StreamData},
     training::TrainingConfig,
 };
 
 /// A method, a stream and the settings to bring them together.
-pub struct Run<'a, M: Classifier> {
+pub struct Run<'a, M: ContinualModel> {
     /// The method that learns.
     pub method: &'a mut dyn Method<M>,
     /// The stream.
     pub data: &'a dyn StreamData<M::Batch>,
     /// Optimiser, schedule, batch sizes, seed.
     pub training: &'a TrainingConfig,
-    /// Whether the task of a test example is told.
-    pub identity: TaskIdentity,
+    /// How the model is scored after each task.
+    pub scoring: &'a dyn Scoring<M>,
     /// The training device.
     pub device: &'a Device,
     /// Where checkpoints go after each stage, if anywhere.
@@ -36,7 +36,7 @@ pub struct Run<'a, M: Classifier> {
     pub on_event: &'a mut dyn FnMut(&Event),
 }
 
-impl<M: Classifier> Run<'_, M> {
+impl<M: ContinualModel> Run<'_, M> {
     /// Train on every task of the stream and evaluate after each.
     ///
     /// Stages that `result` already holds (from a checkpoint) are skipped; `model` and the method
@@ -91,10 +91,8 @@ impl<M: Classifier> Run<'_, M> {
             0 => 0,
             _ => self.training.epochs_of(stage.task.id),
         };
-        let steps = self
-            .data
-            .train_len(stage)
-            .div_ceil(self.training.batch_size);
+        let batches = self.data.num_batches(stage, self.training.batch_size);
+        let steps = batches.div_ceil(self.training.accumulation);
         (self.on_event)(&Event::Stage {
             task: stage.task.clone(),
             steps: epochs * steps,
@@ -114,28 +112,16 @@ impl<M: Classifier> Run<'_, M> {
                     step,
                     steps,
                 };
-                let waiting = Instant::now();
-                let Some(batch) = batches.next().transpose()? else {
-                    break;
-                };
-                cost.data_wait_seconds += waiting.elapsed().as_secs_f64();
-
-                let loss = self.method.objective(&model, &batch, &info);
-                let value = f64::from(loss.clone().into_scalar::<f32>());
-                if !value.is_finite() {
-                    return Err(Error::Diverged { step: info, value });
-                }
-                let gradients = GradientsParams::from_grads(loss.backward(), &model);
+                let (gradients, loss) = self.accumulate(&model, &mut batches, &info, cost)?;
                 let gradients = self.method.gradients(&model, gradients, &info);
                 let rates = self.rates(&info);
                 model = optimizer_step(&mut optimizer, model, gradients, rates, &adapters);
                 model = self.method.after_step(model, &info);
 
                 cost.steps += 1;
-                cost.examples += batch.len();
                 (self.on_event)(&Event::Step {
                     step: info,
-                    loss: value,
+                    loss,
                     learning_rate: rates.adapter,
                     terms: self.method.log(),
                 });
@@ -143,6 +129,47 @@ impl<M: Classifier> Run<'_, M> {
         }
         cost.train_seconds = started.elapsed().as_secs_f64();
         Ok(model)
+    }
+
+    /// Mean gradient of the objective over the batches of one step, and its mean value.
+    fn accumulate(
+        &mut self,
+        model: &M,
+        batches: &mut BatchIterator<'_, M::Batch>,
+        info: &StepInfo,
+        cost: &mut StageCost,
+    ) -> Result<(GradientsParams, f64), Error> {
+        let accumulation = self.training.accumulation;
+        let mut sum = GradientsAccumulator::new();
+        let (mut gradients, mut total, mut count) = (GradientsParams::new(), 0.0, 0);
+        for _ in 0..accumulation {
+            let waiting = Instant::now();
+            // The last step of an epoch may have fewer batches.
+            let Some(batch) = batches.next().transpose()? else {
+                break;
+            };
+            cost.data_wait_seconds += waiting.elapsed().as_secs_f64();
+            cost.examples += batch.len();
+
+            let loss = self.method.objective(model, &batch, info);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            if !value.is_finite() {
+                return Err(Error::Diverged { step: *info, value });
+            }
+            (total, count) = (total + value, count + 1);
+            let scaled = match accumulation {
+                1 => loss,
+                several => loss / several as f64,
+            };
+            gradients = GradientsParams::from_grads(scaled.backward(), model);
+            if accumulation > 1 {
+                sum.accumulate(model, std::mem::take(&mut gradients));
+            }
+        }
+        if accumulation > 1 {
+            gradients = sum.grads();
+        }
+        Ok((gradients, total / f64::from(count.max(1))))
     }
 
     /// Scores on every task seen so far: one row of the matrix.
@@ -156,16 +183,11 @@ impl<M: Classifier> Run<'_, M> {
         let started = Instant::now();
         let answering = self.method.for_evaluation(model);
         let mut inference = TaskInferenceCount::default();
-        let evaluation = Evaluation {
-            method: &*self.method,
-            data: self.data,
-            identity: self.identity,
-            batch_size: self.training.evaluation_batch_size,
-        };
         for on in (0..=after.0).map(TaskId) {
-            let cell = evaluation.score(&answering, on, after, &mut inference)?;
-            result.matrix.record(after.0, on.0, cell);
-            (self.on_event)(&Event::Evaluated { after, on, cell });
+            let score = self.scoring.score(self.method, &answering, on, after)?;
+            inference.add(score.inference);
+            result.record(after, on, &score);
+            (self.on_event)(&Event::Evaluated { after, on, score });
         }
         cost.evaluation_seconds = started.elapsed().as_secs_f64();
         cost.task_inference_accuracy = inference.share();
@@ -176,7 +198,7 @@ impl<M: Classifier> Run<'_, M> {
         let rates = self
             .method
             .learning_rates(self.training.learning_rates(), info);
-        let factor = self.training.schedule.factor(info);
+        let factor = self.training.factor(info);
         LearningRates {
             adapter: rates.adapter * factor,
             head: rates.head * factor,

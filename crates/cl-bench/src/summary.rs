@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use treelora_core::Task;
 
 use crate::{
     event::{RunResult, StageCost},
     metrics::{AccuracyMatrix, MetricValue},
 };
+
+/// Metrics of each floor by its name.
+pub type Floors = BTreeMap<String, BTreeMap<String, MetricValue>>;
 
 /// One run in numbers: every convention by name, the floors beside it, and what it cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,11 +28,58 @@ pub struct RunSummary {
     pub matrix: AccuracyMatrix,
     /// Every metric of the field by its own name (see `docs/metrics.md`).
     pub metrics: BTreeMap<String, MetricValue>,
+    /// The metrics under other scoring rules, by the name of the rule.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_rules: BTreeMap<String, BTreeMap<String, MetricValue>>,
     /// Metrics of the frozen backbone with each simple classifier.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub floors: BTreeMap<String, BTreeMap<String, MetricValue>>,
+    pub floors: Floors,
     /// Cost of the whole run.
     pub cost: RunCost,
+}
+
+impl RunSummary {
+    /// The numbers of a finished run.
+    pub fn new(identity: RunIdentity, result: RunResult, floors: Floors) -> Self {
+        let RunIdentity {
+            label,
+            method,
+            seed,
+            tasks,
+        } = identity;
+        let rules = result.other_rules.iter();
+        Self {
+            label,
+            method,
+            seed,
+            tasks,
+            metrics: result.matrix.metrics(),
+            other_rules: rules
+                .map(|(rule, matrix)| (rule.clone(), matrix.metrics()))
+                .collect(),
+            floors,
+            cost: RunCost::of(&result),
+            matrix: result.matrix,
+        }
+    }
+}
+
+/// What a run is called.
+#[derive(Clone, Debug)]
+pub struct RunIdentity {
+    /// Experiment and method, without the seed.
+    pub label: String,
+    /// Name of the method.
+    pub method: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Names of the tasks in order.
+    pub tasks: Vec<String>,
+}
+
+/// Names of tasks, in order.
+pub(crate) fn task_names(tasks: &[Task]) -> Vec<String> {
+    tasks.iter().map(|task| task.name.clone()).collect()
 }
 
 /// Time, memory and storage of a run.

@@ -17,9 +17,12 @@ pub struct TrainingConfig {
     /// Passes for each task, overriding `epochs`; one entry a task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub epochs_per_task: Vec<usize>,
-    /// Training examples a step.
+    /// Training examples a batch.
     #[serde(default = "default_batch_size")]
     pub batch_size: usize,
+    /// Batches a step: the optimiser takes the mean of their gradients.
+    #[serde(default = "default_accumulation")]
+    pub accumulation: usize,
     /// Test examples a batch; has no influence on results.
     #[serde(default = "default_evaluation_batch_size")]
     pub evaluation_batch_size: usize,
@@ -35,6 +38,10 @@ pub struct TrainingConfig {
     /// How the learning rates change within a task.
     #[serde(default)]
     pub schedule: Schedule,
+    /// Share of a task's steps over which the learning rates first rise linearly from 0, in
+    /// `[0, 1)`; the schedule runs over the whole task all the same.
+    #[serde(default)]
+    pub warm_up: f64,
     /// Largest norm of a parameter's gradient; no clipping when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_clip: Option<f32>,
@@ -49,11 +56,13 @@ impl Default for TrainingConfig {
             epochs: default_epochs(),
             epochs_per_task: Vec::new(),
             batch_size: default_batch_size(),
+            accumulation: default_accumulation(),
             evaluation_batch_size: default_evaluation_batch_size(),
             optimizer: Optimizer::default(),
             learning_rate: default_learning_rate(),
             head_learning_rate: default_head_learning_rate(),
             schedule: Schedule::default(),
+            warm_up: 0.0,
             gradient_clip: None,
             seed: 0,
         }
@@ -65,6 +74,9 @@ fn default_epochs() -> usize {
 }
 fn default_batch_size() -> usize {
     32
+}
+fn default_accumulation() -> usize {
+    1
 }
 fn default_evaluation_batch_size() -> usize {
     64
@@ -102,6 +114,8 @@ pub enum Schedule {
     /// Half a cosine from 1 to 0 over the task.
     #[default]
     Cosine,
+    /// A line from 1 to 0 over the task.
+    Linear,
 }
 
 impl Schedule {
@@ -109,29 +123,44 @@ impl Schedule {
     pub fn factor(self, step: &StepInfo) -> f64 {
         match self {
             Self::Constant => 1.0,
+            Self::Linear => 1.0 - step.progress(),
             Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * step.progress()).cos()),
         }
     }
 }
 
 impl TrainingConfig {
-    /// Check the settings against a stream of `tasks` tasks.
+    /// Check the settings on their own.
     ///
     /// # Errors
     /// [`Error::Setting`] naming the key.
-    pub fn validate(&self, tasks: usize) -> Result<(), Error> {
+    pub fn validate(&self) -> Result<(), Error> {
         let positive = |key: &str, value: f64| match value > 0.0 && value.is_finite() {
             true => Ok(()),
             false => Err(Error::setting(key, format!("{value} is not above 0"))),
         };
         positive("training.batch_size", self.batch_size as f64)?;
+        positive("training.accumulation", self.accumulation as f64)?;
+        if !(0.0..1.0).contains(&self.warm_up) {
+            return Err(Error::setting(
+                "training.warm_up",
+                format!("{} is not in [0, 1)", self.warm_up),
+            ));
+        }
         positive(
             "training.evaluation_batch_size",
             self.evaluation_batch_size as f64,
         )?;
         positive("training.learning_rate", self.learning_rate)?;
         positive("training.head_learning_rate", self.head_learning_rate)?;
-        positive("training.epochs", self.epochs as f64)?;
+        positive("training.epochs", self.epochs as f64)
+    }
+
+    /// Check the settings against a stream of `tasks` tasks.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate_for(&self, tasks: usize) -> Result<(), Error> {
         if !self.epochs_per_task.is_empty() && self.epochs_per_task.len() != tasks {
             return Err(Error::setting(
                 "training.epochs_per_task",
@@ -150,6 +179,16 @@ impl TrainingConfig {
             .get(task.0)
             .copied()
             .unwrap_or(self.epochs)
+    }
+
+    /// Factor on the learning rates at a step: warm-up times schedule.
+    pub fn factor(&self, step: &StepInfo) -> f64 {
+        let warm_up = self.warm_up * (step.epochs * step.steps) as f64;
+        let risen = match warm_up > 0.0 {
+            true => ((step.step_in_task() + 1) as f64 / warm_up).min(1.0),
+            false => 1.0,
+        };
+        risen * self.schedule.factor(step)
     }
 
     /// Learning rates before the schedule.

@@ -4,7 +4,9 @@
 use std::{fs, path::Path};
 
 use burn::tensor::Device;
-use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+use treelora_cl_bench::{
+    Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig, RunFolder, RunSummary,
+};
 
 const CONFIG: &str = r#"
 name = "tiny"
@@ -103,26 +105,26 @@ const VARIANTS: [&str; 9] = [
     "hide-lora",
 ];
 
-fn config(variant: Option<&str>, changes: &[(&str, &str)]) -> ExperimentConfig {
+fn config(variant: Option<&str>, changes: &[(&str, &str)]) -> ImageExperimentConfig {
     try_config(variant, changes).unwrap()
 }
 
 fn try_config(
     variant: Option<&str>,
     changes: &[(&str, &str)],
-) -> Result<ExperimentConfig, treelora_cl_bench::Error> {
+) -> Result<ImageExperimentConfig, treelora_cl_bench::Error> {
     let changes: Vec<(String, String)> = changes
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    ExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &changes)
+    ImageExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &changes)
 }
 
-fn prepare(config: ExperimentConfig) -> Experiment {
-    Experiment::prepare(config, &Device::default(), &mut |_| {}).unwrap()
+fn prepare(config: ImageExperimentConfig) -> ImageExperiment {
+    ImageExperiment::prepare(config, &Device::default(), &mut |_| {}).unwrap()
 }
 
-fn run(experiment: &Experiment, path: &Path) -> RunSummary {
+fn run(experiment: &ImageExperiment, path: &Path) -> RunSummary {
     let toml = experiment.config().to_toml().unwrap();
     let folder = RunFolder::create(path, &toml, &experiment.manifest()).unwrap();
     experiment.run(&folder, &mut |_| {}).unwrap()
@@ -161,8 +163,8 @@ fn the_configuration_of_a_run_reads_back_as_itself() {
     for variant in VARIANTS {
         let config = config(Some(variant), &[]);
         let text = config.to_toml().unwrap();
-        let again = ExperimentConfig::parse(&text, Path::new("config.toml"), None, &[]).unwrap();
-        let again = ExperimentConfig {
+        let again = ImageExperimentConfig::parse(&text, Path::new("config.toml"), None, &[]).unwrap();
+        let again = ImageExperimentConfig {
             variants: config.variants.clone(),
             ..again
         };
@@ -249,7 +251,7 @@ fn what_does_not_fit_the_model_is_an_error_before_training() {
     let refused = |changes: &[(&str, &str)]| {
         let dir = tempfile::tempdir().unwrap();
         let config = config(None, changes);
-        let experiment = Experiment::prepare(config, &Device::default(), &mut |_| {});
+        let experiment = ImageExperiment::prepare(config, &Device::default(), &mut |_| {});
         let outcome = experiment.and_then(|experiment| {
             let toml = experiment.config().to_toml()?;
             let folder = RunFolder::create(&dir.path().join("run"), &toml, &experiment.manifest())?;
@@ -287,6 +289,33 @@ fn an_existing_run_folder_is_left_alone() {
     );
 }
 
+/// A file system without space, as Linux offers it: writing to `/dev/full` fails with `ENOSPC`.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_space_the_run_stops_and_what_was_written_stays_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let whole = run(&experiment, &dir.path().join("whole"));
+    // The disk is full when the second checkpoint is written.
+    let path = dir.path().join("full");
+    let toml = experiment.config().to_toml().unwrap();
+    let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+    let second = path.join("tasks/01");
+    fs::create_dir_all(&second).unwrap();
+    let blocked = second.join("adapter.safetensors.tmp");
+    std::os::unix::fs::symlink("/dev/full", &blocked).unwrap();
+    let error = experiment.run(&folder, &mut |_| {}).unwrap_err().to_string();
+    assert!(
+        error.contains("adapter.safetensors") && error.contains("No space left"),
+        "{error}"
+    );
+    // With space again the run goes on after the first task, with equal results.
+    assert!(path.join("checkpoints/00/result.json").is_file());
+    assert!(!path.join("checkpoints/01").exists());
+    let resumed = experiment.run(&folder, &mut |_| {}).unwrap();
+    assert_eq!(resumed.matrix, whole.matrix);
+}
+
 #[test]
 fn a_run_on_other_weights_or_data_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -296,14 +325,14 @@ fn a_run_on_other_weights_or_data_is_refused() {
     let manifest = path.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     let folder = RunFolder::open(&path).unwrap();
-    experiment.check_provenance(&folder).unwrap();
+    folder.check_provenance(&experiment.manifest()).unwrap();
     fs::write(
         &manifest,
         text.replace("\"data_sha256\": null", "\"data_sha256\": \"00ff\""),
     )
     .unwrap();
-    let error = experiment
-        .check_provenance(&folder)
+    let error = folder
+        .check_provenance(&experiment.manifest())
         .unwrap_err()
         .to_string();
     assert!(error.contains("00ff") && error.contains("data"), "{error}");

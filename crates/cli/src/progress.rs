@@ -80,9 +80,9 @@ impl Progress {
                 self.bar.set_message("class statistics and heads");
                 self.row.clear();
             }
-            Event::Evaluated { cell, on, .. } => {
+            Event::Evaluated { score, on, .. } => {
                 self.bar.set_message(format!("scoring task {}", on.0 + 1));
-                self.row.push(cell.accuracy().unwrap_or(0.0));
+                self.row.push(score.value.unwrap_or(0.0));
             }
             Event::Row { after, .. } => {
                 let row: Vec<String> = self

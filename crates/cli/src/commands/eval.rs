@@ -1,7 +1,7 @@
 //! `treelora eval`: score a run again from its checkpoint.
 
 use anyhow::Result;
-use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder};
+use treelora_cl_bench::{ExperimentConfig, RunFolder};
 
 use crate::{arguments::EvalArguments, device, progress::Progress};
 
@@ -10,21 +10,21 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
     let folder = RunFolder::open(&arguments.run)?;
     let mut config = ExperimentConfig::load(&folder.config_path(), None, &[])?;
     if let Some(batch_size) = arguments.batch_size {
-        config.training.evaluation_batch_size = batch_size;
+        config.training_mut().evaluation_batch_size = batch_size;
     }
     config.validate()?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, true)?;
-    let experiment = Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
-    experiment.check_provenance(&folder)?;
+    let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
+    folder.check_provenance(&experiment.manifest())?;
     let row = experiment.score_again(&folder, arguments.shuffle)?;
-    let accuracies: Vec<f64> = row.iter().filter_map(|cell| cell.accuracy()).collect();
+    let accuracies: Vec<f64> = row.iter().filter_map(|score| score.value).collect();
     let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
     let shown: Vec<String> = accuracies
         .iter()
         .map(|a| format!("{:.2}", 100.0 * a))
         .collect();
-    println!("accuracy of each task: {}", shown.join(" "));
+    println!("score of each task: {}", shown.join(" "));
     println!("mean over tasks: {:.3}", 100.0 * mean);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `treelora floors`: what the frozen backbone already does.
 
 use anyhow::Result;
-use treelora_cl_bench::Experiment;
+use treelora_cl_bench::write_json;
 
 use crate::{arguments::RunArguments, commands::run::configure, device, progress::Progress, table};
 
@@ -10,12 +10,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let config = configure(arguments)?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, arguments.quiet)?;
-    let experiment = Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+    let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     let floors = experiment.floors(&mut |event| progress.on_event(event))?;
     progress.finish();
     println!("{}", table::floors(&floors));
     if let Some(out) = &arguments.out {
-        std::fs::write(out, serde_json::to_vec_pretty(&floors)?)?;
+        write_json(out, &floors)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use treelora_cl_bench::{Experiment, ExperimentConfig};
+use treelora_cl_bench::{ImageExperiment, ImageExperimentConfig};
 
 use crate::{
     arguments::QuickstartArguments, commands::run::execute_prepared, device, progress::Progress,
@@ -21,10 +21,10 @@ pub(crate) fn run(arguments: &QuickstartArguments) -> Result<()> {
     );
     let source = Path::new("configs/quickstart.toml");
     let mut summaries = Vec::new();
-    let mut prepared: Option<Experiment> = None;
+    let mut prepared: Option<ImageExperiment> = None;
     for method in ["sequential-lora", "tree-lora"] {
         let overrides = [("training.seed".to_owned(), arguments.seed.to_string())];
-        let config = ExperimentConfig::parse(CONFIG, source, Some(method), &overrides)?;
+        let config = ImageExperimentConfig::parse(CONFIG, source, Some(method), &overrides)?;
         // Model and data are those of the first method: the pre-training happens once.
         let experiment = match prepared.take() {
             Some(experiment) => experiment.with_config(config),
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &QuickstartArguments) -> Result<()> {
                 println!("pre-training on the base classes");
                 let mut progress = Progress::new(None, false)?;
                 let experiment =
-                    Experiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+                    ImageExperiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
                 progress.finish();
                 experiment
             }

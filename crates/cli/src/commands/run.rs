@@ -69,18 +69,18 @@ pub(crate) fn execute(
     // The folder comes first: a run that cannot be kept must not be trained.
     RunFolder::check_free(out)?;
     let mut progress = Progress::new(None, quiet)?;
-    let experiment = Experiment::prepare(config, device, &mut |event| progress.on_event(event))?;
+    let experiment = config.prepare(device, &mut |event| progress.on_event(event))?;
     progress.finish();
-    execute_prepared(&experiment, out, quiet)
+    execute_prepared(experiment.as_ref(), out, quiet)
 }
 
 /// Run a prepared experiment into a new folder.
 pub(crate) fn execute_prepared(
-    experiment: &Experiment,
+    experiment: &dyn Experiment,
     out: &Path,
     quiet: bool,
 ) -> Result<RunSummary> {
-    let folder = RunFolder::create(out, &experiment.config().to_toml()?, &experiment.manifest())?;
+    let folder = RunFolder::create(out, &experiment.config_toml()?, &experiment.manifest())?;
     let mut progress = Progress::new(Some(folder.path()), quiet)?;
     let summary = experiment.run(&folder, &mut |event| progress.on_event(event))?;
     progress.finish();

@@ -1,9 +1,54 @@
-//! Settings given on the command line, laid over a TOML table.
+//! A configuration file, with variants and settings of the command line laid over it.
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use treelora_core::Error;
+
+/// The table of a file with a variant and single settings laid over it, without the variants.
+///
+/// A `variant` that the file does not list is the name of a method with its defaults.
+///
+/// # Errors
+/// When the text is not TOML, or a part of a dotted key is a value and not a table.
+pub(crate) fn merged(
+    text: &str,
+    path: &Path,
+    variant: Option<&str>,
+    changes: &[(String, String)],
+) -> Result<Table, Error> {
+    let mut table = table(text, path)?;
+    let variants = match table.remove("variants") {
+        Some(Value::Table(variants)) => variants,
+        _ => Table::new(),
+    };
+    if let Some(name) = variant {
+        match variants.get(name) {
+            Some(Value::Table(variant)) => replace(&mut table, variant),
+            _ => {
+                let mut method = Table::new();
+                method.insert("name".into(), name.into());
+                table.insert("method".into(), method.into());
+            }
+        }
+        table.insert("variant".into(), name.into());
+    }
+    for (key, value) in changes {
+        set(&mut table, key, value)?;
+    }
+    Ok(table)
+}
+
+/// A configuration from a table.
+///
+/// # Errors
+/// When a key is unknown, missing or of another type; the message names file, key and line.
+pub(crate) fn typed<C: DeserializeOwned>(table: Table, path: &Path) -> Result<C, Error> {
+    // Back to text, so that a mistake is shown with its line.
+    let merged = toml::to_string(&table).map_err(|e| Error::format(path, e.to_string()))?;
+    toml::from_str(&merged).map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))
+}
 
 /// Set the value at a dotted path; tables on the way are made as needed.
 ///
@@ -11,7 +56,7 @@ use treelora_core::Error;
 ///
 /// # Errors
 /// When a part of the path is a value and not a table.
-pub(crate) fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Error> {
+fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Error> {
     let value = parse(text);
     let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
     let mut table = table;
@@ -28,7 +73,7 @@ pub(crate) fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Error>
 
 /// Lay `variant` over `table`: top-level tables are replaced as a whole, `training` key by key, so
 /// that a variant's method never inherits another method's settings.
-pub(crate) fn replace(table: &mut Table, variant: &Table) {
+fn replace(table: &mut Table, variant: &Table) {
     for (key, value) in variant {
         match (key.as_str(), table.get_mut(key), value) {
             ("training", Some(Value::Table(own)), Value::Table(other)) => {
@@ -56,7 +101,7 @@ fn parse(text: &str) -> Value {
 ///
 /// # Errors
 /// When it is not TOML.
-pub(crate) fn table(text: &str, path: &Path) -> Result<Table, Error> {
+fn table(text: &str, path: &Path) -> Result<Table, Error> {
     toml::from_str(text).map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))
 }
 

@@ -1,0 +1,306 @@
+//! An experiment made ready: model, data and method from one configuration.
+
+use burn::tensor::Device;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use treelora_class_incremental::FrozenDiscriminant;
+use treelora_core::{Batch, Error, Method, TaskId};
+use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
+
+use crate::{
+    checkpoint::{Manifest, RunFolder},
+    dataset::Splits,
+    evaluation::{Scoring, TaskIdentity, TaskScore, TopOne, best_classes},
+    event::{Event, RunResult},
+    experiment::Experiment,
+    image_experiment_config::ImageExperimentConfig,
+    image_stream::ImageStream,
+    metrics::Cell,
+    pretraining::pretrain,
+    provenance,
+    run_loop::Run,
+    stream::Stream,
+    stream_data::StreamData,
+    summary::{Floors, RunIdentity, RunSummary, task_names},
+};
+
+/// A configuration with its model and data at hand.
+pub struct ImageExperiment {
+    config: ImageExperimentConfig,
+    /// The frozen backbone with a fresh head, without adapters, on the training device.
+    model: VisionTransformer,
+    data: ImageStream,
+    classes: usize,
+    weights_sha256: Option<String>,
+    data_sha256: Option<String>,
+    device: Device,
+}
+
+impl ImageExperiment {
+    /// Open the data, load or pre-train the model, and compute the frozen prefix where the settings
+    /// ask for it.
+    ///
+    /// # Errors
+    /// From data, weights or settings.
+    pub fn prepare(
+        config: ImageExperimentConfig,
+        device: &Device,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Self, Error> {
+        let device = device.clone().autodiff();
+        device.seed(config.training.seed);
+        let splits = config.data.open()?;
+        let stream = Stream::new(&config.stream, &splits)?;
+        let (classes, size) = (stream.num_labels(), config.model.image_size());
+        let data = ImageStream::new(stream, &splits, size, &config.images, &device)?;
+        let model = backbone(&config, classes, &splits, &device, on_event)?;
+        let weights_sha256 = config
+            .model
+            .weights
+            .as_deref()
+            .map(provenance::sha256)
+            .transpose()?;
+        let data_sha256 = config.data.path().map(provenance::sha256).transpose()?;
+        let data = with_prefix(data, &model, &config, on_event)?;
+        Ok(Self {
+            config,
+            model,
+            data,
+            classes,
+            weights_sha256,
+            data_sha256,
+            device,
+        })
+    }
+
+    /// The same model and data with another method, classifier and training settings.
+    pub fn with_config(self, config: ImageExperimentConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ImageExperimentConfig {
+        &self.config
+    }
+
+    fn top_one(&self, identity: TaskIdentity) -> TopOne<'_, ImageBatch> {
+        TopOne {
+            data: &self.data,
+            identity,
+            batch_size: self.config.training.evaluation_batch_size,
+        }
+    }
+
+    /// Scores with the test examples of all tasks in one shuffled sequence.
+    fn score_mixed(
+        &self,
+        method: &dyn Method<VisionTransformer>,
+        answering: &VisionTransformer,
+        after: TaskId,
+        seed: u64,
+    ) -> Result<Vec<TaskScore>, Error> {
+        let mut parts = Vec::new();
+        let mut task_of = Vec::new();
+        for task in (0..=after.0).map(TaskId) {
+            for batch in self.data.test(task, 64)? {
+                let batch = batch?;
+                task_of.extend(vec![task.0; batch.len()]);
+                parts.push(batch);
+            }
+        }
+        let all = ImageBatch::concat(parts);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let seen = self.data.seen_classes(after);
+        let mut row = vec![Cell::default(); after.0 + 1];
+        for chunk in order.chunks(self.config.training.evaluation_batch_size) {
+            let batch = all.select(chunk);
+            let answers = best_classes(method.predict(answering, &batch), &seen);
+            for ((answer, label), &example) in answers.iter().zip(&batch.labels).zip(chunk) {
+                let cell = &mut row[task_of[example]];
+                cell.total += 1;
+                cell.correct += usize::from(answer == label);
+            }
+        }
+        Ok(row.into_iter().map(TaskScore::from).collect())
+    }
+
+    fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
+        let classifier = self.config.classifier.as_ref();
+        self.config
+            .method
+            .build(self.config.training.seed, self.classes, classifier)
+    }
+
+    /// Model and method at the folder's last checkpoint, or at the start.
+    fn restored(
+        &self,
+        folder: &RunFolder,
+        method: &mut dyn Method<VisionTransformer>,
+    ) -> Result<(VisionTransformer, RunResult), Error> {
+        let model = method.attach(self.model.clone())?;
+        let (model, result) = folder.restore(model, method, &self.device)?;
+        Ok((model, result.unwrap_or_default()))
+    }
+}
+
+impl Experiment for ImageExperiment {
+    fn config_toml(&self) -> Result<String, Error> {
+        self.config.to_toml()
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            weights_sha256: self.weights_sha256.clone(),
+            data_sha256: self.data_sha256.clone(),
+            tasks: task_names(self.data.tasks()),
+            ..Manifest::here(&self.device, self.config.training.seed)
+        }
+    }
+
+    fn run(
+        &self,
+        folder: &RunFolder,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<RunSummary, Error> {
+        let mut method = self.method()?;
+        let (model, result) = self.restored(folder, method.as_mut())?;
+        let run = Run {
+            method: method.as_mut(),
+            data: &self.data,
+            training: &self.config.training,
+            device: &self.device,
+            scoring: &self.top_one(self.config.stream.scenario.into()),
+            folder: Some(folder),
+            on_event,
+        };
+        let (_, result) = run.train(model, result)?;
+        let identity = RunIdentity {
+            label: self.config.label(),
+            method: self.config.method_label(),
+            seed: self.config.training.seed,
+            tasks: task_names(self.data.tasks()),
+        };
+        let summary = RunSummary::new(identity, result, self.floors(on_event)?);
+        folder.write_json("matrix.json", &summary.matrix)?;
+        folder.write_json("metrics.json", &summary)?;
+        Ok(summary)
+    }
+
+    fn floors(&self, on_event: &mut dyn FnMut(&Event)) -> Result<Floors, Error> {
+        let mut floors = Floors::new();
+        for (name, config) in &self.config.floors {
+            let mut method = FrozenDiscriminant::new(config, self.classes)?;
+            let method: &mut dyn Method<VisionTransformer> = &mut method;
+            let model = method.attach(self.model.clone())?;
+            let run = Run {
+                method,
+                data: &self.data,
+                training: &self.config.training,
+                device: &self.device,
+                scoring: &self.top_one(TaskIdentity::Inferred),
+                folder: None,
+                on_event: &mut |event| {
+                    if matches!(event, Event::Stage { .. }) {
+                        on_event(event);
+                    }
+                },
+            };
+            let (_, result) = run.train(model, RunResult::default())?;
+            floors.insert(name.clone(), result.matrix.metrics());
+        }
+        Ok(floors)
+    }
+
+    fn score_again(
+        &self,
+        folder: &RunFolder,
+        shuffle: Option<u64>,
+    ) -> Result<Vec<TaskScore>, Error> {
+        let mut method = self.method()?;
+        let (model, result) = self.restored(folder, method.as_mut())?;
+        let stages = self.data.stages(method.exposure());
+        let Some(stage) = result
+            .costs
+            .len()
+            .checked_sub(1)
+            .and_then(|last| stages.get(last))
+        else {
+            return Err(Error::format(
+                folder.path(),
+                "no task of the run is complete",
+            ));
+        };
+        let (after, answering) = (stage.task.id, method.for_evaluation(&model));
+        match shuffle {
+            Some(seed) => self.score_mixed(method.as_ref(), &answering, after, seed),
+            None => {
+                let scoring = self.top_one(self.config.stream.scenario.into());
+                let method = method.as_ref();
+                let tasks = (0..=after.0).map(TaskId);
+                tasks
+                    .map(|on| scoring.score(method, &answering, on, after))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// The model with a zero head over the stream's classes: loaded, or pre-trained in the run.
+fn backbone(
+    config: &ImageExperimentConfig,
+    classes: usize,
+    splits: &Splits,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<VisionTransformer, Error> {
+    let architecture = config.model.architecture(classes);
+    architecture.validate()?;
+    match (&config.model.weights, &config.pretraining) {
+        (Some(weights), _) => {
+            VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)
+                .map_err(|e| Error::Data(e.to_string()))
+        }
+        (None, Some(pretraining)) => {
+            let stream = Stream::new(&pretraining.stream(), splits)?;
+            let base = config.model.architecture(stream.num_labels());
+            let size = config.model.image_size();
+            let data = ImageStream::new(stream, splits, size, &config.images, device)?;
+            let seed = config.training.seed;
+            let model = pretrain(pretraining, &base, &data, seed, device, on_event)?;
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
+            Ok(model.with_head(zeros))
+        }
+        (None, None) => Err(Error::setting(
+            "model.weights",
+            "no weights and no [pretraining]",
+        )),
+    }
+}
+
+/// The stream with the activations before the first adapter computed once, if that is wanted and
+/// possible.
+fn with_prefix(
+    data: ImageStream,
+    model: &VisionTransformer,
+    config: &ImageExperimentConfig,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<ImageStream, Error> {
+    if data.prefix_bytes(model) > config.cache.prefix_bytes || config.images.augmentation.is_on() {
+        return Ok(data);
+    }
+    let until_block = match config.method.lora() {
+        Some(lora) => {
+            // Attached to a copy only to see where the patterns put adapters.
+            let mut rng = ChaCha8Rng::seed_from_u64(0);
+            let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
+                .map_err(|e| Error::setting("method.lora", e.to_string()))?;
+            attached.first_adapted_block().unwrap_or(model.blocks.len())
+        }
+        None => model.blocks.len(),
+    };
+    data.with_prefix(model, until_block, &mut |images| {
+        on_event(&Event::Prefix { images })
+    })
+}

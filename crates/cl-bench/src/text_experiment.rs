@@ -1,0 +1,231 @@
+//! A language experiment made ready: decoder, tokenizer, stream and method from one configuration.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use treelora_core::{Error, Method, TaskId};
+use treelora_models::decoder::Decoder;
+
+use crate::{
+    checkpoint::{Manifest, RunFolder},
+    evaluation::{Scoring, TaskScore},
+    event::{Event, RunResult},
+    experiment::Experiment,
+    generated_answers::GeneratedAnswers,
+    metrics::AccuracyMatrix,
+    provenance,
+    run_loop::Run,
+    stream_data::StreamData,
+    summary::{Floors, RunIdentity, RunSummary, task_names},
+    text::{DemonstratedPrompts, TextStream, Tokenizer},
+    text_experiment_config::TextExperimentConfig,
+};
+
+/// A configuration with its model and data at hand.
+pub struct TextExperiment {
+    config: TextExperimentConfig,
+    /// The frozen decoder, without adapters, on the training device.
+    model: Decoder,
+    tokenizer: Tokenizer,
+    stream: TextStream,
+    /// Prompts with examples in front, one entry a task; empty without demonstrations.
+    demonstrated: Vec<DemonstratedPrompts>,
+    weights_sha256: Option<String>,
+    data_sha256: Option<String>,
+    device: Device,
+}
+
+impl TextExperiment {
+    /// Load the decoder and its tokenizer, open and encode the stream.
+    ///
+    /// # Errors
+    /// From data, weights, tokenizer or settings.
+    pub fn prepare(config: TextExperimentConfig, device: &Device) -> Result<Self, Error> {
+        let device = device.clone().autodiff();
+        device.seed(config.training.seed);
+        let folder = &config.model.weights;
+        let model =
+            Decoder::load(folder, &device).map_err(|e| Error::format(folder, e.to_string()))?;
+        let tokenizer = Tokenizer::load(folder)?;
+        let architecture = model.config();
+        tokenizer.check_model(architecture.vocab_size, &architecture.eos_token_ids)?;
+        let context = architecture.max_position_embeddings;
+        let records = config.data.open()?;
+        let stream = TextStream::new(
+            records,
+            &tokenizer,
+            &config.encoding,
+            config.batching,
+            context,
+        )?;
+        config.training.validate_for(stream.tasks().len())?;
+        let demonstrated = match config.method.demonstrations() {
+            Some(demonstrations) => stream
+                .records()
+                .tasks
+                .iter()
+                .map(|task| demonstrations.prompts(task, &tokenizer, &config.encoding, context))
+                .collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
+        let weights_sha256 = Some(provenance::sha256(folder)?);
+        let data_sha256 = config
+            .data
+            .path
+            .as_deref()
+            .map(provenance::sha256)
+            .transpose()?;
+        Ok(Self {
+            config,
+            model,
+            tokenizer,
+            stream,
+            demonstrated,
+            weights_sha256,
+            data_sha256,
+            device,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TextExperimentConfig {
+        &self.config
+    }
+
+    /// The decoder, without adapters.
+    pub fn model(&self) -> &Decoder {
+        &self.model
+    }
+
+    /// The decoder's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &TextStream {
+        &self.stream
+    }
+
+    /// The method and the model at the folder's last checkpoint, or at the start.
+    ///
+    /// # Errors
+    /// When the settings do not fit the model, or the checkpoint is damaged.
+    pub fn restored(&self, folder: &RunFolder) -> Result<RestoredDecoder, Error> {
+        let mut method = self.config.method.build_on_text(self.config.training.seed)?;
+        let model = method.attach(self.model.clone())?;
+        let (model, result) = folder.restore(model, method.as_mut(), &self.device)?;
+        Ok(RestoredDecoder {
+            method,
+            model,
+            result: result.unwrap_or_default(),
+        })
+    }
+
+    fn answers<'a>(&'a self, folder: Option<&'a RunFolder>) -> GeneratedAnswers<'a> {
+        GeneratedAnswers {
+            stream: &self.stream,
+            demonstrated: &self.demonstrated,
+            tokenizer: &self.tokenizer,
+            settings: &self.config.generation,
+            batch_size: self.config.training.evaluation_batch_size,
+            seed: self.config.training.seed,
+            folder,
+        }
+    }
+}
+
+/// A decoder under a method, as a checkpoint left them.
+pub struct RestoredDecoder {
+    /// The method.
+    pub method: Box<dyn Method<Decoder>>,
+    /// The decoder with the method's adapters.
+    pub model: Decoder,
+    /// What the run produced so far.
+    pub result: RunResult,
+}
+
+impl Experiment for TextExperiment {
+    fn config_toml(&self) -> Result<String, Error> {
+        self.config.to_toml()
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            weights_sha256: self.weights_sha256.clone(),
+            data_sha256: self.data_sha256.clone(),
+            tasks: task_names(self.stream.tasks()),
+            ..Manifest::here(&self.device, self.config.training.seed)
+        }
+    }
+
+    fn run(
+        &self,
+        folder: &RunFolder,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<RunSummary, Error> {
+        folder.write_json("stream.json", self.stream.report())?;
+        let RestoredDecoder {
+            mut method,
+            model,
+            result,
+        } = self.restored(folder)?;
+        let run = Run {
+            method: method.as_mut(),
+            data: &self.stream,
+            training: &self.config.training,
+            scoring: &self.answers(Some(folder)),
+            device: &self.device,
+            folder: Some(folder),
+            on_event,
+        };
+        let (_, result) = run.train(model, result)?;
+        let identity = RunIdentity {
+            label: format!("{}-{}", self.config.name, self.config.method_label()),
+            method: self.config.method_label(),
+            seed: self.config.training.seed,
+            tasks: task_names(self.stream.tasks()),
+        };
+        let summary = RunSummary::new(identity, result, self.floors(on_event)?);
+        folder.write_json("matrix.json", &summary.matrix)?;
+        folder.write_json("metrics.json", &summary)?;
+        Ok(summary)
+    }
+
+    /// The accuracy of always giving the most frequent training answer, where answers are classes.
+    fn floors(&self, _on_event: &mut dyn FnMut(&Event)) -> Result<Floors, Error> {
+        let mut matrix = AccuracyMatrix::new();
+        let tasks = &self.stream.report().tasks;
+        for (on, task) in tasks.iter().enumerate() {
+            if let Some(majority) = &task.majority {
+                for after in on..tasks.len() {
+                    matrix.record_score(after, on, majority.test_share);
+                }
+            }
+        }
+        Ok(BTreeMap::from([("majority".to_owned(), matrix.metrics())]))
+    }
+
+    fn score_again(
+        &self,
+        folder: &RunFolder,
+        _shuffle: Option<u64>,
+    ) -> Result<Vec<TaskScore>, Error> {
+        let RestoredDecoder {
+            method,
+            model,
+            result,
+        } = self.restored(folder)?;
+        let stages = self.stream.stages(method.exposure());
+        let done = result.costs.len().checked_sub(1);
+        let Some(stage) = done.and_then(|last| stages.get(last)) else {
+            let problem = "no task of the run is complete";
+            return Err(Error::format(folder.path(), problem));
+        };
+        let (after, answering) = (stage.task.id, method.for_evaluation(&model));
+        let answers = self.answers(None);
+        (0..=after.0)
+            .map(|on| answers.score(method.as_ref(), &answering, TaskId(on), after))
+            .collect()
+    }
+}
