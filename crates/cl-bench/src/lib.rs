@@ -6,6 +6,7 @@
 //! | tasks with an explicit class order | [`stream`] |
 //! | decode, resize, normalise, ahead of the model | [`image_pipeline`] |
 //! | the accuracy matrix, every convention by name | [`metrics`] |
+//! | generated texts against answers, as the field scores each task | [`scorers`] |
 //! | one page that trains and evaluates | [`run_loop`] |
 //! | an experiment from a file | [`ExperimentConfig`], [`Experiment`] |
 //! | a run on disk | [`RunFolder`] |
@@ -18,6 +19,8 @@ pub mod stream;
 pub mod image_pipeline;
 
 pub mod metrics;
+
+pub mod scorers;
 
 mod experiment_config;
 
