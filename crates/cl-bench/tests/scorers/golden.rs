@@ -110,7 +110,7 @@ fn rouge_has_no_score_where_the_package_raises() {
         let theirs = [&fixture.rouge_l[at], &fixture.rouge_l_swapped[at]];
         for (ours, theirs) in ours.iter().zip(theirs) {
             match theirs {
-                Outcome::F(f) => assert_close(ours.unwrap(), *f, sample),
+                Outcome::F(f) => assert_close(ours.unwrap(), *f, &sample),
                 Outcome::Raised(message) => {
                     assert_eq!(*ours, None, "{sample:?}");
                     raised.insert(message.as_str());
