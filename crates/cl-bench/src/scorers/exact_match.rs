@@ -1,6 +1,6 @@
 //! Accuracy of whole answers.
 
-use super::{Flavour, Sample, python_text, task_metric::right};
+use super::{Flavour, Sample, python_text};
 
 /// Strict: the generation is the answer, character by character.
 ///
@@ -12,11 +12,11 @@ pub(super) fn score(flavour: Flavour, sample: &Sample<'_>) -> Option<f64> {
         prediction, answer, ..
     } = *sample;
     match flavour {
-        Flavour::Strict => (!sample.is_empty()).then(|| right(prediction == answer)),
+        Flavour::Strict => (!sample.is_empty()).then(|| f64::from(prediction == answer)),
         Flavour::Treelora => {
             let prediction = python_text::stripped(prediction);
             let nothing = prediction.is_empty() || answer.is_empty();
-            (!nothing).then(|| right(prediction.starts_with(answer)))
+            (!nothing).then(|| f64::from(prediction.starts_with(answer)))
         }
     }
 }

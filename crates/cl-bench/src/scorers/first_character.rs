@@ -1,6 +1,6 @@
 //! Accuracy of the letter that an answer starts with.
 
-use super::{Flavour, Sample, python_text, task_metric::right};
+use super::{Flavour, Sample, python_text};
 
 /// The first characters (code points) are equal; ScienceQA's answers are a letter, a new line and
 /// the reasons.
@@ -14,7 +14,9 @@ pub(super) fn score(flavour: Flavour, sample: &Sample<'_>) -> Option<f64> {
         Flavour::Strict => text.chars().next(),
         Flavour::Treelora => python_text::stripped(text).chars().next(),
     };
-    Some(right(first(sample.prediction)? == first(sample.answer)?))
+    Some(f64::from(
+        first(sample.prediction)? == first(sample.answer)?,
+    ))
 }
 
 #[cfg(test)]

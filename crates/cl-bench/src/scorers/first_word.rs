@@ -1,6 +1,6 @@
 //! Accuracy of the first word of a label.
 
-use super::{Flavour, Sample, exact_match, python_text, task_metric::right};
+use super::{Flavour, Sample, exact_match, python_text};
 
 /// Strict: as [`exact_match`]. Treelora: the first words are equal, lower-cased.
 ///
@@ -10,7 +10,9 @@ pub(super) fn score(flavour: Flavour, sample: &Sample<'_>) -> Option<f64> {
     let first = |text: &str| python_text::words(text).next().map(str::to_lowercase);
     match flavour {
         Flavour::Strict => exact_match::score(flavour, sample),
-        Flavour::Treelora => Some(right(first(sample.prediction)? == first(sample.answer)?)),
+        Flavour::Treelora => Some(f64::from(
+            first(sample.prediction)? == first(sample.answer)?,
+        )),
     }
 }
 

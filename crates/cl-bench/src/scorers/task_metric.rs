@@ -119,8 +119,3 @@ impl TaskMetric {
         }
     }
 }
-
-/// The score of a right or wrong answer.
-pub(super) fn right(is_right: bool) -> f64 {
-    if is_right { 1.0 } else { 0.0 }
-}
