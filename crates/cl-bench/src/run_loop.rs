@@ -91,10 +91,7 @@ impl<M: Classifier> Run<'_, M> {
             0 => 0,
             _ => self.training.epochs_of(stage.task.id),
         };
-        let steps = self
-            .data
-            .train_len(stage)
-            .div_ceil(self.training.batch_size);
+        let steps = self.data.steps(stage, self.training.batch_size);
         (self.on_event)(&Event::Stage {
             task: stage.task.clone(),
             steps: epochs * steps,

@@ -62,6 +62,11 @@ pub trait StreamData<B> {
     /// Training examples of a stage.
     fn train_len(&self, stage: &Stage) -> usize;
 
+    /// Batches of every [`epoch`](Self::epoch) of a stage.
+    fn steps(&self, stage: &Stage, batch_size: usize) -> usize {
+        self.train_len(stage).div_ceil(batch_size)
+    }
+
     /// One epoch of training batches, shuffled (and augmented, where the pipeline does) by
     /// `order_seed` alone. The last batch may be smaller.
     ///
