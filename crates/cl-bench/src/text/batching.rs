@@ -56,7 +56,10 @@ impl TextBatching {
             return order.chunks(batch_size).map(<[_]>::to_vec).collect();
         };
         order.sort_by_key(|example| round(lengths[*example]));
-        let rounded: Vec<usize> = order.iter().map(|example| round(lengths[*example])).collect();
+        let rounded: Vec<usize> = order
+            .iter()
+            .map(|example| round(lengths[*example]))
+            .collect();
         let mut batches = parts(&order, &cut(&rounded, batch_size, budget));
         batches.shuffle(&mut rng);
         batches

@@ -30,9 +30,7 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
 }
 
 /// A JSON file, or the default where there is none.
-pub(super) fn read_json_if_present<T: DeserializeOwned + Default>(
-    path: &Path,
-) -> Result<T, Error> {
+pub(super) fn read_json_if_present<T: DeserializeOwned + Default>(path: &Path) -> Result<T, Error> {
     match path.exists() {
         true => read_json(path),
         false => Ok(T::default()),

@@ -64,7 +64,10 @@ impl BytePairTraining {
         if self.vocabulary < SMALLEST {
             return Err(Error::setting(
                 "vocabulary",
-                format!("{} is below {SMALLEST}: 256 bytes and {SPECIAL:?}", self.vocabulary),
+                format!(
+                    "{} is below {SMALLEST}: 256 bytes and {SPECIAL:?}",
+                    self.vocabulary
+                ),
             ));
         }
         let path = folder.join("tokenizer.json");
@@ -201,7 +204,9 @@ impl Merging {
             }
         }
         let order = merging.counts.iter();
-        merging.order = order.map(|(pair, count)| (*count, Reverse(*pair))).collect();
+        merging.order = order
+            .map(|(pair, count)| (*count, Reverse(*pair)))
+            .collect();
         merging
     }
 

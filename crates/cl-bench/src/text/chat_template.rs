@@ -17,7 +17,8 @@ const PLACEHOLDER: &str = "\u{1}prompt\u{1}";
 
 /// A model's Jinja template, rendered with one message of the user, as transformers'
 /// `apply_chat_template(..., add_generation_prompt=True)` does. Templates that print the date get
-/// none, so that results do not depend on the day.
+/// none, so that results do not depend on the day. Tools, and the filter `tojson` that describes
+/// them, are not offered.
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
@@ -72,7 +73,7 @@ impl ChatTemplate {
     }
 
     fn compile(path: &Path, source: String, bos: &str, eos: &str) -> Result<Self, Error> {
-        let problem = |e: TemplateError| Error::format(path, format!("chat template: {e:#}"));
+        let problem = |e: TemplateError| Error::format(path, format!("chat template: {e}"));
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
@@ -80,7 +81,8 @@ impl ChatTemplate {
             .build()
             .map_err(problem)?;
         environment.set_syntax(syntax);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| -> Result<Value, _> {
             Err(TemplateError::new(ErrorKind::InvalidOperation, message))
         });
@@ -110,7 +112,7 @@ impl ChatTemplate {
         let template = self.environment.get_template(NAME);
         template
             .and_then(|template| template.render(context))
-            .map_err(|e| Error::Data(format!("chat template: {e:#}")))
+            .map_err(|e| Error::Data(format!("chat template: {e}")))
     }
 
     /// What stands before and after a prompt.

@@ -244,7 +244,8 @@ fn known(name: String, allowed: &[&str]) -> Result<String, Error> {
 
 /// A task's name is a folder's: it must not lead elsewhere.
 fn check_name(name: &str) -> Result<(), Error> {
-    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
+    let plain =
+        !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
     match plain {
         true => Ok(()),
         false => Err(Error::setting(

@@ -100,7 +100,8 @@ impl Encoding {
             }
         }
         if context < 2 {
-            let problem = format!("a context of {context} tokens has no room for a prompt and an answer");
+            let problem =
+                format!("a context of {context} tokens has no room for a prompt and an answer");
             return Err(Error::setting("encoding.max_prompt", problem));
         }
         let answer = self.max_answer.min(context / 2);

@@ -125,7 +125,10 @@ impl fmt::Display for StreamReport {
             writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         let TokenLimits { prompt, answer } = self.limits;
-        writeln!(f, "at most {prompt} tokens of a prompt, {answer} of an answer")?;
+        writeln!(
+            f,
+            "at most {prompt} tokens of a prompt, {answer} of an answer"
+        )?;
         for part in &self.missing {
             let what = match part.task_left_out {
                 true => "the task is left out",

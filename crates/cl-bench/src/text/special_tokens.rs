@@ -60,10 +60,7 @@ impl SpecialTokens {
     ///
     /// # Errors
     /// When a file is damaged, or names a token that the vocabulary lacks.
-    pub(super) fn read(
-        folder: &Path,
-        id_of: impl Fn(&str) -> Option<u32>,
-    ) -> Result<Self, Error> {
+    pub(super) fn read(folder: &Path, id_of: impl Fn(&str) -> Option<u32>) -> Result<Self, Error> {
         let mut special = Self::default();
         for file in ["tokenizer_config.json", "special_tokens_map.json"] {
             let path = folder.join(file);
@@ -77,7 +74,10 @@ impl SpecialTokens {
                     Error::format(&path, problem)
                 })
             };
-            let (bos, eos) = (id("bos_token", names.bos_token)?, id("eos_token", names.eos_token)?);
+            let (bos, eos) = (
+                id("bos_token", names.bos_token)?,
+                id("eos_token", names.eos_token)?,
+            );
             let pad = id("pad_token", names.pad_token)?;
             special.bos = special.bos.or(bos);
             special.eos = special.eos.or(eos);

@@ -192,11 +192,7 @@ impl StreamData<TextBatch> for TextStream {
         })
     }
 
-    fn test(
-        &self,
-        task: TaskId,
-        batch_size: usize,
-    ) -> Result<BatchIterator<'_, TextBatch>, Error> {
+    fn test(&self, task: TaskId, batch_size: usize) -> Result<BatchIterator<'_, TextBatch>, Error> {
         let examples = self.encoded[task.0].test.iter().collect();
         Ok(TextStream::in_order(self, examples, batch_size))
     }
