@@ -10,9 +10,10 @@ use anyhow::{Result, bail};
 use crate::{process, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 2] = [
+const SCRIPTS: [(&str, &str); 3] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
     ("xtask/golden/scorers.py", "crates/cl-bench/tests/fixtures"),
+    ("xtask/golden/text.py", "crates/cl-bench/tests/fixtures"),
 ];
 
 /// Larger fixtures do not belong in a repository.

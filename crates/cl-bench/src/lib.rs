@@ -4,6 +4,7 @@
 //! |---|---|
 //! | labelled pictures, from files or generated | [`dataset`] |
 //! | tasks with an explicit class order | [`stream`] |
+//! | prompts and answers, from files to batches of token ids | [`text`] |
 //! | decode, resize, normalise, ahead of the model | [`image_pipeline`] |
 //! | the accuracy matrix, every convention by name | [`metrics`] |
 //! | one page that trains and evaluates | [`run_loop`] |
@@ -16,6 +17,8 @@ pub mod dataset;
 pub mod stream;
 
 pub mod image_pipeline;
+
+pub mod text;
 
 pub mod metrics;
 

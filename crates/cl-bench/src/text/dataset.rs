@@ -1,0 +1,181 @@
+//! Text tasks read from files, in the order of the stream.
+
+use serde::{Deserialize, Serialize};
+use treelora_core::Error;
+
+use super::{
+    dataset_config::{TextDatasetConfig, TrainSplit},
+    record::TextRecord,
+    task_source::{Found, TaskSource},
+};
+use crate::{
+    seeds,
+    stream::{Subset, shuffled},
+};
+
+/// Tasks with their records, and what was not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextDataset {
+    /// The tasks in order.
+    pub tasks: Vec<TextTask>,
+    /// What the files lack.
+    pub missing: Vec<MissingPart>,
+}
+
+/// The records of one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextTask {
+    /// Its name.
+    pub name: String,
+    /// The split that `train` was read from.
+    pub train_from: TrainSplit,
+    /// What is learned.
+    pub train: TextSplit,
+    /// What settings may be chosen by; empty where there is none.
+    pub eval: TextSplit,
+    /// What is scored.
+    pub test: TextSplit,
+}
+
+/// Records in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextSplit {
+    /// The records in use.
+    pub records: Vec<TextRecord>,
+    /// How many there are in the file.
+    pub available: usize,
+}
+
+/// Something that was left out because its file is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingPart {
+    /// The task.
+    pub task: String,
+    /// The split.
+    pub split: String,
+    /// Name of the file that is not there, from the folder of the task on.
+    pub file: String,
+    /// Whether the whole task is left out: it cannot be trained or scored.
+    pub task_left_out: bool,
+}
+
+impl TextDataset {
+    /// Read the tasks; the configuration has been checked.
+    pub(super) fn read(config: &TextDatasetConfig, sources: &[TaskSource]) -> Result<Self, Error> {
+        let mut dataset = Self {
+            tasks: Vec::new(),
+            missing: Vec::new(),
+        };
+        for source in sources {
+            let reading = Reading {
+                config,
+                source,
+                missing: &mut dataset.missing,
+            };
+            if let Some(task) = reading.task()? {
+                dataset.tasks.push(task);
+            }
+        }
+        match dataset.tasks.is_empty() {
+            true => Err(Error::Data("no task of the stream has its files".into())),
+            false => Ok(dataset),
+        }
+    }
+}
+
+/// One task being read.
+struct Reading<'a> {
+    config: &'a TextDatasetConfig,
+    source: &'a TaskSource,
+    missing: &'a mut Vec<MissingPart>,
+}
+
+impl Reading<'_> {
+    /// `None` when a part is missing without which there is no task.
+    fn task(mut self) -> Result<Option<TextTask>, Error> {
+        let (config, name) = (self.config, self.source.name());
+        let train_from = config.train_split.get(name).copied().unwrap_or_default();
+        let (train, eval) = match train_from {
+            TrainSplit::Train => ("train", Some("eval")),
+            TrainSplit::Eval => ("eval", None),
+        };
+        let train = self.split(train, config.train_per_task, true)?;
+        let test = self.split("test", config.test_per_task, true)?;
+        let (Some(train), Some(test)) = (train, test) else {
+            return Ok(None);
+        };
+        let eval = match eval {
+            Some(eval) => self.split(eval, config.eval_per_task, false)?,
+            None => None,
+        };
+        Ok(Some(TextTask {
+            name: name.to_owned(),
+            train_from,
+            train,
+            eval: eval.unwrap_or_default(),
+            test,
+        }))
+    }
+
+    fn split(
+        &mut self,
+        split: &str,
+        limit: Option<usize>,
+        needed: bool,
+    ) -> Result<Option<TextSplit>, Error> {
+        let records = match self.source.read(split)? {
+            Found::Records(records) => records,
+            Found::NotOffered if needed => {
+                let problem = format!("`{}` has no split `{split}`", self.source.name());
+                return Err(Error::setting("data.train_split", problem));
+            }
+            Found::NotOffered => return Ok(None),
+            Found::Missing(file) if self.config.allow_missing => {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                self.missing.push(MissingPart {
+                    task: self.source.name().to_owned(),
+                    split: split.to_owned(),
+                    file: format!("{}/{name}", self.source.name()),
+                    task_left_out: needed,
+                });
+                return Ok(None);
+            }
+            Found::Missing(file) => {
+                let task = self.source.name();
+                return Err(Error::format(
+                    file,
+                    format!(
+                        "the file is missing: it has the {split} split of `{task}`. \
+                         `data.allow_missing = true` leaves out what is missing{}",
+                        match split {
+                            "train" => ", `data.train_split` trains on `eval` instead",
+                            _ => "",
+                        }
+                    ),
+                ));
+            }
+        };
+        let available = records.len();
+        let records = self.subset(records, split, limit.unwrap_or(available));
+        Ok(Some(TextSplit { records, available }))
+    }
+
+    /// At most `limit` records, in the order of the file.
+    fn subset(&self, records: Vec<TextRecord>, split: &str, limit: usize) -> Vec<TextRecord> {
+        if limit >= records.len() {
+            return records;
+        }
+        let mut picked: Vec<usize> = (0..records.len()).collect();
+        if let Subset::Sampled(seed) = self.config.subset {
+            // By name, so that the order of the tasks has no influence.
+            let name = self.source.name().bytes().chain([0]).chain(split.bytes());
+            let parts: Vec<u64> = [seed].into_iter().chain(name.map(u64::from)).collect();
+            picked = shuffled(&picked, seeds::mix(&parts));
+        }
+        picked.truncate(limit);
+        picked.sort_unstable();
+        let mut records: Vec<Option<TextRecord>> = records.into_iter().map(Some).collect();
+        let picked = picked.into_iter();
+        picked.filter_map(|index| records[index].take()).collect()
+    }
+}

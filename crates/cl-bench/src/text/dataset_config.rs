@@ -1,0 +1,260 @@
+//! Which text tasks, as a setting.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use treelora_core::Error;
+
+use super::{
+    dataset::TextDataset,
+    o_lora,
+    task_source::{TaskSource, folder_names},
+};
+use crate::stream::Subset;
+
+/// TRACE's tasks in its order (arXiv 2310.06762), which TreeLoRA keeps.
+pub(super) const TRACE: [&str; 8] = [
+    "C-STANCE",
+    "FOMC",
+    "MeetingBank",
+    "Py150",
+    "ScienceQA",
+    "NumGLUE-cm",
+    "NumGLUE-ds",
+    "20Minuten",
+];
+/// What the long stream has after TRACE.
+const LONG: [&str; 7] = [
+    "dbpedia", "amazon", "yahoo", "agnews", "yelp", "BoolQA", "QQP",
+];
+const MATH: [&str; 3] = ["ScienceQA", "NumGLUE-cm", "NumGLUE-ds"];
+
+/// The `[data]` table of a text experiment.
+///
+/// ```
+/// use treelora_cl_bench::text::{TextBenchmark, TextDatasetConfig, TrainSplit};
+///
+/// let config: TextDatasetConfig = toml::from_str(
+///     "name = 'trace'\ntest_per_task = 50\ntrain_split = { MeetingBank = 'eval' }\n",
+/// )?;
+/// assert_eq!(config.name, TextBenchmark::Trace);
+/// assert_eq!(config.train_split["MeetingBank"], TrainSplit::Eval);
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextDatasetConfig {
+    /// Which tasks, and how their files are laid out.
+    pub name: TextBenchmark,
+    /// Folder of the tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Folder of the classification tasks of `trace-long`, laid out as for `o-lora`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classification_path: Option<PathBuf>,
+    /// The tasks in order. When empty: those of the benchmark; of a `folder`, all by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<String>,
+    /// Number of O-LoRA's task order, 1 to 6. Only for `o-lora`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<usize>,
+    /// Leave out what has no file, and report it, instead of refusing the data.
+    #[serde(default)]
+    pub allow_missing: bool,
+    /// Training examples of each task, at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_per_task: Option<usize>,
+    /// Validation examples of each task, at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_per_task: Option<usize>,
+    /// Test examples of each task, at most; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_per_task: Option<usize>,
+    /// Which examples are taken when not all are.
+    #[serde(default)]
+    pub subset: Subset,
+    /// The split that a task is trained on where it is not `train`, by task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub train_split: BTreeMap<String, TrainSplit>,
+}
+
+/// Tasks that belong together, and the layout of their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextBenchmark {
+    /// TRACE: `TASK/{train,eval,test}.json`, lists of `{prompt, answer}`; 8 tasks.
+    Trace,
+    /// TRACE, then dbpedia, amazon, yahoo, agnews, yelp, BoolQA and QQP; 15 tasks.
+    TraceLong,
+    /// The tasks of TRACE that calculate: ScienceQA, NumGLUE-cm, NumGLUE-ds.
+    Math,
+    /// O-LoRA: `GROUP/TASK/{train,test}.json`, lists of `{sentence, label}`, and `labels.json`.
+    OLora,
+    /// Any tasks: `TASK/{train,eval,test}.{json,jsonl}` of `{prompt, answer}`.
+    Folder,
+}
+
+/// The split that a task is trained on. The test split is none of the choices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainSplit {
+    /// `train`.
+    #[default]
+    Train,
+    /// `eval`; the task then has no validation examples.
+    Eval,
+}
+
+impl TextDatasetConfig {
+    /// All of `name`'s tasks, of a folder, with all examples.
+    pub fn of(name: TextBenchmark, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name,
+            path: Some(path.into()),
+            classification_path: None,
+            tasks: Vec::new(),
+            order: None,
+            allow_missing: false,
+            train_per_task: None,
+            eval_per_task: None,
+            test_per_task: None,
+            subset: Subset::default(),
+            train_split: BTreeMap::new(),
+        }
+    }
+
+    /// Check what can be checked without the data.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        for (key, limit) in [
+            ("data.train_per_task", self.train_per_task),
+            ("data.eval_per_task", self.eval_per_task),
+            ("data.test_per_task", self.test_per_task),
+        ] {
+            if limit == Some(0) {
+                return Err(Error::setting(key, "0 is not above 0"));
+            }
+        }
+        if self.name != TextBenchmark::TraceLong && self.classification_path.is_some() {
+            let problem = "only `trace-long` has tasks in two folders";
+            return Err(Error::setting("data.classification_path", problem));
+        }
+        match (self.name, self.order) {
+            (TextBenchmark::OLora, Some(order)) => {
+                if !self.tasks.is_empty() {
+                    let problem = format!("the tasks are those of order {order}");
+                    return Err(Error::setting("data.tasks", problem));
+                }
+                o_lora::order(order)?;
+            }
+            (TextBenchmark::OLora, None) if self.tasks.is_empty() => {
+                let problem = "`o-lora` needs an order from 1 to 6, or a list of tasks";
+                return Err(Error::setting("data.order", problem));
+            }
+            (TextBenchmark::OLora, None) | (_, None) => {}
+            (_, Some(_)) => {
+                let problem = "only `o-lora` has numbered orders";
+                return Err(Error::setting("data.order", problem));
+            }
+        }
+        for (position, task) in self.tasks.iter().enumerate() {
+            check_name(task)?;
+            if self.tasks[..position].contains(task) {
+                let problem = format!("`{task}` occurs twice");
+                return Err(Error::setting("data.tasks", problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Read the tasks.
+    ///
+    /// # Errors
+    /// When a setting is out of range, a file is missing (unless that is allowed), or a record is
+    /// not what it should be; the message names the file and the record.
+    pub fn open(&self) -> Result<TextDataset, Error> {
+        self.validate()?;
+        let sources = self.sources()?;
+        for task in self.train_split.keys() {
+            if !sources.iter().any(|source| source.name() == task) {
+                let problem = format!("`{task}` is no task of the stream");
+                return Err(Error::setting("data.train_split", problem));
+            }
+        }
+        TextDataset::read(self, &sources)
+    }
+
+    /// Where the examples of each task are, in the order of the stream.
+    fn sources(&self) -> Result<Vec<TaskSource>, Error> {
+        let path = given("data.path", self.path.as_deref())?;
+        let names: Vec<String> = match (self.name, self.order) {
+            _ if !self.tasks.is_empty() => self.tasks.clone(),
+            (TextBenchmark::Trace, _) => owned(&TRACE),
+            (TextBenchmark::TraceLong, _) => owned(&[&TRACE[..], &LONG].concat()),
+            (TextBenchmark::Math, _) => owned(&MATH),
+            (TextBenchmark::OLora, order) => owned(o_lora::order(order.unwrap_or_default())?),
+            (TextBenchmark::Folder, _) => folder_names(path)?,
+        };
+        let names = names.into_iter();
+        let prompts = |name: String| TaskSource::prompts(path, name);
+        let sources: Result<_, Error> = match self.name {
+            TextBenchmark::Folder => names.map(|name| Ok(TaskSource::any(path, name))).collect(),
+            TextBenchmark::Trace | TextBenchmark::Math => {
+                let allowed: &[&str] = match self.name {
+                    TextBenchmark::Math => &MATH,
+                    _ => &TRACE,
+                };
+                names
+                    .map(|name| Ok(prompts(known(name, allowed)?)))
+                    .collect()
+            }
+            TextBenchmark::OLora => names.map(|name| TaskSource::labelled(path, name)).collect(),
+            TextBenchmark::TraceLong => names
+                .map(|name| match TRACE.contains(&name.as_str()) {
+                    true => Ok(prompts(name)),
+                    false => {
+                        let folder = self.classification_path.as_deref();
+                        TaskSource::labelled(given("data.classification_path", folder)?, name)
+                    }
+                })
+                .collect(),
+        };
+        sources
+    }
+}
+
+fn given<'a>(key: &str, path: Option<&'a Path>) -> Result<&'a Path, Error> {
+    path.ok_or_else(|| Error::setting(key, "no folder with the data is given"))
+}
+
+fn known(name: String, allowed: &[&str]) -> Result<String, Error> {
+    match allowed.contains(&name.as_str()) {
+        true => Ok(name),
+        false => Err(Error::setting(
+            "data.tasks",
+            format!("`{name}`, but the tasks are: {}", allowed.join(", ")),
+        )),
+    }
+}
+
+/// A task's name is a folder's: it must not lead elsewhere.
+fn check_name(name: &str) -> Result<(), Error> {
+    let plain =
+        !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
+    match plain {
+        true => Ok(()),
+        false => Err(Error::setting(
+            "data.tasks",
+            format!("`{name}` is no name of a folder"),
+        )),
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}

@@ -1,0 +1,274 @@
+//! From a prompt and an answer to token ids of bounded length.
+
+use serde::{Deserialize, Serialize};
+use treelora_core::Error;
+use treelora_models::decoder::TextExample;
+
+use super::{chat_template::ChatTemplate, record::TextRecord, tokenizer::Tokenizer};
+
+/// How texts become token ids. The defaults are TRACE's: raw prompts of at most 1024 tokens that
+/// lose their beginning, answers of at most 512.
+///
+/// Prompt and answer are encoded one by one, so that the answer's tokens are exactly those of the
+/// answer, and a prompt has the same tokens in training and in generation. (TRACE encodes them as
+/// one text and counts back from its end, which is off by one where a token spans both.)
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Encoding {
+    /// Tokens of a prompt, at most, with its beginning and a chat template's frame.
+    pub max_prompt: usize,
+    /// Tokens of an answer, at most, with its end; also room that is left for generation.
+    pub max_answer: usize,
+    /// Which part of a prompt is left out when it is too long.
+    pub truncation: TruncationSide,
+    /// What stands in front of a prompt.
+    pub beginning: Beginning,
+    /// Whether an answer ends with the end-of-text token. One that was cut never does.
+    pub end: bool,
+    /// Whether prompts are put into the model's chat template. TRACE doesn't.
+    pub chat_template: bool,
+}
+
+/// Which part of a prompt is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TruncationSide {
+    /// The beginning.
+    #[default]
+    Left,
+    /// The end.
+    Right,
+}
+
+/// What stands in front of a prompt. It stays when the prompt is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beginning {
+    /// What the tokenizer itself puts there: LLaMA's beginning-of-text token, nothing for Qwen.
+    #[default]
+    AsTokenizer,
+    /// The beginning-of-text token.
+    Token,
+    /// Nothing.
+    Nothing,
+}
+
+/// Largest numbers of tokens, adapted to the context of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenLimits {
+    /// Of a prompt.
+    pub prompt: usize,
+    /// Of an answer.
+    pub answer: usize,
+}
+
+/// A prompt as token ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedPrompt {
+    /// The tokens.
+    pub ids: Vec<u32>,
+    /// How many tokens were left out.
+    pub cut: usize,
+}
+
+impl Default for Encoding {
+    fn default() -> Self {
+        Self {
+            max_prompt: 1024,
+            max_answer: 512,
+            truncation: TruncationSide::default(),
+            beginning: Beginning::default(),
+            end: true,
+            chat_template: false,
+        }
+    }
+}
+
+impl Encoding {
+    /// The limits for a model that sees `context` tokens at once. An answer gets half of the
+    /// context at most, the prompt what is left of it.
+    ///
+    /// # Errors
+    /// When a limit is 0 or the context has no room.
+    pub fn limits(&self, context: usize) -> Result<TokenLimits, Error> {
+        for (key, limit) in [
+            ("encoding.max_prompt", self.max_prompt),
+            ("encoding.max_answer", self.max_answer),
+        ] {
+            if limit == 0 {
+                return Err(Error::setting(key, "0 is not above 0"));
+            }
+        }
+        if context < 2 {
+            let problem =
+                format!("a context of {context} tokens has no room for a prompt and an answer");
+            return Err(Error::setting("encoding.max_prompt", problem));
+        }
+        let answer = self.max_answer.min(context / 2);
+        Ok(TokenLimits {
+            prompt: self.max_prompt.min(context - answer),
+            answer,
+        })
+    }
+
+    /// Prompts as token ids, each of at most `limit`.
+    ///
+    /// # Errors
+    /// When the beginning is not in the vocabulary, the limit has no room for a token of a prompt,
+    /// or from the tokenizer or the chat template.
+    pub fn prompts(
+        &self,
+        tokenizer: &Tokenizer,
+        texts: &[&str],
+        limit: usize,
+    ) -> Result<Vec<EncodedPrompt>, Error> {
+        let frame = Frame::of(self, tokenizer)?;
+        let room = limit.saturating_sub(frame.len());
+        if room == 0 {
+            let length = frame.len();
+            let problem = format!("{limit} tokens, but {length} are the frame of every prompt");
+            return Err(Error::setting("encoding.max_prompt", problem));
+        }
+        let Some(template) = &frame.template else {
+            let bare = tokenizer.encode_all(texts)?.into_iter();
+            return Ok(bare
+                .map(|ids| EncodedPrompt {
+                    cut: ids.len().saturating_sub(room),
+                    ids: frame.around(self.truncation.keep(&ids, room)),
+                })
+                .collect());
+        };
+        let whole: Vec<String> = texts
+            .iter()
+            .map(|text| template.render(text))
+            .collect::<Result<_, _>>()?;
+        let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
+        let whole = tokenizer.encode_all(&whole)?.into_iter().zip(texts);
+        whole
+            .map(|(ids, text)| {
+                if ids.len() <= limit {
+                    return Ok(EncodedPrompt { ids, cut: 0 });
+                }
+                let bare = tokenizer.encode(text.trim())?;
+                Ok(EncodedPrompt {
+                    cut: bare.len().saturating_sub(room),
+                    ids: frame.around(self.truncation.keep(&bare, room)),
+                })
+            })
+            .collect()
+    }
+
+    /// As [`prompts`](Self::prompts), of one text.
+    ///
+    /// # Errors
+    /// As [`prompts`](Self::prompts).
+    pub fn prompt(
+        &self,
+        tokenizer: &Tokenizer,
+        text: &str,
+        limit: usize,
+    ) -> Result<EncodedPrompt, Error> {
+        let mut prompts = self.prompts(tokenizer, &[text], limit)?;
+        Ok(prompts.swap_remove(0))
+    }
+
+    /// Records as training examples, and how many prompts' and answers' tokens were left out of
+    /// each. The tokens of the answer are what is learned.
+    ///
+    /// # Errors
+    /// As [`prompts`](Self::prompts); when an answer has no token, or should end with a token that
+    /// the tokenizer lacks.
+    pub fn examples(
+        &self,
+        tokenizer: &Tokenizer,
+        records: &[TextRecord],
+        limits: TokenLimits,
+    ) -> Result<Vec<(TextExample, [usize; 2])>, Error> {
+        let end = match (self.end, tokenizer.special().eos) {
+            (false, _) => None,
+            (true, Some(eos)) => Some(eos),
+            (true, None) => {
+                let problem = "the tokenizer has no end-of-text token; `end = false` does without";
+                return Err(Error::setting("encoding.end", problem));
+            }
+        };
+        let prompts: Vec<&str> = records.iter().map(|r| r.prompt.as_str()).collect();
+        let answers: Vec<&str> = records.iter().map(|r| r.answer.as_str()).collect();
+        let prompts = self.prompts(tokenizer, &prompts, limits.prompt)?;
+        let answers = tokenizer.encode_all(&answers)?;
+        prompts
+            .into_iter()
+            .zip(answers)
+            .enumerate()
+            .map(|(number, (prompt, mut answer))| {
+                if answer.is_empty() {
+                    return Err(Error::Data(format!(
+                        "record {number} (from 0): the answer {:?} has no token",
+                        records[number].answer
+                    )));
+                }
+                answer.extend(end);
+                let cut = answer.len().saturating_sub(limits.answer);
+                answer.truncate(limits.answer);
+                let example = TextExample::new(&prompt.ids, &answer);
+                Ok((example, [prompt.cut, cut]))
+            })
+            .collect()
+    }
+}
+
+impl TruncationSide {
+    /// At most `room` of `ids`.
+    fn keep(self, ids: &[u32], room: usize) -> &[u32] {
+        let room = room.min(ids.len());
+        match self {
+            Self::Left => &ids[ids.len() - room..],
+            Self::Right => &ids[..room],
+        }
+    }
+}
+
+/// What stands around every prompt.
+struct Frame {
+    template: Option<ChatTemplate>,
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+impl Frame {
+    fn of(encoding: &Encoding, tokenizer: &Tokenizer) -> Result<Self, Error> {
+        if encoding.chat_template {
+            let template = tokenizer.chat_template()?;
+            let (before, after) = template.frame()?;
+            return Ok(Self {
+                before: tokenizer.encode(&before)?,
+                after: tokenizer.encode(&after)?,
+                template: Some(template),
+            });
+        }
+        let before = match encoding.beginning {
+            Beginning::AsTokenizer => tokenizer.prefix().to_vec(),
+            Beginning::Nothing => Vec::new(),
+            Beginning::Token => match tokenizer.special().bos {
+                Some(bos) => vec![bos],
+                None => {
+                    let problem = "the tokenizer has no beginning-of-text token";
+                    return Err(Error::setting("encoding.beginning", problem));
+                }
+            },
+        };
+        Ok(Self {
+            template: None,
+            before,
+            after: Vec::new(),
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    fn around(&self, ids: &[u32]) -> Vec<u32> {
+        [&self.before, ids, &self.after].concat()
+    }
+}

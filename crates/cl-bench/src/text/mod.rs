@@ -1,0 +1,83 @@
+//! Text tasks: prompts and answers, from files to batches of token ids.
+//!
+//! | what | where |
+//! |---|---|
+//! | text to token ids and back; training a vocabulary of one's own | [`Tokenizer`], [`BytePairTraining`] |
+//! | which tasks, from which files | [`TextDatasetConfig`], [`TextDataset`] |
+//! | lengths, beginnings and ends of prompts and answers | [`Encoding`] |
+//! | batches of similar length under a budget of tokens | [`TextBatching`] |
+//! | the tasks as a stream | [`TextStream`] |
+//! | training examples in front of a test prompt | [`Demonstrations`] |
+//! | the accuracy of always the same answer | [`Majority`] |
+//! | what was cut, left out, replaced or double | [`StreamReport`] |
+//!
+//! ```no_run
+//! use treelora_cl_bench::text::{
+//!     Encoding, TextBatching, TextDatasetConfig, TextStream, Tokenizer,
+//! };
+//!
+//! let config: TextDatasetConfig = toml::from_str(
+//!     "name = 'trace'\npath = 'LLM-CL-Benchmark_500'\ntrain_split = { MeetingBank = 'eval' }\n",
+//! )?;
+//! let tokenizer = Tokenizer::load("Llama-3.2-1B-Instruct".as_ref())?;
+//! let stream = TextStream::new(
+//!     config.open()?,
+//!     &tokenizer,
+//!     &Encoding::default(),
+//!     TextBatching::default(),
+//!     131_072,
+//! )?;
+//! println!("{}", stream.report());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod tokenizer;
+
+mod special_tokens;
+
+mod chat_template;
+
+mod byte_pair_training;
+
+mod bounded_file;
+
+mod record;
+
+mod dataset_config;
+
+mod dataset;
+
+mod task_source;
+
+mod o_lora;
+
+mod duplicates;
+
+mod encoding;
+
+mod batching;
+
+mod text_stream;
+
+mod demonstrations;
+
+mod majority;
+
+mod report;
+
+pub use batching::TextBatching;
+pub use bounded_file::MAX_BYTES;
+pub use byte_pair_training::BytePairTraining;
+pub use chat_template::ChatTemplate;
+pub use dataset::{MissingPart, TextDataset, TextSplit, TextTask};
+pub use dataset_config::{TextBenchmark, TextDatasetConfig, TrainSplit};
+pub use demonstrations::{DemonstratedPrompts, Demonstrations};
+pub use duplicates::Duplicates;
+pub use encoding::{Beginning, EncodedPrompt, Encoding, TokenLimits, TruncationSide};
+pub use majority::Majority;
+pub use o_lora::order as o_lora_order;
+pub use record::TextRecord;
+pub use report::{SplitReport, StreamReport, TaskReport};
+pub use special_tokens::SpecialTokens;
+pub use text_stream::{TextStream, TextTestExample};
+pub use tokenizer::Tokenizer;
