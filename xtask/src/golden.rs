@@ -10,10 +10,14 @@ use anyhow::{Result, bail};
 use crate::{process, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 4] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
     ("xtask/golden/scorers.py", "crates/cl-bench/tests/fixtures"),
     ("xtask/golden/text.py", "crates/cl-bench/tests/fixtures"),
+    (
+        "xtask/golden/decoder.py",
+        "crates/models/tests/fixtures/decoder",
+    ),
 ];
 
 /// Larger fixtures do not belong in a repository.
@@ -93,7 +97,12 @@ fn virtual_environment(workspace: &Workspace) -> Result<OsString> {
 
 fn check_sizes(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
-        let (path, bytes) = entry.and_then(|e| Ok((e.path(), e.metadata()?.len())))?;
+        let (path, metadata) = entry.and_then(|e| Ok((e.path(), e.metadata()?)))?;
+        if metadata.is_dir() {
+            check_sizes(&path)?;
+            continue;
+        }
+        let bytes = metadata.len();
         if bytes > MAX_FIXTURE_BYTES {
             bail!(
                 "{} has {bytes} bytes, at most {MAX_FIXTURE_BYTES} are meant",

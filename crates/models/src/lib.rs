@@ -30,6 +30,8 @@ pub mod vit;
 
 pub mod decoder;
 
+pub mod import;
+
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;

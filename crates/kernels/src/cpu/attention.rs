@@ -95,7 +95,7 @@ fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, V
                     );
                     for head in problem.group(key_head) {
                         for block in problem.blocks() {
-                            let seen = problem.seen_by_block(&block);
+                            let seen = problem.seen_by_block(b, &block);
                             let query = q.head(b, head).skip_rows(block.start);
                             let size = [block.len(), seen.len(), head_dim];
                             multiply(
@@ -198,7 +198,7 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
                 transpose(value, keys, value_dim, values_t.as_mut_ptr(), stride);
                 for head in problem.group(key_head) {
                     for block in problem.blocks() {
-                        let seen = problem.seen_by_block(&block);
+                        let seen = problem.seen_by_block(b, &block);
                         let query = q.head(b, head).skip_rows(block.start);
                         let gradient = g.head(b, head).skip_rows(block.start);
                         let (n, m) = (block.len(), seen.len());

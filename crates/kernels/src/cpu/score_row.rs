@@ -19,7 +19,7 @@ impl<'a> ScoreRow<'a> {
         query: usize,
         block: &core::ops::Range<usize>,
     ) -> Self {
-        let seen = problem.seen(query);
+        let seen = problem.seen(batch, query);
         row[block.start..seen.start].fill(0.0);
         row[seen.end..block.end].fill(0.0);
         let padding = problem.padding(batch).map(|padding| &padding[seen.clone()]);

@@ -48,19 +48,27 @@ impl Problem {
             .map(move |start| start..queries.min(start + rows))
     }
 
-    /// The keys that the pattern lets a query see.
-    pub(super) fn seen(&self, query: usize) -> Range<usize> {
+    /// The keys that the pattern lets a query see, without the padding before the first key of its batch entry: a
+    /// row gives the same bits however far it is padded on the left.
+    pub(super) fn seen(&self, batch: usize, query: usize) -> Range<usize> {
+        let first = self.leading_padding(batch);
         let Some(reach) = self.reach else {
-            return 0..self.keys;
+            return first..self.keys;
         };
         // Queries are the last positions of the sequence; those before its first key see nothing.
         let end = (query + 1 + self.keys).saturating_sub(self.queries);
-        end.saturating_sub(reach)..end
+        end.saturating_sub(reach).max(first).min(end)..end
+    }
+
+    /// Padded keys before the first that is none.
+    fn leading_padding(&self, batch: usize) -> usize {
+        let padding = self.padding(batch).unwrap_or_default();
+        padding.iter().take_while(|padding| **padding).count()
     }
 
     /// The keys that any query of a block sees.
-    pub(super) fn seen_by_block(&self, block: &Range<usize>) -> Range<usize> {
-        self.seen(block.start).start..self.seen(block.end - 1).end
+    pub(super) fn seen_by_block(&self, batch: usize, block: &Range<usize>) -> Range<usize> {
+        self.seen(batch, block.start).start..self.seen(batch, block.end - 1).end
     }
 
     /// The padding of one batch entry.

@@ -1,5 +1,52 @@
-//! A decoder-only language model.
+//! Decoder-only language models from Hugging Face folders: LLaMA, Mistral, Gemma, Qwen2 and Qwen3.
+//!
+//! Reading order: [`DecoderConfig`], [`TokenGrid`], [`Positions`], [`SelfAttention`], [`GatedMlp`],
+//! [`DecoderBlock`], [`Decoder`]; then [`KeyValueCache`], with which a sequence goes through in parts, [`TextBatch`],
+//! what training consumes, and [`generation`].
+
+mod config;
+
+mod initialization;
+
+mod token_grid;
+
+mod token_embedding;
+
+mod positions;
+
+mod rms_norm;
+
+mod cache;
+
+mod attention;
+
+mod mlp;
+
+mod block;
+
+mod transformer;
 
 mod batch;
 
+mod language_model;
+
+mod weight_folder;
+
+mod import;
+
+mod export;
+
+pub mod generation;
+
+pub use attention::SelfAttention;
 pub use batch::{TextBatch, TextExample};
+pub use block::DecoderBlock;
+pub use cache::{KeyValueCache, LayerCache};
+pub use config::{Activation, DecoderConfig, Family, RopeScaling, SlidingWindow, WindowLayers};
+pub use generation::{Finish, Generation, GenerationConfig, GenerationRequest};
+pub use mlp::GatedMlp;
+pub use positions::Positions;
+pub use rms_norm::RmsNorm;
+pub use token_embedding::TokenEmbedding;
+pub use token_grid::TokenGrid;
+pub use transformer::Decoder;

@@ -1,17 +1,16 @@
 //! The part of a shape that a weight file shows.
 
-use super::weight_file::WeightFile;
-use crate::vit::VitConfig;
+use crate::{import::WeightFile, vit::VitConfig};
 
 /// The shape of a vision transformer as far as its tensors tell; the number of heads they do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Architecture {
+pub(super) struct Architecture {
     /// Shape of the patch embedding, `[width, channels, patch, patch]`.
-    pub patch_embedding: Vec<usize>,
+    patch_embedding: Vec<usize>,
     /// Number of blocks.
-    pub depth: usize,
+    depth: usize,
     /// Hidden features of a block's MLP.
-    pub mlp_width: usize,
+    mlp_width: usize,
 }
 
 /// The tensor by which a vision transformer is recognised.
@@ -54,7 +53,7 @@ impl std::fmt::Display for Architecture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} blocks with MLP width {} and patch embedding {:?}",
+            "vision transformer of {} blocks with MLP width {} and patch embedding {:?}",
             self.depth, self.mlp_width, self.patch_embedding
         )
     }

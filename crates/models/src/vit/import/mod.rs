@@ -9,11 +9,6 @@ mod position_resampling;
 
 mod timm;
 
-mod weight_file;
-
-mod error;
-
-pub use architecture::Architecture;
-pub use error::{ImportError, Misshaped};
+pub use crate::import::{ImportError, Misshaped};
 pub use position_resampling::resample_positions;
 pub use timm::HeadSource;

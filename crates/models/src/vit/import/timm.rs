@@ -9,9 +9,11 @@ use burn::{
 };
 
 use super::{
-    Architecture, ImportError, Misshaped, architecture::PATCH_EMBEDDING, resample_positions,
-    weight_file::WeightFile,
+    ImportError, Misshaped,
+    architecture::{Architecture, PATCH_EMBEDDING},
+    resample_positions,
 };
+use crate::import::{WeightFile, transposed};
 use crate::vit::{Attention, Block, LayerNorm, Mlp, PatchEmbedding, VisionTransformer, VitConfig};
 
 /// Where the classification head comes from.
@@ -61,13 +63,14 @@ fn check(file: &WeightFile, config: &VitConfig, head: HeadSource) -> Result<(), 
         let found = file.names().take(3).collect();
         return Err(ImportError::OtherModel {
             path: path(),
+            kind: "vision transformer in timm's names",
             expected: PATCH_EMBEDDING,
             found,
         });
     }
     let expected = Architecture::of_config(config);
     if let Some(found) = Architecture::of_file(file).filter(|found| *found != expected) {
-        let (found, expected) = (Box::new(found), Box::new(expected));
+        let (found, expected) = (found.to_string(), expected.to_string());
         return Err(ImportError::OtherArchitecture {
             path: path(),
             found,
@@ -225,9 +228,9 @@ impl Tensors<'_> {
     }
 
     fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear, ImportError> {
-        let values = self.file.values(&format!("{name}.weight"))?;
+        let values = self.file.transposed(&format!("{name}.weight"), inputs)?;
         Ok(Linear {
-            weight: self.on_device(transposed(&values, inputs), [inputs, outputs]),
+            weight: self.on_device(values, [inputs, outputs]),
             bias: Some(self.parameter(&format!("{name}.bias"), [outputs])?),
         })
     }
@@ -261,11 +264,4 @@ impl Tensors<'_> {
         let values = resample_positions(&values, config.width, grid, config.grid());
         Ok(self.on_device(values, [1, config.positions(), config.width]))
     }
-}
-
-/// `[outputs, inputs]` -> `[inputs, outputs]`.
-fn transposed(values: &[f32], inputs: usize) -> Vec<f32> {
-    (0..inputs)
-        .flat_map(|input| values.iter().skip(input).step_by(inputs).copied())
-        .collect()
 }

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Architecture;
-
-/// A weight file that does not fit.
+/// Weights that do not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Reading failed.
@@ -25,27 +23,29 @@ pub enum ImportError {
     },
     /// An intact file that holds some other kind of model.
     #[error(
-        "{}: not a vision transformer in timm's names: it has no `{expected}` but tensors such as {}",
+        "{}: not a {kind}: it has no `{expected}` but tensors such as {}",
         path.display(),
         list(found)
     )]
     OtherModel {
         /// The file.
         path: PathBuf,
-        /// A tensor that every vision transformer has.
+        /// The model that was asked for, and whose names it should have.
+        kind: &'static str,
+        /// A tensor that every such model has.
         expected: &'static str,
         /// Some tensors that the file has.
         found: Vec<String>,
     },
-    /// A vision transformer of another shape.
-    #[error("{}: the file holds a vision transformer of {found}, the configuration wants {expected}", path.display())]
+    /// The right kind of model in another shape.
+    #[error("{}: the file holds a {found}, the configuration wants a {expected}", path.display())]
     OtherArchitecture {
         /// The file.
         path: PathBuf,
         /// What the file holds.
-        found: Box<Architecture>,
+        found: String,
         /// What the configuration wants.
-        expected: Box<Architecture>,
+        expected: String,
     },
     /// Tensors that do not match the configuration one to one.
     #[error(
@@ -74,6 +74,26 @@ pub enum ImportError {
         name: String,
         /// Its type.
         found: String,
+    },
+    /// A number that no trained weight has.
+    #[error("{}: tensor `{name}` holds {value} at position {position}", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Index of the first such value.
+        position: usize,
+        /// The value: not a number, or infinite.
+        value: f32,
+    },
+    /// An index that names a file which is not there.
+    #[error("{}: the index names the shard `{shard}`, and there is no such file beside it", path.display())]
+    MissingShard {
+        /// The index.
+        path: PathBuf,
+        /// Name of the shard.
+        shard: String,
     },
     /// The configuration itself is not valid.
     #[error(transparent)]

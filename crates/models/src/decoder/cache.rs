@@ -1,0 +1,135 @@
+//! Keys and values of positions that went through a decoder already.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::{DecoderConfig, TokenGrid};
+
+/// What later positions need of earlier ones, for every layer: with it a decoder takes a sequence in parts.
+///
+/// Rows may start with padding, which is remembered. A layer with a sliding window keeps no more than the window.
+#[derive(Clone, Debug)]
+pub struct KeyValueCache {
+    layers: Vec<LayerCache>,
+    seen: usize,
+    padding: Vec<usize>,
+}
+
+impl KeyValueCache {
+    /// A cache without positions.
+    pub fn new(config: &DecoderConfig) -> Self {
+        let layer = |index| LayerCache {
+            reach: config.window(index).map(|window| window - 1),
+            stored: None,
+        };
+        Self {
+            layers: (0..config.num_hidden_layers).map(layer).collect(),
+            seen: 0,
+            padding: Vec::new(),
+        }
+    }
+
+    /// Positions seen, padding included.
+    pub fn positions(&self) -> usize {
+        self.seen
+    }
+
+    /// Padded positions before the first token of each row.
+    pub fn left_padding(&self) -> &[usize] {
+        &self.padding
+    }
+
+    /// Bytes of all keys and values.
+    pub fn num_bytes(&self) -> usize {
+        let stored = self.layers.iter().filter_map(|layer| layer.stored.as_ref());
+        let bytes = |x: &Tensor<4>| x.shape().num_elements() * x.dtype().size();
+        stored.flatten().map(bytes).sum()
+    }
+
+    /// The rows at `indices` alone, in that order.
+    ///
+    /// # Panics
+    /// When an index is not below the number of rows.
+    pub fn select(self, indices: &[usize]) -> Self {
+        let padding = indices.iter().map(|row| self.padding[*row]).collect();
+        let layers = self.layers.into_iter();
+        Self {
+            layers: layers.map(|layer| layer.select(indices)).collect(),
+            padding,
+            seen: self.seen,
+        }
+    }
+
+    pub(super) fn layer(&mut self, index: usize) -> &mut LayerCache {
+        &mut self.layers[index]
+    }
+
+    /// Note the padding of new columns.
+    ///
+    /// # Panics
+    /// When the number of rows changes, or padding follows a token.
+    pub(super) fn extend_padding(&mut self, grid: &TokenGrid) {
+        if self.seen == 0 {
+            self.padding = grid.left_padding().to_vec();
+            return;
+        }
+        let (rows, before) = (grid.rows(), self.padding.len());
+        assert_eq!(rows, before, "{rows} rows after a cache of {before}");
+        for (padding, new) in self.padding.iter_mut().zip(grid.left_padding()) {
+            assert!(*new == 0 || *padding == self.seen, "padding after a token");
+            *padding += new;
+        }
+    }
+
+    pub(super) fn advance(&mut self, columns: usize) {
+        self.seen += columns;
+    }
+}
+
+/// The keys and values of one layer.
+#[derive(Clone, Debug)]
+pub struct LayerCache {
+    /// Earlier positions that a query sees; `None` for all.
+    reach: Option<usize>,
+    /// Each `[batch, positions, heads, head_dim]`.
+    stored: Option<[Tensor<4>; 2]>,
+}
+
+impl LayerCache {
+    /// All keys and values that new queries may see: the stored and the new ones.
+    ///
+    /// # Shapes
+    /// `[batch, new, heads, head_dim]` each -> `[batch, stored + new, heads, head_dim]`.
+    pub(super) fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> [Tensor<4>; 2] {
+        let both = match self.stored.take() {
+            None => [keys, values],
+            Some([earlier_keys, earlier_values]) => [
+                Tensor::cat(vec![earlier_keys, keys], 1),
+                Tensor::cat(vec![earlier_values, values], 1),
+            ],
+        };
+        let positions = both[0].dims()[1];
+        let kept = self.reach.unwrap_or(positions).min(positions);
+        if kept > 0 {
+            let last = |x: &Tensor<4>| x.clone().narrow(1, positions - kept, kept);
+            self.stored = Some([last(&both[0]), last(&both[1])]);
+        }
+        both
+    }
+
+    fn select(self, indices: &[usize]) -> Self {
+        let rows = |x: Tensor<4>| {
+            let rows = row_indices(indices, &x.device());
+            x.select(0, rows)
+        };
+        Self {
+            stored: self.stored.map(|stored| stored.map(rows)),
+            ..self
+        }
+    }
+}
+
+fn row_indices(indices: &[usize], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i64> = indices.iter().map(|index| *index as i64).collect();
+    let length = indices.len();
+    Tensor::from_data(TensorData::new(indices, [length]), device)
+}

@@ -1,0 +1,139 @@
+//! The whole model.
+
+use burn::{
+    module::Module,
+    nn::Linear,
+    tensor::{Device, Tensor},
+};
+use rand::Rng;
+use treelora_core::Error;
+
+use super::{
+    DecoderBlock, DecoderConfig, KeyValueCache, Positions, RmsNorm, TokenEmbedding, TokenGrid,
+    initialization::{linear, normal},
+};
+
+/// Token vectors through a stack of layers; a linear head scores the next token at every position.
+///
+/// Parameter paths, what adapter patterns match, are those of Hugging Face without their `model.`:
+/// `embed_tokens.weight`, `layers.<i>.self_attn.{q_proj,k_proj,v_proj,o_proj}.weight`,
+/// `layers.<i>.mlp.{gate_proj,up_proj,down_proj}.weight`, `norm.weight`, `lm_head.weight`.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    /// From token ids to vectors.
+    pub embed_tokens: TokenEmbedding,
+    /// The layers, first to last.
+    pub layers: Vec<DecoderBlock>,
+    /// After the last layer.
+    pub norm: RmsNorm,
+    /// Scores of the tokens, `[hidden_size, vocabulary]`; none when tied to the embedding.
+    pub lm_head: Option<Linear>,
+    #[module(skip)]
+    pub(super) config: DecoderConfig,
+}
+
+impl DecoderConfig {
+    /// A model to train from scratch; the same `rng` state gives the same weights.
+    ///
+    /// # Errors
+    /// When the configuration is not [valid](DecoderConfig::validate).
+    pub fn init(&self, rng: &mut impl Rng, device: &Device) -> Result<Decoder, Error> {
+        self.validate()?;
+        let (width, vocabulary) = (self.hidden_size, self.vocab_size);
+        let scale = self.family.embedding_scale(width);
+        Ok(Decoder {
+            embed_tokens: TokenEmbedding::new(normal([vocabulary, width], rng, device), scale),
+            layers: (0..self.num_hidden_layers)
+                .map(|layer| DecoderBlock::init(self, layer, rng, device))
+                .collect(),
+            norm: RmsNorm::init(width, self, device),
+            lm_head: match self.tie_word_embeddings {
+                true => None,
+                false => Some(linear(width, vocabulary, rng, device)),
+            },
+            config: self.clone(),
+        })
+    }
+}
+
+impl Decoder {
+    /// The shape of this model.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// The device of the parameters, on which the model computes.
+    pub fn device(&self) -> Device {
+        self.norm.weight.val().device()
+    }
+
+    /// Scores of the next token at every position of every row.
+    ///
+    /// # Shapes
+    /// `[rows, positions, vocabulary]`; what stands at padding means nothing.
+    ///
+    /// # Panics
+    /// When an id is not in the vocabulary.
+    pub fn forward(&self, grid: &TokenGrid) -> Tensor<3> {
+        self.score(self.hidden(grid))
+    }
+
+    /// The vectors that the head scores.
+    ///
+    /// # Shapes
+    /// `[rows, positions, hidden_size]`; what stands at padding means nothing.
+    ///
+    /// # Panics
+    /// When an id is not in the vocabulary.
+    pub fn hidden(&self, grid: &TokenGrid) -> Tensor<3> {
+        self.norm.forward(self.run_layers(grid))
+    }
+
+    /// [`hidden`](Self::hidden) of columns that follow those of a cache, which takes them up.
+    ///
+    /// # Panics
+    /// When the rows are not as many as the cache's, an id is not in the vocabulary, or padding follows a token.
+    pub fn hidden_cached(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Tensor<3> {
+        cache.extend_padding(grid);
+        let device = self.device();
+        let mut x = self.embed(grid, &device);
+        let positions = Positions::new(
+            &self.config,
+            grid.positions(),
+            cache.positions(),
+            cache.left_padding(),
+            &device,
+        );
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.forward_cached(x, &positions, cache.layer(index));
+        }
+        cache.advance(grid.positions());
+        self.norm.forward(x)
+    }
+
+    /// Scores of all tokens from [`hidden`](Self::hidden) vectors.
+    ///
+    /// # Shapes
+    /// `[.., hidden_size]` -> `[.., vocabulary]`.
+    pub fn score<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        match &self.lm_head {
+            Some(head) => treelora_lora::linear(head, hidden),
+            None => self.embed_tokens.score(hidden),
+        }
+    }
+
+    /// The activations after the last layer, not yet normalised, `[rows, positions, hidden_size]`.
+    pub(super) fn run_layers(&self, grid: &TokenGrid) -> Tensor<3> {
+        let device = self.device();
+        let x = self.embed(grid, &device);
+        let columns = grid.positions();
+        let positions = Positions::new(&self.config, columns, 0, grid.left_padding(), &device);
+        let layers = self.layers.iter();
+        layers.fold(x, |x, layer| layer.forward(x, &positions))
+    }
+
+    fn embed(&self, grid: &TokenGrid, device: &Device) -> Tensor<3> {
+        self.embed_tokens
+            .forward(grid.ids(self.config.vocab_size, device))
+    }
+}

@@ -1,0 +1,12 @@
+//! The decoder: parity with transformers, laws, files that do not fit, generation.
+#![allow(clippy::unwrap_used)]
+
+mod fixture;
+
+mod generation;
+
+mod golden;
+
+mod import;
+
+mod laws;
