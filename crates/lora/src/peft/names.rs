@@ -219,12 +219,13 @@ mod tests {
     #[test]
     fn what_has_no_name_or_no_way_back_is_refused() {
         let (causal, timm) = (ModuleNames::causal_lm(), ModuleNames::timm_vit());
+        let renamed = ModuleNames::identity().renamed("attention.proj", "attn.proj");
         for (names, path, reason) in [
             (&causal, "embedding", "not the weight"),
             (&timm, "patch_embedding.projection.weight", "no name"),
             (&timm, "my_head.weight", "no name"),
             (
-                &ModuleNames::identity().renamed("attention.proj", "attn.proj"),
+                &renamed,
                 "blocks.0.attn.proj.weight",
                 "leads back to `blocks.0.attention.proj`",
             ),
@@ -234,7 +235,7 @@ mod tests {
         }
         for (names, module) in [
             (&causal, "transformer.h.0.attn.c_attn"),
-            (&causal, "model.lm_head"),
+            (&renamed, "blocks.0.attention.proj"),
             (&timm, "patch_embed.proj"),
         ] {
             let problem = names.ours(module).unwrap_err();
