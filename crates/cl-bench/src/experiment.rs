@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora_class_incremental::FrozenDiscriminant;
+use treelora_class_incremental::{FrozenDiscriminant, Routed, group_by_task};
 use treelora_core::{Batch, Error, Method, TaskId};
 use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
 
@@ -16,6 +16,7 @@ use crate::{
     event::{Event, RunResult},
     experiment_config::ExperimentConfig,
     image_stream::ImageStream,
+    inference::Inference,
     metrics::{Cell, MetricValue},
     pretraining::pretrain,
     provenance,
@@ -149,7 +150,7 @@ impl Experiment {
             data: &self.data,
             training: &self.config.training,
             device: &self.device,
-            identity: self.config.stream.scenario.into(),
+            identity: self.identity(),
             folder: Some(folder),
             on_event,
         };
@@ -220,7 +221,7 @@ impl Experiment {
                 let evaluation = Evaluation {
                     method: method.as_ref(),
                     data: &self.data,
-                    identity: self.config.stream.scenario.into(),
+                    identity: self.identity(),
                     batch_size: self.config.training.evaluation_batch_size,
                 };
                 let mut inference = TaskInferenceCount::default();
@@ -256,7 +257,16 @@ impl Experiment {
         let mut row = vec![Cell::default(); after.0 + 1];
         for chunk in order.chunks(self.config.training.evaluation_batch_size) {
             let batch = all.select(chunk);
-            let answers = best_classes(method.predict(answering, &batch), &seen);
+            let scores = match self.identity() {
+                TaskIdentity::Inferred => method.predict(answering, &batch),
+                TaskIdentity::Oracle => {
+                    let tasks: Vec<TaskId> = chunk.iter().map(|&i| TaskId(task_of[i])).collect();
+                    group_by_task(&tasks).scatter(|task, positions| {
+                        method.predict_with_task(answering, &batch.select(positions), task)
+                    })
+                }
+            };
+            let answers = best_classes(scores, &seen);
             for ((answer, label), &example) in answers.iter().zip(&batch.labels).zip(chunk) {
                 let cell = &mut row[task_of[example]];
                 cell.total += 1;
@@ -268,9 +278,22 @@ impl Experiment {
 
     fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
         let classifier = self.config.classifier.as_ref();
-        self.config
-            .method
-            .build(self.config.training.seed, self.classes, classifier)
+        let method =
+            self.config
+                .method
+                .build(self.config.training.seed, self.classes, classifier)?;
+        Ok(match self.config.router() {
+            Some(router) => Box::new(Routed::new(method, &router)?),
+            None => method,
+        })
+    }
+
+    /// Whether the task of a test example is told.
+    fn identity(&self) -> TaskIdentity {
+        match self.config.inference {
+            Inference::Oracle => TaskIdentity::Oracle,
+            Inference::Latest | Inference::Routed => self.config.stream.scenario.into(),
+        }
     }
 
     /// Model and method at the folder's last checkpoint, or at the start.

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
-use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
+use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
 use treelora_models::vit::{VitConfig, VitPreset};
 
 use crate::{
-    dataset::DatasetConfig, image_pipeline::ImageConfig, method_config::MethodConfig, overrides,
-    pretraining::PretrainingConfig, stream::StreamConfig, training::TrainingConfig,
+    classifier_config::ClassifierConfig, dataset::DatasetConfig, image_pipeline::ImageConfig,
+    inference::Inference, method_config::MethodConfig, overrides, pretraining::PretrainingConfig,
+    stream::StreamConfig, training::TrainingConfig,
 };
 
 /// An experiment; every key is documented where its type is.
@@ -22,6 +23,9 @@ pub struct ExperimentConfig {
     /// Name of the variant that `--method` picked, the second part.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
+    /// Which adapter answers, where the method keeps one a task.
+    #[serde(default)]
+    pub inference: Inference,
     /// Where the examples come from.
     pub data: DatasetConfig,
     /// Which of them, in which order.
@@ -39,9 +43,13 @@ pub struct ExperimentConfig {
     pub training: TrainingConfig,
     /// How the adapters learn.
     pub method: MethodConfig,
-    /// A discriminant on the adapted features that answers in the place of the head.
+    /// What answers in the place of the head as it was trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierConfig>,
+    /// What infers the task of an example with `inference = "routed"`, on the frozen backbone's
+    /// features; linear discriminant analysis when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<DiscriminantConfig>,
     /// Floors on the frozen backbone, by name.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub floors: std::collections::BTreeMap<String, DiscriminantConfig>,
@@ -100,17 +108,6 @@ impl ModelConfig {
             ..preset
         }
     }
-}
-
-/// A discriminant in the place of the linear head.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassifierConfig {
-    /// Which discriminant.
-    pub discriminant: DiscriminantConfig,
-    /// How the statistics of earlier tasks follow the adapter; they stay when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transport: Option<TransportConfig>,
 }
 
 /// What is kept instead of computed again.
@@ -202,13 +199,9 @@ impl ExperimentConfig {
         self.training.validate(self.stream.num_tasks())?;
         self.method.validate()?;
         if let Some(classifier) = &self.classifier {
-            classifier
-                .discriminant
-                .validate("classifier.discriminant")?;
-            if let Some(transport) = &classifier.transport {
-                transport.validate("classifier.transport")?;
-            }
+            classifier.validate()?;
         }
+        self.validate_inference()?;
         for (name, floor) in &self.floors {
             floor.validate(&format!("floors.{name}"))?;
         }
@@ -221,11 +214,54 @@ impl ExperimentConfig {
         }
     }
 
-    /// The variant, or the method's own name.
+    /// # Errors
+    /// [`Error::Setting`] when the method or the classifier has no adapter or no statistics of each
+    /// task for the kind of inference.
+    fn validate_inference(&self) -> Result<(), Error> {
+        let refused = |key: &str, problem: String| Err(Error::setting(key, problem));
+        if let Some(routing) = &self.routing {
+            routing.validate("routing")?;
+            if self.inference != Inference::Routed {
+                let problem = "only `inference = \"routed\"` routes examples";
+                return refused("routing", problem.into());
+            }
+        }
+        if self.inference == Inference::Latest {
+            return Ok(());
+        }
+        let method = self.method.name();
+        if !self.method.keeps_adapters() {
+            let problem = format!("`{method}` keeps no adapter for each task");
+            return refused("inference", problem);
+        }
+        if self.inference == Inference::Routed && self.method.infers_tasks() {
+            let problem =
+                format!("`{method}` infers tasks itself: \"latest\" is its own inference");
+            return refused("inference", problem);
+        }
+        match &self.classifier {
+            Some(classifier) if classifier.has_transport() => refused(
+                "inference",
+                "a transport moves the statistics of every task into the space of the newest \
+                 adapter, so that no other adapter can answer with them; leave it out"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// What infers the task of an example, where examples are routed.
+    pub fn router(&self) -> Option<DiscriminantConfig> {
+        let lda = || DiscriminantConfig::Lda(Default::default());
+        (self.inference == Inference::Routed).then(|| self.routing.clone().unwrap_or_else(lda))
+    }
+
+    /// The variant, or the method's own name; with the kind of inference where it is not the
+    /// method's own.
     pub fn method_label(&self) -> String {
         match self.variant.is_empty() {
-            true => self.method.name().to_owned(),
-            false => self.variant.clone(),
+            true => self.inference.labelled(self.method.name()),
+            false => self.inference.labelled(&self.variant),
         }
     }
 

@@ -23,6 +23,10 @@ mod experiment_config;
 
 mod method_config;
 
+mod classifier_config;
+
+mod inference;
+
 mod overrides;
 
 mod training;
@@ -55,11 +59,13 @@ mod seeds;
 
 pub use catalogue::{Section, catalogue};
 pub use checkpoint::{FORMAT, Manifest, RunFolder};
+pub use classifier_config::ClassifierConfig;
 pub use evaluation::{Evaluation, TaskIdentity, TaskInferenceCount, best_classes};
 pub use event::{Event, RunResult, StageCost};
 pub use experiment::{Experiment, Floors};
-pub use experiment_config::{CacheConfig, ClassifierConfig, ExperimentConfig, ModelConfig};
+pub use experiment_config::{CacheConfig, ExperimentConfig, ModelConfig};
 pub use image_stream::ImageStream;
+pub use inference::Inference;
 pub use method_config::MethodConfig;
 pub use pretraining::{PretrainingConfig, pretrain};
 pub use provenance::{commit, machine, sha256};

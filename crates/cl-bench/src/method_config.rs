@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use treelora::{TreeLora, TreeLoraConfig};
 use treelora_baselines::BaselineConfig;
-use treelora_class_incremental::WithDiscriminant;
-use treelora_core::{Classifier, Error, Method};
+use treelora_class_incremental::{Aligned, WithDiscriminant};
+use treelora_core::{Classifier, ContinualModel, Error, Method};
 use treelora_lora::LoraConfig;
 
-use crate::experiment_config::ClassifierConfig;
+use crate::classifier_config::ClassifierConfig;
 
 const TREE_LORA: &str = "tree-lora";
 
@@ -36,6 +36,22 @@ impl MethodConfig {
         match self {
             Self::TreeLora(config) => Some(&config.lora),
             Self::Baseline(config) => config.lora(),
+        }
+    }
+
+    /// Whether the method keeps an adapter for each task that it could answer with.
+    pub fn keeps_adapters(&self) -> bool {
+        match self {
+            Self::TreeLora(_) => true,
+            Self::Baseline(config) => config.keeps_adapters(),
+        }
+    }
+
+    /// Whether the method infers the task of an example by itself.
+    pub fn infers_tasks(&self) -> bool {
+        match self {
+            Self::TreeLora(_) => false,
+            Self::Baseline(config) => config.infers_tasks(),
         }
     }
 
@@ -70,7 +86,7 @@ impl MethodConfig {
     }
 
     /// The method for a stream of `classes` classes, with `seed` for everything random in it and,
-    /// where asked for, a discriminant in the place of the head.
+    /// where asked for, a discriminant or an aligned head in the place of the head.
     ///
     /// # Errors
     /// When a setting is out of range.
@@ -81,19 +97,44 @@ impl MethodConfig {
         classifier: Option<&ClassifierConfig>,
     ) -> Result<Box<dyn Method<M>>, Error> {
         let method: Box<dyn Method<M>> = match self {
-            Self::TreeLora(config) => Box::new(TreeLora::new(TreeLoraConfig {
-                seed,
-                ..config.clone()
-            })?),
+            Self::TreeLora(config) => Box::new(tree_lora(config, seed)?),
             Self::Baseline(config) => config.build(seed, classes)?,
         };
-        let Some(classifier) = classifier else {
-            return Ok(method);
-        };
-        let transport = classifier.transport.clone();
-        let method = WithDiscriminant::new(method, &classifier.discriminant, transport, classes)?;
-        Ok(Box::new(method))
+        Ok(match classifier {
+            None => method,
+            Some(ClassifierConfig::Discriminant {
+                discriminant,
+                transport,
+            }) => Box::new(WithDiscriminant::new(
+                method,
+                discriminant,
+                transport.clone(),
+                classes,
+            )?),
+            Some(ClassifierConfig::Aligned(alignment)) => {
+                Box::new(Aligned::new(method, alignment, seed)?)
+            }
+        })
     }
+
+    /// The method for any model, with or without a classification head, with `seed` for everything
+    /// random in it.
+    ///
+    /// # Errors
+    /// When a setting is out of range, or the method is one for classifiers alone.
+    pub fn build_any<M: ContinualModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
+        match self {
+            Self::TreeLora(config) => Ok(Box::new(tree_lora(config, seed)?)),
+            Self::Baseline(config) => config.build_any(seed),
+        }
+    }
+}
+
+fn tree_lora(config: &TreeLoraConfig, seed: u64) -> Result<TreeLora, Error> {
+    TreeLora::new(TreeLoraConfig {
+        seed,
+        ..config.clone()
+    })
 }
 
 impl TryFrom<Value> for MethodConfig {
