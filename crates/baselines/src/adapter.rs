@@ -31,6 +31,15 @@ pub(crate) fn validate(lora: &LoraConfig) -> Result<(), Error> {
     lora.validate().map_err(setting)
 }
 
+/// An error of an adapter's file, or of an adapter that does not fit the model.
+pub(crate) fn adapter_error(error: LoraError) -> Error {
+    match error {
+        LoraError::Io { path, source } => Error::Io { path, source },
+        LoraError::Format { path, problem } => Error::Format { path, problem },
+        other => Error::Data(other.to_string()),
+    }
+}
+
 fn setting(error: LoraError) -> Error {
     match error {
         LoraError::Setting { key, problem } => {

@@ -1,12 +1,13 @@
 //! The registry: a name in a file becomes a method.
 
 use serde::{Deserialize, Serialize};
-use treelora_core::{Classifier, Error, Method};
+use treelora_core::{Classifier, ContinualModel, Error, Method};
 use treelora_lora::LoraConfig;
 
 use crate::{
     AGem, AGemConfig, Ewc, EwcConfig, Gem, GemConfig, HideLora, HideLoraConfig, JointLora,
-    JointLoraConfig, SequentialLora, SequentialLoraConfig,
+    JointLoraConfig, Lwf, LwfConfig, OLora, OLoraConfig, Ogd, OgdConfig, SequentialLora,
+    SequentialLoraConfig,
 };
 
 /// Which contender, and its settings.
@@ -23,6 +24,12 @@ pub enum BaselineConfig {
     Gem(GemConfig),
     /// Averaged gradient episodic memory.
     AGem(AGemConfig),
+    /// Orthogonal gradient descent.
+    Ogd(OgdConfig),
+    /// Learning without forgetting.
+    Lwf(LwfConfig),
+    /// O-LoRA: an adapter a task, orthogonal to the earlier ones.
+    OLora(OLoraConfig),
     /// HiDe-LoRA.
     HideLora(HideLoraConfig),
 }
@@ -36,6 +43,9 @@ impl BaselineConfig {
             Self::Ewc(_) => "ewc",
             Self::Gem(_) => "gem",
             Self::AGem(_) => "a-gem",
+            Self::Ogd(_) => "ogd",
+            Self::Lwf(_) => "lwf",
+            Self::OLora(_) => "o-lora",
             Self::HideLora(_) => "hide-lora",
         }
     }
@@ -48,6 +58,9 @@ impl BaselineConfig {
             Self::Ewc(config) => &config.lora,
             Self::Gem(config) => &config.lora,
             Self::AGem(config) => &config.lora,
+            Self::Ogd(config) => &config.lora,
+            Self::Lwf(config) => &config.lora,
+            Self::OLora(config) => &config.lora,
             Self::HideLora(config) => &config.lora,
         })
     }
@@ -60,6 +73,9 @@ impl BaselineConfig {
             Self::Ewc(config) => &mut config.lora,
             Self::Gem(config) => &mut config.lora,
             Self::AGem(config) => &mut config.lora,
+            Self::Ogd(config) => &mut config.lora,
+            Self::Lwf(config) => &mut config.lora,
+            Self::OLora(config) => &mut config.lora,
             Self::HideLora(config) => &mut config.lora,
         } = lora;
         self
@@ -76,12 +92,25 @@ impl BaselineConfig {
             Self::Ewc(config) => config.validate(),
             Self::Gem(config) => config.validate(),
             Self::AGem(config) => config.validate(),
+            Self::Ogd(config) => config.validate(),
+            Self::Lwf(config) => config.validate(),
+            Self::OLora(config) => config.validate(),
             Self::HideLora(config) => config.validate(),
         }
     }
 
-    /// The method; `seed` drives everything random in it. `classes` is the number of classes of
-    /// the stream.
+    /// Whether the method infers the task of an example by itself.
+    pub fn infers_tasks(&self) -> bool {
+        matches!(self, Self::HideLora(_))
+    }
+
+    /// Whether the method keeps an adapter for each task that it could answer with.
+    pub fn keeps_adapters(&self) -> bool {
+        matches!(self, Self::HideLora(_))
+    }
+
+    /// The method for a classifier; `seed` drives everything random in it. `classes` is the number
+    /// of classes of the stream.
     ///
     /// # Errors
     /// When a setting is out of range.
@@ -90,13 +119,36 @@ impl BaselineConfig {
         seed: u64,
         _classes: usize,
     ) -> Result<Box<dyn Method<M>>, Error> {
+        match self {
+            Self::HideLora(config) => Ok(Box::new(HideLora::new(config.clone(), seed)?)),
+            _ => self.build_any(seed),
+        }
+    }
+
+    /// The method for any model, with or without a classification head; `seed` drives everything
+    /// random in it.
+    ///
+    /// # Errors
+    /// When a setting is out of range, or the method is one for classifiers alone.
+    pub fn build_any<M: ContinualModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
         Ok(match self.clone() {
             Self::SequentialLora(config) => Box::new(SequentialLora::new(config, seed)?),
             Self::JointLora(config) => Box::new(JointLora::new(config, seed)?),
             Self::Ewc(config) => Box::new(Ewc::new(config, seed)?),
             Self::Gem(config) => Box::new(Gem::new(config, seed)?),
             Self::AGem(config) => Box::new(AGem::new(config, seed)?),
-            Self::HideLora(config) => Box::new(HideLora::new(config, seed)?),
+            Self::Ogd(config) => Box::new(Ogd::new(config, seed)?),
+            Self::Lwf(config) => Box::new(Lwf::new(config, seed)?),
+            Self::OLora(config) => Box::new(OLora::new(config, seed)?),
+            Self::HideLora(_) => {
+                return Err(Error::setting(
+                    "method.name",
+                    format!(
+                        "`{}` works on a classification head, which this model does not have",
+                        self.name()
+                    ),
+                ));
+            }
         })
     }
 }

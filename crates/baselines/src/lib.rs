@@ -8,10 +8,16 @@
 //! | [`Ewc`] | weights and their importance | a quadratic pull back to the old weights |
 //! | [`Gem`] | examples | a gradient that harms no past task |
 //! | [`AGem`] | examples | a gradient that does not harm the mean past task |
+//! | [`Ogd`] | gradients | a gradient outside the span of past gradients |
+//! | [`Lwf`] | nothing | the old model's answers on the new data |
+//! | [`OLora`] | an adapter a task | a new adapter for each task, orthogonal to the earlier ones; their sum answers |
 //! | [`HideLora`] | an adapter a task, class statistics | infer the task, answer with its adapter, re-balance the head |
 //!
-//! A discriminant head on any of them is `treelora_class_incremental::WithDiscriminant`; the floors
-//! on the frozen backbone are `FrozenDiscriminant` there.
+//! All but [`HideLora`], which is about classification heads, train any
+//! [`ContinualModel`](treelora_core::ContinualModel).
+//!
+//! A discriminant head on any of them is `treelora_class_incremental::WithDiscriminant`, an aligned
+//! one `Aligned`; the floors on the frozen backbone are `FrozenDiscriminant` there.
 //!
 //! ```
 //! use treelora_baselines::BaselineConfig;
@@ -37,11 +43,19 @@ mod gem;
 
 mod averaged_gem;
 
+mod orthogonal_gradient;
+
+mod learning_without_forgetting;
+
+mod olora;
+
 mod hide_lora;
 
 mod episodic_memory;
 
 mod flat_parameters;
+
+mod graph;
 
 mod adapter;
 
@@ -51,4 +65,7 @@ pub use ewc::{Ewc, EwcConfig};
 pub use gem::{Gem, GemConfig, project};
 pub use hide_lora::{HideLora, HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
 pub use joint_lora::{JointLora, JointLoraConfig};
+pub use learning_without_forgetting::{Lwf, LwfConfig};
+pub use olora::{OLora, OLoraConfig};
+pub use orthogonal_gradient::{Ogd, OgdConfig};
 pub use sequential_lora::{SequentialLora, SequentialLoraConfig};

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use toy::{CLASSES, TinyClassifier, answers, normal, points, task, values};
 use treelora_baselines::{
     AGem, AGemConfig, BaselineConfig, Ewc, EwcConfig, Gem, GemConfig, HideLora, HideLoraConfig,
-    TaskIdentityConfig, project,
+    Lwf, LwfConfig, OLora, OLoraConfig, Ogd, OgdConfig, TaskIdentityConfig, project,
 };
 use treelora_class_incremental::{
     DiscriminantConfig, HeadAlignment, RegularisedDiscriminantConfig, TransportConfig,
@@ -53,28 +53,41 @@ fn train(
     from: usize,
     to: usize,
 ) -> TinyClassifier {
-    let device = Device::flex().autodiff();
     for id in from..to {
         model = method.begin_task(model, &task(id)).unwrap();
-        let data = vec![points(&task(id).classes, 12, id as u64, &device)];
-        let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
-        for epoch in 0..EPOCHS {
-            let step = step_at(id, epoch);
-            let loss = method.objective(&model, &data[0], &step);
-            assert!(loss.clone().into_scalar::<f32>().is_finite());
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            let gradients = method.gradients(&model, gradients, &step);
-            let base = LearningRates {
-                adapter: 0.05,
-                head: 0.05,
-            };
-            let rates = method.learning_rates(base, &step);
-            model = optimizer.step(rates.adapter, model, gradients);
-            model = method.after_step(model, &step);
-        }
-        model = method.end_task(model, &data, &task(id)).unwrap();
+        model = learn(method, model, id);
     }
     model
+}
+
+/// The steps of a task that has begun, and its end.
+fn learn(
+    method: &mut dyn Method<TinyClassifier>,
+    mut model: TinyClassifier,
+    id: usize,
+) -> TinyClassifier {
+    let data = vec![points(
+        &task(id).classes,
+        12,
+        id as u64,
+        &Device::flex().autodiff(),
+    )];
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    for epoch in 0..EPOCHS {
+        let step = step_at(id, epoch);
+        let loss = method.objective(&model, &data[0], &step);
+        assert!(loss.clone().into_scalar::<f32>().is_finite());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let gradients = method.gradients(&model, gradients, &step);
+        let base = LearningRates {
+            adapter: 0.05,
+            head: 0.05,
+        };
+        let rates = method.learning_rates(base, &step);
+        model = optimizer.step(rates.adapter, model, gradients);
+        model = method.after_step(model, &step);
+    }
+    method.end_task(model, &data, &task(id)).unwrap()
 }
 
 fn hide(task_identity: TaskIdentityConfig) -> HideLoraConfig {
@@ -111,6 +124,9 @@ fn contenders() -> Vec<BaselineConfig> {
         json(r#"{ "name": "ewc", "fisher_examples": 10 }"#),
         json(r#"{ "name": "gem", "memory_per_task": 6 }"#),
         json(r#"{ "name": "a-gem", "memory_per_task": 6, "memory_batch": 8 }"#),
+        json(r#"{ "name": "ogd", "directions_per_task": 5 }"#),
+        json(r#"{ "name": "lwf" }"#),
+        json(r#"{ "name": "o-lora", "weight_norm": 0.01 }"#),
         BaselineConfig::HideLora(hide(frozen())),
         BaselineConfig::HideLora(hide(TaskIdentityConfig::default())),
     ]
@@ -157,7 +173,7 @@ fn a_resumed_contender_continues_with_equal_bits() {
         let middle = train(method.as_mut(), attached, 0, 2);
         let dir = tempfile::tempdir().unwrap();
         method.save(dir.path()).unwrap();
-        let adapter = AdapterSnapshot::of(&middle);
+        let adapter = AdapterSnapshot::of_adapter(&middle, 0);
 
         let mut resumed = build(&config);
         let fresh = resumed.attach(model()).unwrap();
@@ -548,4 +564,229 @@ fn a_lora_pattern_that_matches_nothing_is_an_error() {
     let config = BaselineConfig::SequentialLora(Default::default());
     let error = build(&config).attach(model()).unwrap_err().to_string();
     assert!(error.contains("method.lora"), "{error}");
+}
+
+#[test]
+fn o_lora_keeps_a_new_adapter_out_of_the_space_of_the_earlier_ones() {
+    let overlaps = |orthogonality: f64| {
+        let config = OLoraConfig {
+            lora: lora(),
+            orthogonality,
+            weight_norm: 0.0,
+        };
+        let mut method = OLora::new(config, 5).unwrap();
+        let attached = method.attach(model()).unwrap();
+        let first = train(&mut method, attached, 0, 1);
+        assert!(method.overlap(&first).is_none());
+        let second = method.begin_task(first, &task(1)).unwrap();
+        let before = values(method.overlap(&second).unwrap())[0];
+        let second = learn(&mut method, second, 1);
+        assert_eq!(Method::<TinyClassifier>::log(&method)[0].0, "overlap");
+        (before, values(method.overlap(&second).unwrap())[0])
+    };
+    let ((before, with), (same, without)) = (overlaps(1.0), overlaps(0.0));
+    assert_eq!(before, same, "the first task has no term");
+    assert!(before > 0.01, "{before}");
+    assert!(
+        with < 0.5 * before && with < 0.5 * without,
+        "{before}; {with} with the term, {without} without"
+    );
+}
+
+/// By hand: the entries of `A_earlier^T A`, and the model answers with the sum of all adapters.
+#[test]
+fn o_lora_answers_with_the_sum_of_its_adapters() {
+    let config = OLoraConfig {
+        lora: lora(),
+        ..Default::default()
+    };
+    let mut method = OLora::new(config, 5).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let mut model = attached;
+    let (mut sum, mut earlier): (Option<Tensor<2>>, Vec<Tensor<2>>) = (None, Vec::new());
+    for id in 0..3 {
+        model = train(&mut method, model, id, id + 1);
+        let current = AdapterSnapshot::of_adapter(&model, 0);
+        let layer = &current.layers()[0];
+        if !earlier.is_empty() {
+            let products = Tensor::cat(earlier.clone(), 1)
+                .transpose()
+                .matmul(layer.a.clone());
+            let expected = values(products.abs().sum())[0];
+            let found = values(method.overlap(&model).unwrap())[0];
+            assert!(
+                (expected - found).abs() < 1e-4 * expected,
+                "{expected} {found}"
+            );
+        }
+        let update = layer.a.clone().matmul(layer.b.clone()) * layer.scale;
+        sum = Some(match sum {
+            Some(sum) => sum + update,
+            None => update,
+        });
+        earlier.push(layer.a.clone());
+        // Two earlier adapters of rank 2 on 6 x 6, and one scale.
+        let bytes = Method::<TinyClassifier>::stored_bytes(&method);
+        assert_eq!(bytes, if id == 0 { 0 } else { id * 2 * 12 * 4 + 8 });
+    }
+    let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::flex());
+    let plain = self::model().valid();
+    let weight = plain.layer.weight.val() + sum.unwrap();
+    let features = (test.inputs.clone().matmul(weight)).tanh();
+    let expected = values(model.valid().head.forward(features));
+    let answering = method.for_evaluation(&model);
+    let found = values(method.predict(&answering, &test));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+    }
+}
+
+#[test]
+fn ogd_moves_outside_the_span_of_its_orthonormal_basis() {
+    let config = OgdConfig {
+        lora: lora(),
+        directions_per_task: 4,
+    };
+    let mut method = Ogd::new(config, 1).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let model = train(&mut method, attached, 0, 2);
+    let basis = method.basis().unwrap().clone();
+    let [directions, parameters] = basis.dims();
+    assert!((2..=8).contains(&directions), "{directions}");
+    let gram = values(basis.clone().matmul(basis.clone().transpose()));
+    for (place, value) in gram.iter().enumerate() {
+        let expected = f32::from(u8::from(place % (directions + 1) == 0));
+        assert!((value - expected).abs() < 1e-4, "{value} at {place}");
+    }
+    let bytes = Method::<TinyClassifier>::stored_bytes(&method);
+    assert_eq!(bytes, directions * parameters * 4);
+
+    let batch = points(&[0, 1], 10, 3, &Device::flex().autodiff());
+    let gradients = GradientsParams::from_grads(model.loss(&batch).backward(), &model);
+    let before = flat(&model, &gradients);
+    let size = values(before.clone().square().sum())[0].sqrt();
+    let shares = |g: &Tensor<1>| values(basis.clone().matmul(g.clone().unsqueeze_dim::<2>(1)));
+    assert!(shares(&before).iter().any(|s| s.abs() > 1e-2 * size));
+    let after = flat(&model, &method.gradients(&model, gradients, &step_at(2, 0)));
+    assert!(shares(&after).iter().all(|s| s.abs() < 1e-4 * size));
+    // Nothing but the span is taken away.
+    let taken = before - after;
+    let inside = values(
+        taken
+            .clone()
+            .unsqueeze::<2>()
+            .matmul(basis.clone().transpose())
+            .matmul(basis),
+    );
+    for (taken, inside) in values(taken).iter().zip(&inside) {
+        assert!((taken - inside).abs() < 1e-4 * size);
+    }
+}
+
+#[test]
+fn lwf_distils_the_old_answers_about_old_classes() {
+    let config = LwfConfig {
+        lora: lora(),
+        ..Default::default()
+    };
+    let mut method: Lwf<TinyClassifier> = Lwf::new(config, 1).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let batch = points(&[2, 3], 8, 3, &Device::flex().autodiff());
+    let old = train(&mut method, attached, 0, 1);
+    assert!(method.distillation(&old, &batch).is_none());
+    let old = method.begin_task(old, &task(1)).unwrap();
+    let same = values(method.distillation(&old, &batch).unwrap())[0];
+    assert!(same.abs() < 1e-6, "{same}");
+    // Another head: T^2 KL over classes 0 and 1, by hand.
+    let mut new = old.clone();
+    new.head.weight = new
+        .head
+        .weight
+        .map(|w| (w.inner() * 0.5).autodiff().require_grad());
+    let found = values(method.distillation(&new, &batch).unwrap())[0];
+    let softened = |model: &TinyClassifier| -> Vec<[f64; 2]> {
+        let scores = values(model.valid().logits(&batch));
+        let softmax = |row: &[f32]| {
+            let [a, b] = [row[0], row[1]].map(|x| (f64::from(x) / 2.0).exp());
+            [a / (a + b), b / (a + b)]
+        };
+        scores.chunks(CLASSES).map(softmax).collect()
+    };
+    let pairs: Vec<([f64; 2], [f64; 2])> = softened(&old).into_iter().zip(softened(&new)).collect();
+    let divergence: f64 = pairs
+        .iter()
+        .map(|(p, q)| p[0] * (p[0] / q[0]).ln() + p[1] * (p[1] / q[1]).ln())
+        .sum();
+    let expected = 4.0 * divergence / pairs.len() as f64;
+    assert!(
+        (f64::from(found) - expected).abs() < 1e-4 * (1.0 + expected),
+        "{found} {expected}"
+    );
+    assert!(expected > 1e-3, "{expected}");
+}
+
+/// A model without a head or classes: what text is to a method.
+#[derive(Module, Debug)]
+struct Headless {
+    inner: TinyClassifier,
+}
+
+impl ContinualModel for Headless {
+    type Batch = toy::Points;
+
+    fn logits(&self, batch: &toy::Points) -> Tensor<2> {
+        self.inner.logits(batch)
+    }
+
+    fn loss(&self, batch: &toy::Points) -> Tensor<1> {
+        self.inner.loss(batch)
+    }
+}
+
+#[test]
+fn every_contender_but_hide_lora_trains_a_model_without_a_head() {
+    let device = Device::flex().autodiff();
+    for config in contenders() {
+        let config = config.with_lora(LoraConfig {
+            target_modules: vec!["layer\\.weight$".into()],
+            trainable: Vec::new(),
+            ..lora()
+        });
+        let built = config.build_any::<Headless>(7);
+        if config.name() == "hide-lora" {
+            let error = built.err().unwrap().to_string();
+            assert!(
+                error.contains("method.name") && error.contains("hide-lora"),
+                "{error}"
+            );
+            continue;
+        }
+        let mut method = built.unwrap();
+        let plain = Headless { inner: model() };
+        let mut model = method.attach(plain.clone()).unwrap();
+        for id in 0..2 {
+            let task = treelora_core::Task {
+                classes: Vec::new(),
+                ..task(id)
+            };
+            model = method.begin_task(model, &task).unwrap();
+            let data = vec![points(&[2 * id, 2 * id + 1], 6, id as u64, &device)];
+            let mut optimizer = AdamConfig::new().init();
+            for epoch in 0..2 {
+                let step = step_at(id, epoch);
+                let loss = method.objective(&model, &data[0], &step);
+                let gradients = GradientsParams::from_grads(loss.backward(), &model);
+                let gradients = method.gradients(&model, gradients, &step);
+                model = optimizer.step(0.05, model, gradients);
+                model = method.after_step(model, &step);
+            }
+            model = method.end_task(model, &data, &task).unwrap();
+        }
+        let test = points(&[0, 1, 2, 3], 3, 9, &Device::flex());
+        let scores = values(method.predict(&method.for_evaluation(&model), &test));
+        let before = values(plain.valid().logits(&test));
+        assert_ne!(scores, before, "{}", config.name());
+        let head = |model: &Headless| values(model.inner.head.weight.val());
+        assert_eq!(head(&model), head(&plain), "{}", config.name());
+    }
 }

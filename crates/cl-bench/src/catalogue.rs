@@ -30,6 +30,9 @@ pub fn catalogue() -> Vec<Section> {
                 ("ewc", "elastic weight consolidation on the adapter"),
                 ("gem", "gradient episodic memory"),
                 ("a-gem", "averaged gradient episodic memory"),
+                ("ogd", "orthogonal gradient descent"),
+                ("lwf", "learning without forgetting: distillation"),
+                ("o-lora", "one adapter a task, orthogonal, summed (O-LoRA)"),
             ],
         },
         Section {

@@ -9,6 +9,7 @@ use treelora_core::Error;
 use crate::{
     config_file, event::Event, experiment::Experiment, image_experiment::ImageExperiment,
     image_experiment_config::ImageExperimentConfig, method_config::MethodConfig,
+    text_experiment::TextExperiment, text_experiment_config::TextExperimentConfig,
     training::TrainingConfig,
 };
 
@@ -28,6 +29,8 @@ pub enum Modality {
 pub enum ExperimentConfig {
     /// Pictures with labels.
     Images(Box<ImageExperimentConfig>),
+    /// Prompts with answers.
+    Text(Box<TextExperimentConfig>),
 }
 
 impl ExperimentConfig {
@@ -57,6 +60,7 @@ impl ExperimentConfig {
     ) -> Result<Self, Error> {
         let table = config_file::merged(text, path, variant, changes)?;
         Ok(match table.get("modality").and_then(toml::Value::as_str) {
+            Some("text") => Self::Text(Box::new(TextExperimentConfig::from_table(table, path)?)),
             // A modality of another name is an unknown variant of the key.
             _ => Self::Images(Box::new(ImageExperimentConfig::from_table(table, path)?)),
         })
@@ -66,6 +70,7 @@ impl ExperimentConfig {
     pub fn training_mut(&mut self) -> &mut TrainingConfig {
         match self {
             Self::Images(config) => &mut config.training,
+            Self::Text(config) => &mut config.training,
         }
     }
 
@@ -76,6 +81,7 @@ impl ExperimentConfig {
     pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::Images(config) => config.validate(),
+            Self::Text(config) => config.validate(),
         }
     }
 
@@ -86,6 +92,7 @@ impl ExperimentConfig {
     pub fn to_toml(&self) -> Result<String, Error> {
         match self {
             Self::Images(config) => config.to_toml(),
+            Self::Text(config) => config.to_toml(),
         }
     }
 
@@ -93,6 +100,7 @@ impl ExperimentConfig {
     pub fn run_name(&self) -> String {
         match self {
             Self::Images(config) => config.run_name(),
+            Self::Text(config) => config.run_name(),
         }
     }
 
@@ -100,6 +108,7 @@ impl ExperimentConfig {
     pub fn method_label(&self) -> String {
         match self {
             Self::Images(config) => config.method_label(),
+            Self::Text(config) => config.method_label(),
         }
     }
 
@@ -114,6 +123,7 @@ impl ExperimentConfig {
     ) -> Result<Box<dyn Experiment>, Error> {
         Ok(match self {
             Self::Images(config) => Box::new(ImageExperiment::prepare(*config, device, on_event)?),
+            Self::Text(config) => Box::new(TextExperiment::prepare(*config, device)?),
         })
     }
 }

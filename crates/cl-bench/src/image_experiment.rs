@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora_class_incremental::FrozenDiscriminant;
+use treelora_class_incremental::{FrozenDiscriminant, Routed, group_by_task};
 use treelora_core::{Batch, Error, Method, TaskId};
 use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
 
@@ -15,6 +15,7 @@ use crate::{
     experiment::Experiment,
     image_experiment_config::ImageExperimentConfig,
     image_stream::ImageStream,
+    inference::Inference,
     metrics::Cell,
     pretraining::pretrain,
     provenance,
@@ -115,7 +116,16 @@ impl ImageExperiment {
         let mut row = vec![Cell::default(); after.0 + 1];
         for chunk in order.chunks(self.config.training.evaluation_batch_size) {
             let batch = all.select(chunk);
-            let answers = best_classes(method.predict(answering, &batch), &seen);
+            let scores = match self.identity() {
+                TaskIdentity::Inferred => method.predict(answering, &batch),
+                TaskIdentity::Oracle => {
+                    let tasks: Vec<TaskId> = chunk.iter().map(|&i| TaskId(task_of[i])).collect();
+                    group_by_task(&tasks).scatter(|task, positions| {
+                        method.predict_with_task(answering, &batch.select(positions), task)
+                    })
+                }
+            };
+            let answers = best_classes(scores, &seen);
             for ((answer, label), &example) in answers.iter().zip(&batch.labels).zip(chunk) {
                 let cell = &mut row[task_of[example]];
                 cell.total += 1;
@@ -127,9 +137,22 @@ impl ImageExperiment {
 
     fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
         let classifier = self.config.classifier.as_ref();
-        self.config
-            .method
-            .build(self.config.training.seed, self.classes, classifier)
+        let method =
+            self.config
+                .method
+                .build(self.config.training.seed, self.classes, classifier)?;
+        Ok(match self.config.router() {
+            Some(router) => Box::new(Routed::new(method, &router)?),
+            None => method,
+        })
+    }
+
+    /// Whether the task of a test example is told.
+    fn identity(&self) -> TaskIdentity {
+        match self.config.inference {
+            Inference::Oracle => TaskIdentity::Oracle,
+            Inference::Latest | Inference::Routed => self.config.stream.scenario.into(),
+        }
     }
 
     /// Model and method at the folder's last checkpoint, or at the start.
@@ -170,7 +193,7 @@ impl Experiment for ImageExperiment {
             data: &self.data,
             training: &self.config.training,
             device: &self.device,
-            scoring: &self.top_one(self.config.stream.scenario.into()),
+            scoring: &self.top_one(self.identity()),
             folder: Some(folder),
             on_event,
         };
@@ -235,7 +258,7 @@ impl Experiment for ImageExperiment {
         match shuffle {
             Some(seed) => self.score_mixed(method.as_ref(), &answering, after, seed),
             None => {
-                let scoring = self.top_one(self.config.stream.scenario.into());
+                let scoring = self.top_one(self.identity());
                 let method = method.as_ref();
                 let tasks = (0..=after.0).map(TaskId);
                 tasks

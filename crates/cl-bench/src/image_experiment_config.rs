@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
-use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
+use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
 use treelora_models::vit::{VitConfig, VitPreset};
 
 use crate::{
+    classifier_config::ClassifierConfig,
     config_file,
     dataset::DatasetConfig,
     experiment_config::{Modality, label},
     image_pipeline::ImageConfig,
+    inference::Inference,
     method_config::MethodConfig,
     pretraining::PretrainingConfig,
     stream::StreamConfig,
@@ -31,6 +33,9 @@ pub struct ImageExperimentConfig {
     /// Name of the variant that `--method` picked, the second part.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
+    /// Which adapter answers, where the method keeps one a task.
+    #[serde(default)]
+    pub inference: Inference,
     /// Where the examples come from.
     pub data: DatasetConfig,
     /// Which of them, in which order.
@@ -48,9 +53,13 @@ pub struct ImageExperimentConfig {
     pub training: TrainingConfig,
     /// How the adapters learn.
     pub method: MethodConfig,
-    /// A discriminant on the adapted features that answers in the place of the head.
+    /// What answers in the place of the head as it was trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierConfig>,
+    /// What infers the task of an example with `inference = "routed"`, on the frozen backbone's
+    /// features; linear discriminant analysis when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<DiscriminantConfig>,
     /// Floors on the frozen backbone, by name.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub floors: std::collections::BTreeMap<String, DiscriminantConfig>,
@@ -109,17 +118,6 @@ impl ModelConfig {
             ..preset
         }
     }
-}
-
-/// A discriminant in the place of the linear head.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassifierConfig {
-    /// Which discriminant.
-    pub discriminant: DiscriminantConfig,
-    /// How the statistics of earlier tasks follow the adapter; they stay when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transport: Option<TransportConfig>,
 }
 
 /// What is kept instead of computed again.
@@ -185,13 +183,9 @@ impl ImageExperimentConfig {
         self.training.validate_for(self.stream.num_tasks())?;
         self.method.validate()?;
         if let Some(classifier) = &self.classifier {
-            classifier
-                .discriminant
-                .validate("classifier.discriminant")?;
-            if let Some(transport) = &classifier.transport {
-                transport.validate("classifier.transport")?;
-            }
+            classifier.validate()?;
         }
+        self.validate_inference()?;
         for (name, floor) in &self.floors {
             floor.validate(&format!("floors.{name}"))?;
         }
@@ -204,9 +198,52 @@ impl ImageExperimentConfig {
         }
     }
 
-    /// The variant, or the method's own name.
+    /// # Errors
+    /// [`Error::Setting`] when the method or the classifier has no adapter or no statistics of each
+    /// task for the kind of inference.
+    fn validate_inference(&self) -> Result<(), Error> {
+        let refused = |key: &str, problem: String| Err(Error::setting(key, problem));
+        if let Some(routing) = &self.routing {
+            routing.validate("routing")?;
+            if self.inference != Inference::Routed {
+                let problem = "only `inference = \"routed\"` routes examples";
+                return refused("routing", problem.into());
+            }
+        }
+        if self.inference == Inference::Latest {
+            return Ok(());
+        }
+        let method = self.method.name();
+        if !self.method.keeps_adapters() {
+            let problem = format!("`{method}` keeps no adapter for each task");
+            return refused("inference", problem);
+        }
+        if self.inference == Inference::Routed && self.method.infers_tasks() {
+            let problem =
+                format!("`{method}` infers tasks itself: \"latest\" is its own inference");
+            return refused("inference", problem);
+        }
+        match &self.classifier {
+            Some(classifier) if classifier.has_transport() => refused(
+                "inference",
+                "a transport moves the statistics of every task into the space of the newest \
+                 adapter, so that no other adapter can answer with them; leave it out"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// What infers the task of an example, where examples are routed.
+    pub fn router(&self) -> Option<DiscriminantConfig> {
+        let lda = || DiscriminantConfig::Lda(Default::default());
+        (self.inference == Inference::Routed).then(|| self.routing.clone().unwrap_or_else(lda))
+    }
+
+    /// The variant, or the method's own name; with the kind of inference where it is not the
+    /// method's own.
     pub fn method_label(&self) -> String {
-        label(&self.variant, &self.method)
+        self.inference.labelled(&label(&self.variant, &self.method))
     }
 
     /// Experiment and variant: runs of equal label differ in the seed alone.

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | labelled pictures, from files or generated | [`dataset`] |
 //! | tasks with an explicit class order | [`stream`] |
-//! | prompts and answers, from files to batches of token ids | [`text`] |
 //! | decode, resize, normalise, ahead of the model | [`image_pipeline`] |
 //! | the accuracy matrix, every convention by name | [`metrics`] |
 //! | one page that trains and evaluates | [`run_loop`] |
@@ -18,20 +17,27 @@ pub mod stream;
 
 pub mod image_pipeline;
 
-pub mod text;
-
 pub mod metrics;
 
+pub mod text;
 
+pub mod scorers;
 
 mod experiment_config;
 
 mod image_experiment_config;
 
+mod text_experiment_config;
 
 mod config_file;
 
 mod method_config;
+
+mod classifier_config;
+
+mod inference;
+
+mod frozen;
 
 mod training;
 
@@ -39,6 +45,7 @@ mod experiment;
 
 mod image_experiment;
 
+mod text_experiment;
 
 mod pretraining;
 
@@ -50,6 +57,7 @@ pub mod run_loop;
 
 mod evaluation;
 
+mod generated_answers;
 
 mod event;
 
@@ -69,17 +77,22 @@ pub use catalogue::{Section, catalogue};
 pub use checkpoint::{FORMAT, Manifest, RunFolder};
 pub use evaluation::{Scoring, TaskIdentity, TaskInferenceCount, TaskScore, TopOne, best_classes};
 pub use event::{Event, RunResult, StageCost};
+pub use classifier_config::ClassifierConfig;
 pub use experiment::Experiment;
 pub use experiment_config::{ExperimentConfig, Modality};
+pub use inference::Inference;
+pub use generated_answers::GeneratedAnswers;
 pub use image_experiment::ImageExperiment;
 pub use image_experiment_config::{
-    CacheConfig, ClassifierConfig, ImageExperimentConfig, ModelConfig,
+    CacheConfig, ImageExperimentConfig, ModelConfig,
 };
 pub use image_stream::ImageStream;
 pub use method_config::MethodConfig;
 pub use pretraining::{PretrainingConfig, pretrain};
 pub use provenance::{commit, machine, sha256};
 pub use stream_data::{BatchIterator, Stage, StreamData};
+pub use text_experiment::{RestoredDecoder, TextExperiment};
+pub use text_experiment_config::{DecoderFolder, GenerationSettings, TextExperimentConfig};
 pub use summary::{Floors, RunCost, RunIdentity, RunSummary};
 pub use trainable_state::{load_trainable_state, trainable_state};
 pub use training::{Optimizer, Schedule, TrainingConfig};

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use treelora::{TreeLora, TreeLoraConfig};
 use treelora_baselines::BaselineConfig;
-use treelora_class_incremental::WithDiscriminant;
-use treelora_core::{Classifier, Error, Method};
+use treelora_class_incremental::{Aligned, WithDiscriminant};
+use treelora_core::{Classifier, ContinualModel, Error, Method};
 use treelora_lora::LoraConfig;
 
-use crate::image_experiment_config::ClassifierConfig;
+use crate::{classifier_config::ClassifierConfig, frozen::Frozen, text::Demonstrations};
 
 const TREE_LORA: &str = "tree-lora";
+const FIX: &str = "fix";
 /// Pattern of the parameters of a classification head.
 const HEAD: &str = r"^head\.";
 
@@ -22,6 +23,8 @@ pub enum MethodConfig {
     TreeLora(TreeLoraConfig),
     /// A contender.
     Baseline(BaselineConfig),
+    /// Nothing is trained; training examples stand in front of every test prompt (FIX).
+    Fix(Demonstrations),
 }
 
 impl MethodConfig {
@@ -30,6 +33,7 @@ impl MethodConfig {
         match self {
             Self::TreeLora(_) => TREE_LORA,
             Self::Baseline(config) => config.name(),
+            Self::Fix(_) => FIX,
         }
     }
 
@@ -38,6 +42,25 @@ impl MethodConfig {
         match self {
             Self::TreeLora(config) => Some(&config.lora),
             Self::Baseline(config) => config.lora(),
+            Self::Fix(_) => None,
+        }
+    }
+
+    /// Whether the method keeps an adapter for each task that it could answer with.
+    pub fn keeps_adapters(&self) -> bool {
+        match self {
+            Self::TreeLora(_) => true,
+            Self::Baseline(config) => config.keeps_adapters(),
+            Self::Fix(_) => false,
+        }
+    }
+
+    /// Whether the method infers the task of an example by itself.
+    pub fn infers_tasks(&self) -> bool {
+        match self {
+            Self::TreeLora(_) => false,
+            Self::Baseline(config) => config.infers_tasks(),
+            Self::Fix(_) => false,
         }
     }
 
@@ -61,20 +84,30 @@ impl MethodConfig {
     }
 
     /// The same method for a model without a classification head.
-    pub(crate) fn without_trained_head(mut self) -> Self {
-        if let Self::TreeLora(config) = &mut self {
-            config.lora.trainable.retain(|pattern| pattern != HEAD);
-            return self;
-        }
+    pub(crate) fn without_trained_head(self) -> Self {
+        let headless = |lora: &LoraConfig| {
+            let mut lora = lora.clone();
+            lora.trainable.retain(|pattern| pattern != HEAD);
+            lora
+        };
         match self {
-            Self::Baseline(config) => match config.lora().cloned() {
-                Some(mut lora) => {
-                    lora.trainable.retain(|pattern| pattern != HEAD);
-                    Self::Baseline(config.with_lora(lora))
-                }
+            Self::TreeLora(config) => Self::TreeLora(TreeLoraConfig {
+                lora: headless(&config.lora),
+                ..config
+            }),
+            Self::Baseline(config) => match config.lora().map(headless) {
+                Some(lora) => Self::Baseline(config.with_lora(lora)),
                 None => Self::Baseline(config),
             },
-            other => other,
+            Self::Fix(demonstrations) => Self::Fix(demonstrations),
+        }
+    }
+
+    /// Examples in front of the test prompts, where the method puts some there.
+    pub fn demonstrations(&self) -> Option<&Demonstrations> {
+        match self {
+            Self::Fix(demonstrations) => Some(demonstrations),
+            Self::TreeLora(_) | Self::Baseline(_) => None,
         }
     }
 
@@ -86,11 +119,12 @@ impl MethodConfig {
         match self {
             Self::TreeLora(config) => config.validate(),
             Self::Baseline(config) => config.validate(),
+            Self::Fix(demonstrations) => demonstrations.validate(),
         }
     }
 
     /// The method for a stream of `classes` classes, with `seed` for everything random in it and,
-    /// where asked for, a discriminant in the place of the head.
+    /// where asked for, a discriminant or an aligned head in the place of the head.
     ///
     /// # Errors
     /// When a setting is out of range.
@@ -101,19 +135,49 @@ impl MethodConfig {
         classifier: Option<&ClassifierConfig>,
     ) -> Result<Box<dyn Method<M>>, Error> {
         let method: Box<dyn Method<M>> = match self {
-            Self::TreeLora(config) => Box::new(TreeLora::new(TreeLoraConfig {
-                seed,
-                ..config.clone()
-            })?),
+            Self::TreeLora(config) => Box::new(tree_lora(config, seed)?),
             Self::Baseline(config) => config.build(seed, classes)?,
+            Self::Fix(_) => {
+                let problem = "`fix` puts examples in front of prompts: it is for text alone";
+                return Err(Error::setting("method.name", problem));
+            }
         };
-        let Some(classifier) = classifier else {
-            return Ok(method);
-        };
-        let transport = classifier.transport.clone();
-        let method = WithDiscriminant::new(method, &classifier.discriminant, transport, classes)?;
-        Ok(Box::new(method))
+        Ok(match classifier {
+            None => method,
+            Some(ClassifierConfig::Discriminant {
+                discriminant,
+                transport,
+            }) => Box::new(WithDiscriminant::new(
+                method,
+                discriminant,
+                transport.clone(),
+                classes,
+            )?),
+            Some(ClassifierConfig::Aligned(alignment)) => {
+                Box::new(Aligned::new(method, alignment, seed)?)
+            }
+        })
     }
+
+    /// The method for any model, with or without a classification head, with `seed` for everything
+    /// random in it.
+    ///
+    /// # Errors
+    /// When a setting is out of range, or the method is one for classifiers alone.
+    pub fn build_any<M: ContinualModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
+        match self {
+            Self::TreeLora(config) => Ok(Box::new(tree_lora(config, seed)?)),
+            Self::Baseline(config) => config.build_any(seed),
+            Self::Fix(_) => Ok(Box::new(Frozen)),
+        }
+    }
+}
+
+fn tree_lora(config: &TreeLoraConfig, seed: u64) -> Result<TreeLora, Error> {
+    TreeLora::new(TreeLoraConfig {
+        seed,
+        ..config.clone()
+    })
 }
 
 impl TryFrom<Value> for MethodConfig {
@@ -128,6 +192,13 @@ impl TryFrom<Value> for MethodConfig {
                 let config = TreeLoraConfig::try_from(table)?;
                 Ok(Self::TreeLora(config))
             }
+            Some(FIX) => {
+                if let Some(settings) = table.as_object_mut() {
+                    settings.remove("name");
+                }
+                let demonstrations = serde_json::from_value(table).map_err(|e| e.to_string())?;
+                Ok(Self::Fix(demonstrations))
+            }
             Some(_) => serde_json::from_value(table)
                 .map(|config| Self::Baseline(config).with_trained_head())
                 .map_err(|e| e.to_string()),
@@ -141,6 +212,7 @@ impl From<MethodConfig> for Value {
         let settings = match &config {
             MethodConfig::TreeLora(settings) => serde_json::to_value(settings),
             MethodConfig::Baseline(settings) => serde_json::to_value(settings),
+            MethodConfig::Fix(settings) => serde_json::to_value(settings),
         };
         let mut table = without_nulls(settings.expect("settings are plain values"));
         if let Some(table) = table.as_object_mut() {

@@ -112,7 +112,7 @@ impl TextExperiment {
     /// # Errors
     /// When the settings do not fit the model, or the checkpoint is damaged.
     pub fn restored(&self, folder: &RunFolder) -> Result<RestoredDecoder, Error> {
-        let mut method = self.config.method.build_on_text(self.config.training.seed)?;
+        let mut method = self.config.method.build_any(self.config.training.seed)?;
         let model = method.attach(self.model.clone())?;
         let (model, result) = folder.restore(model, method.as_mut(), &self.device)?;
         Ok(RestoredDecoder {

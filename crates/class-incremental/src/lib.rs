@@ -11,9 +11,11 @@
 //! | [`Discriminant`] | classifies features by sums that forget nothing: [`NearestClassMean`], [`LinearDiscriminant`], [`RegularisedDiscriminant`], [`RandomProjection`] |
 //! | [`FrozenDiscriminant`] | a discriminant on the frozen backbone as a method: the floors |
 //! | [`WithDiscriminant`] | a discriminant head on any method's adapted features |
+//! | [`Aligned`] | any method with its head re-balanced after each task |
+//! | [`Routed`] | any method that keeps an adapter a task, answered by that of the inferred task |
 //! | [`FeatureTransport`] | moves old statistics into the feature space of the new adapter |
 //! | [`ClassStatistics`] | mean and spread of each class; [`PseudoFeatures`] samples from them |
-//! | [`HeadAlignment`] | re-trains the head alone on sampled features |
+//! | [`HeadAlignment`] | re-trains the head alone on sampled features; [`AlignedHead`] with what it keeps |
 //! | [`TaskInference`] | the task of an example, from a discriminant over all classes |
 //! | [`group_by_task`] | groups a batch by task and brings the answers back into order |
 //!
@@ -42,6 +44,10 @@ mod frozen_discriminant;
 
 mod with_discriminant;
 
+mod aligned;
+
+mod routed;
+
 mod feature_transport;
 
 mod class_statistics;
@@ -54,9 +60,15 @@ mod pseudo_features;
 
 mod head_alignment;
 
+mod aligned_head;
+
 mod task_inference;
 
 mod routing;
+
+mod feature_drift;
+
+mod delegation;
 
 mod feature_rows;
 
@@ -70,6 +82,8 @@ mod symmetric;
 
 mod double_precision;
 
+pub use aligned::{Aligned, AlignmentConfig};
+pub use aligned_head::AlignedHead;
 pub use class_statistics::ClassStatistics;
 pub use discriminant::{
     Discriminant, DiscriminantConfig, LinearDiscriminant, LinearDiscriminantConfig,
@@ -81,6 +95,7 @@ pub use feature_transport::{FeatureTransport, TransportConfig};
 pub use frozen_discriminant::FrozenDiscriminant;
 pub use head_alignment::HeadAlignment;
 pub use pseudo_features::PseudoFeatures;
+pub use routed::Routed;
 pub use routing::{Routing, group_by_task};
 pub use statistics_config::StatisticsConfig;
 pub use task_inference::TaskInference;

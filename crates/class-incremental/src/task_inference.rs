@@ -1,7 +1,7 @@
 //! Which task does an example belong to?
 
 use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
-use treelora_core::{Error, TaskId, TensorFile};
+use treelora_core::{Batches, Classifier, Error, TaskId, TensorFile};
 
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},
@@ -43,6 +43,24 @@ impl TaskInference {
             .map(|&label| self.column(task, label))
             .collect();
         self.discriminant.observe(features, &columns);
+    }
+
+    /// Take in the frozen backbone's features of a finished task, and solve.
+    ///
+    /// # Errors
+    /// When the data cannot be read, and from [`Discriminant::fit`].
+    pub fn end_task<M: Classifier>(
+        &mut self,
+        answering: &M,
+        data: &dyn Batches<M::Batch>,
+        task: TaskId,
+    ) -> Result<(), Error> {
+        for batch in data.batches() {
+            let batch = batch?;
+            let features = answering.frozen_features(&batch);
+            self.observe(features, answering.labels(&batch), task);
+        }
+        self.fit()
     }
 
     fn column(&mut self, task: TaskId, label: usize) -> usize {

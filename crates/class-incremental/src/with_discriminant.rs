@@ -2,18 +2,15 @@
 
 use std::path::Path;
 
-use burn::{
-    optim::GradientsParams,
-    tensor::{Device, Tensor},
-};
-use treelora_core::{
-    Batches, Classifier, Error, Exposure, LearningRates, Method, StepInfo, Task, TaskId, TensorFile,
-};
+use burn::tensor::{Device, Tensor};
+use treelora_core::{Batches, Classifier, Error, Method, Task, TaskId, TensorFile};
 
 use crate::{
+    delegation::trained_by_inner,
     discriminant::{Discriminant, DiscriminantConfig},
+    feature_drift::FeatureDrift,
     feature_rows::FeatureRows,
-    feature_transport::{FeatureTransport, TransportConfig},
+    feature_transport::TransportConfig,
 };
 
 const FILE: &str = "discriminant.safetensors";
@@ -28,10 +25,7 @@ const FILE: &str = "discriminant.safetensors";
 pub struct WithDiscriminant<M: Classifier> {
     inner: Box<dyn Method<M>>,
     discriminant: Box<dyn Discriminant>,
-    transport: Option<TransportConfig>,
-    /// The answering model before the current task, while a transport is wanted.
-    before: Option<M>,
-    tasks_seen: usize,
+    drift: FeatureDrift<M>,
 }
 
 impl<M: Classifier> WithDiscriminant<M> {
@@ -57,9 +51,7 @@ impl<M: Classifier> WithDiscriminant<M> {
         Ok(Self {
             inner,
             discriminant: config.build(classes)?,
-            transport,
-            before: None,
-            tasks_seen: 0,
+            drift: FeatureDrift::new(transport),
         })
     }
 
@@ -70,40 +62,15 @@ impl<M: Classifier> WithDiscriminant<M> {
 }
 
 impl<M: Classifier> Method<M> for WithDiscriminant<M> {
-    fn exposure(&self) -> Exposure {
-        self.inner.exposure()
-    }
+    trained_by_inner!();
 
     fn attach(&mut self, model: M) -> Result<M, Error> {
         self.inner.attach(model)
     }
 
     fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
-        if self.transport.is_some() && self.tasks_seen > 0 {
-            self.before = Some(self.inner.for_evaluation(&model));
-        }
+        self.drift.begin_task(|| self.inner.for_evaluation(&model));
         self.inner.begin_task(model, task)
-    }
-
-    fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
-        self.inner.learning_rates(base, step)
-    }
-
-    fn objective(&mut self, model: &M, batch: &M::Batch, step: &StepInfo) -> Tensor<1> {
-        self.inner.objective(model, batch, step)
-    }
-
-    fn gradients(
-        &mut self,
-        model: &M,
-        gradients: GradientsParams,
-        step: &StepInfo,
-    ) -> GradientsParams {
-        self.inner.gradients(model, gradients, step)
-    }
-
-    fn after_step(&mut self, model: M, step: &StepInfo) -> M {
-        self.inner.after_step(model, step)
     }
 
     fn end_task(
@@ -114,34 +81,31 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
     ) -> Result<M, Error> {
         let model = self.inner.end_task(model, data, task)?;
         let answering = self.inner.for_evaluation(&model);
-        let after = features(&answering, data)?;
-        if let (Some(config), Some(before)) = (&self.transport, self.before.take()) {
-            let before = features(&before, data)?;
-            let transport = FeatureTransport::fit(config, &before, &after);
+        let rows = features(&answering, data)?;
+        if let Some(transport) = self.drift.end_task(data, &rows)? {
             self.discriminant.transport(&transport)?;
         }
         let device = answering.head().weight.lazy_device().without_autodiff();
         self.discriminant
-            .observe(after.tensor(&device), after.labels());
+            .observe(rows.tensor(&device), rows.labels());
         self.discriminant.fit()?;
-        self.tasks_seen += 1;
         Ok(model)
-    }
-
-    fn for_evaluation(&self, model: &M) -> M {
-        self.inner.for_evaluation(model)
     }
 
     fn predict(&self, model: &M, batch: &M::Batch) -> Tensor<2> {
         self.discriminant.scores(model.features(batch))
     }
 
-    fn infer_tasks(&self, model: &M, batch: &M::Batch) -> Option<Vec<TaskId>> {
-        self.inner.infer_tasks(model, batch)
+    /// Statistics that a transport moved belong to the newest features alone.
+    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
+        match self.drift.is_followed() {
+            true => None,
+            false => self.inner.for_task(model, task),
+        }
     }
 
-    fn log(&self) -> Vec<(String, f64)> {
-        self.inner.log()
+    fn infer_tasks(&self, model: &M, batch: &M::Batch) -> Option<Vec<TaskId>> {
+        self.inner.infer_tasks(model, batch)
     }
 
     fn stored_bytes(&self) -> usize {
@@ -159,8 +123,7 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         self.inner.load(dir, device)?;
         let file = TensorFile::load(&dir.join(FILE))?;
         self.discriminant.load("discriminant", &file, device)?;
-        // A method is saved after a task, never before the first.
-        self.tasks_seen = 1;
+        self.drift.resume();
         Ok(())
     }
 }

@@ -12,12 +12,14 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use toy::{CLASSES, TinyClassifier, answers, normal, points, task, values};
 use treelora_class_incremental::{
-    ClassStatistics, DiscriminantConfig, FeatureRows, FeatureTransport, FrozenDiscriminant,
-    HeadAlignment, LinearDiscriminantConfig, NearestClassMeanConfig, RandomProjectionConfig,
-    RegularisedDiscriminantConfig, Ridge, StatisticsConfig, TaskInference, TransportConfig,
-    WithDiscriminant, group_by_task,
+    Aligned, AlignmentConfig, ClassStatistics, DiscriminantConfig, FeatureRows, FeatureTransport,
+    FrozenDiscriminant, HeadAlignment, LinearDiscriminantConfig, NearestClassMeanConfig,
+    RandomProjectionConfig, RegularisedDiscriminantConfig, Ridge, Routed, StatisticsConfig,
+    TaskInference, TransportConfig, WithDiscriminant, group_by_task,
 };
-use treelora_core::{Batch, Classifier, ContinualModel, Method, TaskId, TensorFile};
+use treelora_core::{
+    Batch, Batches, Classifier, ContinualModel, Error, Method, Task, TaskId, TensorFile,
+};
 
 fn kinds() -> Vec<DiscriminantConfig> {
     vec![
@@ -671,4 +673,225 @@ fn a_transport_needs_statistics_to_apply_it_to() {
     let transport = FeatureTransport::fit(&TransportConfig::MeanShift, &rows, &rows);
     let mut projected = config.build(2).unwrap();
     assert!(projected.transport(&transport).is_err());
+}
+
+/// Keeps the layer of each task as it was at its end; at each task the layer moves, further from
+/// task to task.
+struct LayerPerTask {
+    layers: Vec<burn::nn::Linear>,
+    shift: f64,
+}
+
+impl LayerPerTask {
+    fn moving_by(shift: f64) -> Box<Self> {
+        Box::new(Self {
+            layers: Vec::new(),
+            shift,
+        })
+    }
+}
+
+impl Method<TinyClassifier> for LayerPerTask {
+    fn begin_task(&mut self, model: TinyClassifier, task: &Task) -> Result<TinyClassifier, Error> {
+        let shift = self.shift * task.id.0 as f64;
+        let mut layer = model.layer.clone();
+        layer.bias = layer
+            .bias
+            .map(|bias| bias.map(|b| (b.inner() + shift).autodiff().require_grad()));
+        Ok(TinyClassifier { layer, ..model })
+    }
+
+    fn end_task(
+        &mut self,
+        model: TinyClassifier,
+        _data: &dyn Batches<toy::Points>,
+        _task: &Task,
+    ) -> Result<TinyClassifier, Error> {
+        self.layers.push(model.layer.clone().valid());
+        Ok(model)
+    }
+
+    fn for_task(&self, model: &TinyClassifier, task: TaskId) -> Option<TinyClassifier> {
+        let layer = self.layers.get(task.0)?.clone();
+        Some(TinyClassifier {
+            layer,
+            ..model.clone()
+        })
+    }
+}
+
+/// Through the hooks of a run, without training.
+fn learn(method: &mut dyn Method<TinyClassifier>) -> TinyClassifier {
+    let device = Device::flex();
+    let plain = TinyClassifier::new(&device.clone().autodiff());
+    let mut model = method.attach(plain).unwrap();
+    for id in 0..3 {
+        model = method.begin_task(model, &task(id)).unwrap();
+        let data = vec![points(&task(id).classes, 20, id as u64, &device)];
+        model = method.end_task(model, &data, &task(id)).unwrap();
+    }
+    model
+}
+
+fn alignment() -> AlignmentConfig {
+    AlignmentConfig {
+        head: HeadAlignment {
+            learning_rate: 0.2,
+            samples_per_class: 40,
+            batch_size: 40,
+            ..Default::default()
+        },
+        ..Default::default()
+    }
+}
+
+fn count(scores: Tensor<2>, labels: &[usize]) -> usize {
+    answers(scores)
+        .iter()
+        .zip(labels)
+        .filter(|(answer, label)| answer == label)
+        .count()
+}
+
+#[test]
+fn routed_answers_each_example_by_the_adapter_of_its_task() {
+    let device = Device::flex();
+    let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
+    let inner = Aligned::new(LayerPerTask::moving_by(0.7), &alignment(), 1).unwrap();
+    let mut method = Routed::new(Box::new(inner), &lda).unwrap();
+    let plain = method.infer_tasks(&TinyClassifier::new(&device), &points(&[0], 2, 1, &device));
+    assert!(plain.is_none(), "no task was learned");
+    let model = learn(&mut method);
+    let answering = method.for_evaluation(&model);
+    let test = points(&[4, 0, 1, 5, 3, 2], 6, 50, &device);
+    let tasks = method.infer_tasks(&answering, &test).unwrap();
+    let scores = method.predict(&answering, &test);
+    for (place, task) in tasks.iter().enumerate() {
+        let of_task = method.for_task(&answering, *task).unwrap();
+        // Several rows, since a product of one row rounds in another way.
+        let expected = values(of_task.logits(&test));
+        let row = &expected[place * CLASSES..(place + 1) * CLASSES];
+        let found = &values(scores.clone())[place * CLASSES..(place + 1) * CLASSES];
+        assert_close(found, row, 1e-5);
+    }
+    let latest = count(answering.logits(&test), &test.labels);
+    let routed = count(scores, &test.labels);
+    assert!(routed >= 32 && routed > latest, "{routed}, {latest} of 36");
+    let told = method.predict_with_task(&answering, &test, TaskId(0));
+    let of_task = method.for_task(&answering, TaskId(0)).unwrap();
+    assert_eq!(values(told), values(of_task.logits(&test)));
+}
+
+#[test]
+fn routing_needs_something_kept_for_each_task() {
+    struct Still;
+    impl Method<TinyClassifier> for Still {}
+    let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
+    let mut method = Routed::new(Box::new(Still), &lda).unwrap();
+    let device = Device::flex();
+    let model = TinyClassifier::new(&device.clone().autodiff());
+    let data = vec![points(&[0, 1], 5, 0, &device)];
+    let error = method.end_task(model, &data, &task(0)).unwrap_err();
+    assert!(error.to_string().contains("no adapter"), "{error}");
+}
+
+/// Where the features move and the statistics follow, the head answers as well as it does where
+/// nothing moves; without, the old classes are lost.
+#[test]
+fn alignment_follows_the_features_with_a_transport() {
+    let device = Device::flex();
+    let test = points(&[0, 1, 2, 3, 4, 5], 10, 50, &device);
+    let right = |transport: Option<TransportConfig>| {
+        let config = AlignmentConfig {
+            transport,
+            ..alignment()
+        };
+        let mut method = Aligned::new(LayerPerTask::moving_by(0.3), &config, 1).unwrap();
+        let model = learn(&mut method);
+        let answering = method.for_evaluation(&model);
+        assert_eq!(
+            method.for_task(&answering, TaskId(0)).is_some(),
+            config.transport.is_none(),
+            "statistics belong to the newest features, or to those of their task"
+        );
+        count(method.predict(&answering, &test), &test.labels)
+    };
+    let transport = TransportConfig::Linear { ridge: 1e-3 };
+    let (followed, left) = (right(Some(transport)), right(None));
+    assert!(
+        followed >= 45 && followed > left,
+        "{followed}, {left} of 60"
+    );
+}
+
+/// Saved after two tasks, read into a fresh method, and continued: equal bits.
+#[test]
+fn an_aligned_and_routed_method_resumes_with_equal_bits() {
+    let device = Device::flex();
+    let config = AlignmentConfig {
+        statistics: StatisticsConfig::Centroids { centroids: 3 },
+        ..alignment()
+    };
+    let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
+    let step = |method: &mut dyn Method<TinyClassifier>, model, id: usize| {
+        let model = method.begin_task(model, &task(id)).unwrap();
+        let data = vec![points(&task(id).classes, 20, id as u64, &device)];
+        method.end_task(model, &data, &task(id)).unwrap()
+    };
+    let new = |layers: Vec<burn::nn::Linear>| {
+        let aligned =
+            Aligned::new(Box::new(LayerPerTask { layers, shift: 0.7 }), &config, 1).unwrap();
+        Routed::new(Box::new(aligned), &lda).unwrap()
+    };
+    let mut method = new(Vec::new());
+    let mut model = TinyClassifier::new(&device.clone().autodiff());
+    let mut layers = Vec::new();
+    for id in 0..2 {
+        model = step(&mut method, model, id);
+        layers.push(model.layer.clone().valid());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    method.save(dir.path()).unwrap();
+    let mut resumed = new(layers);
+    resumed.load(dir.path(), &device).unwrap();
+    assert!(method.stored_bytes() > 0);
+    assert_eq!(resumed.stored_bytes(), method.stored_bytes());
+    let whole = step(&mut method, model.clone(), 2);
+    let again = step(&mut resumed, model, 2);
+    assert_eq!(
+        values(whole.head.weight.val()),
+        values(again.head.weight.val())
+    );
+    let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &device);
+    let scores = |method: &dyn Method<TinyClassifier>, model: &TinyClassifier| {
+        values(method.predict(&method.for_evaluation(model), &test))
+    };
+    assert_eq!(scores(&method, &whole), scores(&resumed, &again));
+}
+
+#[test]
+fn a_frozen_head_cannot_be_aligned() {
+    struct Freezing;
+    impl Method<TinyClassifier> for Freezing {
+        fn attach(&mut self, model: TinyClassifier) -> Result<TinyClassifier, Error> {
+            Ok(model.no_grad())
+        }
+    }
+    let mut method = Aligned::new(Box::new(Freezing), &AlignmentConfig::default(), 1).unwrap();
+    let model = TinyClassifier::new(&Device::flex().autodiff());
+    let error = method.attach(model).unwrap_err().to_string();
+    assert!(error.contains("method.lora.trainable"), "{error}");
+    let wrong = AlignmentConfig {
+        head: HeadAlignment {
+            epochs: 0,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let error = wrong.validate("classifier.alignment").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("classifier.alignment.head.epochs")
+    );
 }

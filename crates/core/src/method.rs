@@ -112,12 +112,22 @@ pub trait Method<M: ContinualModel> {
         model.logits(batch)
     }
 
+    /// The answering model with what was kept for `task` (its adapter) in the place of the newest;
+    /// `model` comes from [`for_evaluation`](Self::for_evaluation). `None` where the method answers
+    /// every task with one model, and for a task it has not learned.
+    fn for_task(&self, _model: &M, _task: TaskId) -> Option<M> {
+        None
+    }
+
     /// Class scores when the task of every example is told: an upper bound, labelled `oracle`.
     ///
     /// # Shapes
     /// `[batch, classes]`.
-    fn predict_with_task(&self, model: &M, batch: &M::Batch, _task: TaskId) -> Tensor<2> {
-        self.predict(model, batch)
+    fn predict_with_task(&self, model: &M, batch: &M::Batch, task: TaskId) -> Tensor<2> {
+        match self.for_task(model, task) {
+            Some(of_task) => self.predict(&of_task, batch),
+            None => self.predict(model, batch),
+        }
     }
 
     /// The task that the method believes each example belongs to, if it infers one.

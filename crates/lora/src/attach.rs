@@ -16,7 +16,7 @@ use crate::{
     adapter::{initial_a, placed},
     config::Patterns,
     parameters::{Parameter, Parameters},
-    traversal::{banks, update_banks},
+    traversal::{AttachedBank, banks, update_banks},
 };
 
 /// Attach one trainable adapter to every 2-D parameter that `config.target_modules` matches. Every other float
@@ -199,6 +199,57 @@ pub fn train_adapter<M: Module>(model: M, index: usize) -> M {
         Ok(LoraBank::new(adapters.collect(), selection))
     });
     model
+}
+
+/// The model with one more adapter, frozen, behind those that it has.
+///
+/// # Errors
+/// When the model has no adapters, or the snapshot's layers are not those of its adapters.
+///
+/// # Panics
+/// When the selection names an adapter that is not there.
+pub fn add_frozen_adapter<M: Module>(
+    model: M,
+    snapshot: &AdapterSnapshot,
+    selection: &Selection,
+) -> Result<M, LoraError> {
+    let attached: Vec<String> = banks(&model).into_iter().map(|bank| bank.path).collect();
+    if attached.is_empty() {
+        return Err(LoraError::NoAdapters);
+    }
+    let mut layers = snapshot.layers().iter();
+    if let Some(layer) = layers.find(|layer| !attached.contains(&layer.path)) {
+        let problem = "the model has no adapter there";
+        return Err(LoraError::layer(&layer.path, problem));
+    }
+    update_banks(model, |attached| {
+        let (layer, base) = (snapshot.layer(&attached.path)?, attached.base.base());
+        let ([d_in, _], [_, d_out]) = (layer.a.dims(), layer.b.dims());
+        if base.dims() != [d_in, d_out] {
+            let problem = format!("weight {:?}, adapter of [{d_in}, {d_out}]", base.dims());
+            return Err(LoraError::layer(&attached.path, problem));
+        }
+        let place = |value: &Tensor<2>| placed(value.clone(), &base);
+        let added = LoraAdapter::new(place(&layer.a), place(&layer.b), layer.scale, 0.0);
+        let mut adapters = attached.bank.adapters;
+        adapters.push(added.set_require_grad(false));
+        Ok(LoraBank::new(adapters, selection.clone()))
+    })
+}
+
+/// Adapter `index` of each adapted weight with the weight's path, in the natural order of the paths. The factors are
+/// the model's own: what is computed from them has gradients.
+///
+/// # Panics
+/// When there is no adapter of that index.
+pub fn adapters_at<M: Module>(model: &M, index: usize) -> Vec<(String, LoraAdapter)> {
+    let at = |attached: AttachedBank| {
+        let mut adapters = attached.bank.adapters;
+        let count = adapters.len();
+        assert!(index < count, "adapter {index} of {count}");
+        (attached.path, adapters.swap_remove(index))
+    };
+    banks(model).into_iter().map(at).collect()
 }
 
 /// Identities of all adapter parameters, A then B, in the natural order of the paths.

@@ -83,7 +83,10 @@ pub mod peft;
 mod error;
 
 pub use adapter::LoraAdapter;
-pub use attach::{adapter_parameters, attach, attach_bank, detach, select, train_adapter};
+pub use attach::{
+    adapter_parameters, adapters_at, add_frozen_adapter, attach, attach_bank, detach, select,
+    train_adapter,
+};
 pub use bank::LoraBank;
 pub use config::LoraConfig;
 pub use error::LoraError;

@@ -33,8 +33,19 @@ impl AdapterStore {
 
     /// The adapter that serves `task`.
     pub fn get(&self, task: TaskId) -> Option<&AdapterSnapshot> {
-        let slot = self.slots.iter().find(|slot| slot.tasks.contains(&task))?;
-        Some(&slot.adapter)
+        self.slot(task).map(|slot| &self.slots[slot].adapter)
+    }
+
+    /// The slot that serves `task`.
+    pub fn slot(&self, task: TaskId) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(|slot| slot.tasks.contains(&task))
+    }
+
+    /// The adapters in the order of their slots.
+    pub fn adapters(&self) -> impl Iterator<Item = &AdapterSnapshot> {
+        self.slots.iter().map(|slot| &slot.adapter)
     }
 
     /// Tasks of a slot, in the order they were learned or merged.

@@ -13,7 +13,9 @@ use treelora_core::{
     Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, read_json,
     write_json,
 };
-use treelora_lora::{AdapterSnapshot, LayerVectors, LayerView};
+use treelora_lora::{
+    AdapterSnapshot, LayerVectors, LayerView, Selection, attach_bank, detach, select,
+};
 
 use crate::{
     Initialisation, TreeLoraConfig, adapter_store::AdapterStore, regulariser, relatives::Relatives,
@@ -137,8 +139,7 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         self.chosen.clear();
         self.relatives.begin_task();
         if self.config.initialisation == Initialisation::Fresh && !self.relatives.is_empty() {
-            let plain = treelora_lora::detach(model);
-            return treelora_lora::attach(plain, &self.config.lora, &mut self.rng)
+            return treelora_lora::attach(detach(model), &self.config.lora, &mut self.rng)
                 .map_err(adapter_error);
         }
         Ok(model)
@@ -262,6 +263,26 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             self.adapters.merge(&merge).map_err(adapter_error)?;
         }
         Ok(model)
+    }
+
+    /// The model with its newest adapter (the paper's inference), and beside it, not selected, those
+    /// of all slots.
+    fn for_evaluation(&self, model: &M) -> M {
+        let answering = model.valid();
+        if self.adapters.is_empty() {
+            return answering;
+        }
+        let newest = AdapterSnapshot::of(&answering);
+        let adapters: Vec<AdapterSnapshot> = std::iter::once(&newest)
+            .chain(self.adapters.adapters())
+            .cloned()
+            .collect();
+        fits(attach_bank(detach(answering), &adapters, Selection::One(0)))
+    }
+
+    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
+        let slot = self.adapters.slot(task)?;
+        Some(select(model.clone(), Selection::One(1 + slot)))
     }
 
     fn log(&self) -> Vec<(String, f64)> {

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, activation::log_softmax};
 
+use crate::graph::on_graph;
+
 /// With M the prototypes of the finished classes on top of the batch's features and
 /// `S = M M^T / temperature`: the cross-entropy of each row of S with the identity, so that every
 /// row is most similar to itself.
@@ -22,14 +24,6 @@ pub(super) fn contrastive_loss(
     let similarity = rows.clone().matmul(rows.transpose()) / temperature;
     let identity = on_graph(Tensor::eye(count, &device.without_autodiff()), &similarity);
     -(log_softmax(similarity, 1) * identity).sum() / count as f64
-}
-
-/// A constant beside tensors of a graph.
-fn on_graph(constant: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
-    match like.is_autodiff() {
-        true => constant.autodiff(),
-        false => constant,
-    }
 }
 
 #[cfg(test)]

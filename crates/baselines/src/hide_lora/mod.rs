@@ -12,15 +12,13 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use treelora_class_incremental::{ClassStatistics, features, group_by_task};
+use treelora_class_incremental::{AlignedHead, features, group_by_task};
 use treelora_core::{
     Batch, Batches, Classifier, Error, Method, StepInfo, Task, TaskId, TensorFile, write_atomically,
 };
-use treelora_lora::{
-    AdapterLayer, AdapterSnapshot, LoraError, Selection, attach_bank, detach, select,
-};
+use treelora_lora::{AdapterLayer, AdapterSnapshot, Selection, attach_bank, detach, select};
 
-use crate::adapter::attach;
+use crate::adapter::{adapter_error, attach};
 
 pub use config::{HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
 use contrast::contrastive_loss;
@@ -46,7 +44,7 @@ pub struct HideLora<M: Classifier> {
     config: HideLoraConfig,
     seed: u64,
     identity: TaskIdentity<M>,
-    statistics: ClassStatistics,
+    head: AlignedHead,
     /// Means of the finished classes, for the contrastive term.
     prototypes: Option<Tensor<2>>,
     tasks: Vec<(Task, AdapterSnapshot)>,
@@ -60,8 +58,8 @@ impl<M: Classifier> HideLora<M> {
     pub fn new(config: HideLoraConfig, seed: u64) -> Result<Self, Error> {
         config.validate()?;
         Ok(Self {
-            identity: TaskIdentity::new(&config.task_identity)?,
-            statistics: ClassStatistics::new(config.statistics.clone()),
+            identity: TaskIdentity::new(&config)?,
+            head: AlignedHead::new(config.statistics.clone(), config.alignment.clone()),
             prototypes: None,
             tasks: Vec::new(),
             config,
@@ -105,10 +103,6 @@ impl<M: Classifier> HideLora<M> {
             });
         AdapterSnapshot::from_layers(layers.collect())
     }
-
-    fn remember_prototypes(&mut self, device: &Device) {
-        self.prototypes = Some(self.statistics.means(device));
-    }
 }
 
 impl<M: Classifier> Method<M> for HideLora<M> {
@@ -143,25 +137,15 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         let adapter = self.merged(&model);
         let model = adapter.apply(model).map_err(adapter_error)?;
         let rows = features(&model.valid(), data)?;
-        self.statistics.observe(&rows, &mut self.rng(task.id, 0))?;
-        let model = match self.tasks.is_empty() {
-            true => model,
-            false => {
-                let head = model.head().clone();
-                let mut rng = self.rng(task.id, 1);
-                let head = self
-                    .config
-                    .alignment
-                    .align(head, &self.statistics, &mut rng);
-                model.with_head(head)
-            }
-        };
+        let (mut clustering, mut sampling) = (self.rng(task.id, 0), self.rng(task.id, 1));
+        self.head.observe(&rows, &mut clustering)?;
+        let head = self.head.align(model.head().clone(), &mut sampling);
+        let model = model.with_head(head);
         let device = model.head().weight.lazy_device().without_autodiff();
-        self.remember_prototypes(&device);
+        self.prototypes = self.head.means(&device);
         self.tasks.push((task.clone(), adapter));
         let mut rng = self.rng(task.id, 2);
-        self.identity
-            .end_task(&model, data, task, &self.config, &mut rng)?;
+        self.identity.end_task(&model, data, task, &mut rng)?;
         Ok(model)
     }
 
@@ -189,9 +173,14 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         }
     }
 
+    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
+        let index = self.tasks.iter().position(|(known, _)| known.id == task)?;
+        Some(select(model.clone(), Selection::One(index)))
+    }
+
     fn predict_with_task(&self, model: &M, batch: &M::Batch, task: TaskId) -> Tensor<2> {
-        match self.tasks.iter().position(|(known, _)| known.id == task) {
-            Some(index) => select(model.clone(), Selection::One(index)).logits(batch),
+        match self.for_task(model, task) {
+            Some(of_task) => of_task.logits(batch),
             None => model.logits(batch),
         }
     }
@@ -206,7 +195,7 @@ impl<M: Classifier> Method<M> for HideLora<M> {
             .iter()
             .map(|(_, adapter)| adapter.num_bytes())
             .sum();
-        adapters + self.statistics.num_bytes() + self.identity.num_bytes()
+        adapters + self.head.num_bytes() + self.identity.num_bytes()
     }
 
     fn save(&self, dir: &Path) -> Result<(), Error> {
@@ -216,7 +205,7 @@ impl<M: Classifier> Method<M> for HideLora<M> {
                 .map_err(adapter_error)?;
         }
         let mut file = TensorFile::new();
-        self.statistics.save("classes", &mut file);
+        self.head.save("head", &mut file);
         file.save(&dir.join(STATISTICS))?;
         self.identity.save(dir)?;
         let tasks: Vec<&Task> = self.tasks.iter().map(|(task, _)| task).collect();
@@ -237,22 +226,12 @@ impl<M: Classifier> Method<M> for HideLora<M> {
             self.tasks.push((task, adapter));
         }
         let file = TensorFile::load(&dir.join(STATISTICS))?;
-        self.statistics = ClassStatistics::load(self.config.statistics.clone(), "classes", &file)?;
-        if !self.statistics.is_empty() {
-            self.remember_prototypes(&device.clone().without_autodiff());
-        }
-        self.identity.load(dir, device, &self.config)
+        self.head.load("head", &file)?;
+        self.prototypes = self.head.means(&device.clone().without_autodiff());
+        self.identity.load(dir, device)
     }
 }
 
 fn adapter_file(task: TaskId) -> String {
     format!("hide-adapter-{:04}.safetensors", task.0)
-}
-
-fn adapter_error(error: LoraError) -> Error {
-    match error {
-        LoraError::Io { path, source } => Error::Io { path, source },
-        LoraError::Format { path, problem } => Error::Format { path, problem },
-        other => Error::Data(other.to_string()),
-    }
 }

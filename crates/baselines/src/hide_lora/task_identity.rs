@@ -8,7 +8,7 @@ use burn::{
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use treelora_class_incremental::{ClassStatistics, TaskInference, features};
+use treelora_class_incremental::{AlignedHead, TaskInference, features};
 use treelora_core::{
     Batches, Classifier, Error, StepInfo, Task, TaskId, TensorFile, write_atomically,
 };
@@ -32,7 +32,7 @@ pub(super) struct SharedLora<M: Classifier> {
     network: Option<M>,
     parameters: FlatParameters,
     optimizer: ModuleOptimizer,
-    statistics: Option<ClassStatistics>,
+    head: AlignedHead,
     classes: Vec<ClassOfTask>,
 }
 
@@ -43,14 +43,14 @@ struct ClassOfTask {
 }
 
 impl<M: Classifier> TaskIdentity<M> {
-    pub(super) fn new(config: &TaskIdentityConfig) -> Result<Self, Error> {
-        Ok(match config {
-            TaskIdentityConfig::SharedLora(config) => Self::Shared(Box::new(SharedLora {
-                config: config.clone(),
+    pub(super) fn new(config: &HideLoraConfig) -> Result<Self, Error> {
+        Ok(match &config.task_identity {
+            TaskIdentityConfig::SharedLora(shared) => Self::Shared(Box::new(SharedLora {
+                config: shared.clone(),
+                head: AlignedHead::new(config.statistics.clone(), config.alignment.clone()),
                 network: None,
                 parameters: FlatParameters::default(),
                 optimizer: adam(),
-                statistics: None,
                 classes: Vec::new(),
             })),
             TaskIdentityConfig::Frozen { discriminant } => {
@@ -104,20 +104,11 @@ impl<M: Classifier> TaskIdentity<M> {
         model: &M,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-        config: &HideLoraConfig,
         rng: &mut impl Rng,
     ) -> Result<(), Error> {
         match self {
-            Self::Shared(shared) => shared.end_task(data, task, config, rng),
-            Self::Frozen(inference) => {
-                let answering = model.valid();
-                for batch in data.batches() {
-                    let batch = batch?;
-                    let features = answering.frozen_features(&batch);
-                    inference.observe(features, answering.labels(&batch), task.id);
-                }
-                inference.fit()
-            }
+            Self::Shared(shared) => shared.end_task(data, task, rng),
+            Self::Frozen(inference) => inference.end_task(&model.valid(), data, task.id),
         }
     }
 
@@ -132,9 +123,7 @@ impl<M: Classifier> TaskIdentity<M> {
     pub(super) fn num_bytes(&self) -> usize {
         match self {
             Self::Shared(shared) => {
-                let statistics = shared.statistics.as_ref();
-                shared.parameters.len() * size_of::<f32>()
-                    + statistics.map_or(0, ClassStatistics::num_bytes)
+                shared.parameters.len() * size_of::<f32>() + shared.head.num_bytes()
             }
             Self::Frozen(inference) => inference.num_bytes(),
         }
@@ -149,9 +138,7 @@ impl<M: Classifier> TaskIdentity<M> {
                     let values = shared.parameters.values(network).inner();
                     shared.parameters.save(&values, "network", &mut file);
                 }
-                if let Some(statistics) = &shared.statistics {
-                    statistics.save("classes", &mut file);
-                }
+                shared.head.save("head", &mut file);
                 let json = dir.join(CLASSES);
                 let bytes = serde_json::to_vec(&shared.classes)
                     .map_err(|e| Error::format(&json, e.to_string()))?;
@@ -161,12 +148,7 @@ impl<M: Classifier> TaskIdentity<M> {
         file.save(&dir.join(FILE))
     }
 
-    pub(super) fn load(
-        &mut self,
-        dir: &Path,
-        device: &Device,
-        config: &HideLoraConfig,
-    ) -> Result<(), Error> {
+    pub(super) fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
         let file = TensorFile::load(&dir.join(FILE))?;
         let shared = match self {
             Self::Frozen(inference) => {
@@ -178,8 +160,7 @@ impl<M: Classifier> TaskIdentity<M> {
         let values = shared.parameters.load("network", &file)?;
         let network = shared.network.take();
         shared.network = network.map(|network| shared.parameters.write(network, values));
-        let statistics = ClassStatistics::load(config.statistics.clone(), "classes", &file)?;
-        shared.statistics = (!statistics.is_empty()).then_some(statistics);
+        shared.head.load("head", &file)?;
         let json = dir.join(CLASSES);
         let bytes = std::fs::read(&json).map_err(|e| Error::io(&json, e))?;
         shared.classes =
@@ -214,26 +195,13 @@ impl<M: Classifier> SharedLora<M> {
         &mut self,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-        config: &HideLoraConfig,
         rng: &mut impl Rng,
     ) -> Result<(), Error> {
         let network = self.network.take().expect("attach comes before training");
         let rows = features(&network.valid(), data)?;
-        let mut statistics = self
-            .statistics
-            .take()
-            .unwrap_or_else(|| ClassStatistics::new(config.statistics.clone()));
-        statistics.observe(&rows, rng)?;
-        self.network = Some(match self.classes.is_empty() {
-            true => network,
-            false => {
-                let head = config
-                    .alignment
-                    .align(network.head().clone(), &statistics, rng);
-                network.with_head(head)
-            }
-        });
-        self.statistics = Some(statistics);
+        self.head.observe(&rows, rng)?;
+        let head = self.head.align(network.head().clone(), rng);
+        self.network = Some(network.with_head(head));
         let task_id = task.id;
         self.classes
             .extend(task.classes.iter().map(|&class| ClassOfTask {

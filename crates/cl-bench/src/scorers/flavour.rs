@@ -17,4 +17,12 @@ pub enum Flavour {
 impl Flavour {
     /// Both, in reading order.
     pub const ALL: [Self; 2] = [Self::Strict, Self::Treelora];
+
+    /// Name in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Treelora => "treelora",
+        }
+    }
 }

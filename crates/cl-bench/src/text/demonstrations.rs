@@ -54,6 +54,20 @@ impl Default for Demonstrations {
 }
 
 impl Demonstrations {
+    /// Check the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        for (key, value) in [("shots", self.shots), ("max_prompt", self.max_prompt)] {
+            if value == 0 {
+                let problem = "0 leaves no example in front of a prompt";
+                return Err(Error::setting(format!("method.{key}"), problem));
+            }
+        }
+        Ok(())
+    }
+
     /// The test prompts of a task, each with as many examples as fit; the same examples for all,
     /// but for those that ask exactly what the test prompt asks.
     ///

@@ -1,6 +1,7 @@
 //! Laws of adapters: what must hold for any model, rank and scale.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod adding;
 mod attaching;
 mod forward;
 mod layer_vectors;

@@ -1,0 +1,261 @@
+//! What holds for the method on any model, a classifier or not.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use burn::{
+    module::{Module, Param},
+    nn::{Linear, LinearConfig},
+    optim::{GradientsParams, SgdConfig},
+    tensor::{Device, Int, Tensor, TensorData},
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use treelora::{Mode, TreeLora, TreeLoraConfig};
+use treelora_core::{
+    Batch, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, TensorFile,
+};
+use treelora_lora::{LoraConfig, linear};
+
+const DIM: usize = 4;
+
+/// Points and where they should go.
+#[derive(Clone, Debug)]
+struct Pairs {
+    inputs: Tensor<2>,
+    targets: Tensor<2>,
+}
+
+impl Batch for Pairs {
+    fn len(&self) -> usize {
+        self.inputs.dims()[0]
+    }
+
+    fn select(&self, indices: &[usize]) -> Self {
+        let places: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
+        let places = Tensor::<1, Int>::from_ints(places.as_slice(), &self.inputs.device());
+        Self {
+            inputs: self.inputs.clone().select(0, places.clone()),
+            targets: self.targets.clone().select(0, places),
+        }
+    }
+
+    fn concat(parts: Vec<Self>) -> Self {
+        let (inputs, targets) = parts.into_iter().map(|p| (p.inputs, p.targets)).unzip();
+        Self {
+            inputs: Tensor::cat(inputs, 0),
+            targets: Tensor::cat(targets, 0),
+        }
+    }
+
+    fn save(&self, prefix: &str, file: &mut TensorFile) {
+        file.insert(format!("{prefix}.inputs"), self.inputs.clone());
+        file.insert(format!("{prefix}.targets"), self.targets.clone());
+    }
+
+    fn load(prefix: &str, file: &TensorFile, device: &Device) -> Result<Self, Error> {
+        Ok(Self {
+            inputs: file.tensor(&format!("{prefix}.inputs"), device)?,
+            targets: file.tensor(&format!("{prefix}.targets"), device)?,
+        })
+    }
+}
+
+/// Two layers without a head: no classifier.
+#[derive(Module, Debug)]
+struct TwoLayers {
+    first: Linear,
+    second: Linear,
+}
+
+impl ContinualModel for TwoLayers {
+    type Batch = Pairs;
+
+    fn logits(&self, batch: &Pairs) -> Tensor<2> {
+        let hidden = linear(&self.first, batch.inputs.clone()).tanh();
+        linear(&self.second, hidden)
+    }
+
+    fn loss(&self, batch: &Pairs) -> Tensor<1> {
+        (self.logits(batch) - batch.targets.clone()).square().mean()
+    }
+}
+
+fn matrix(rows: usize, rng: &mut impl Rng, device: &Device) -> Tensor<2> {
+    let value = |bits: u32| (bits >> 8) as f32 / (1u32 << 23) as f32 - 1.0;
+    let values: Vec<f32> = (0..rows * DIM).map(|_| value(rng.next_u32())).collect();
+    Tensor::from_data(TensorData::new(values, [rows, DIM]), device)
+}
+
+fn model() -> TwoLayers {
+    let device = Device::flex().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut layer = || {
+        let mut layer = LinearConfig::new(DIM, DIM).with_bias(false).init(&device);
+        layer.weight = Param::from_tensor(matrix(DIM, &mut rng, &device));
+        layer
+    };
+    TwoLayers {
+        first: layer(),
+        second: layer(),
+    }
+}
+
+fn pairs(task: usize, rows: usize, device: &Device) -> Pairs {
+    let mut rng = ChaCha8Rng::seed_from_u64(100 + task as u64);
+    Pairs {
+        inputs: matrix(rows, &mut rng, device),
+        targets: matrix(rows, &mut rng, device),
+    }
+}
+
+fn config(mode: Mode) -> TreeLoraConfig {
+    TreeLoraConfig {
+        lora: LoraConfig {
+            target_modules: vec!["weight".into()],
+            ..LoraConfig::new(2, 4.0)
+        },
+        max_depth: Some(2),
+        slow_learning: 1.0,
+        ..TreeLoraConfig::preset(mode)
+    }
+}
+
+/// Tasks `from..to`, as the run loop does.
+fn train(method: &mut TreeLora, mut model: TwoLayers, from: usize, to: usize) -> TwoLayers {
+    let device = Device::flex().autodiff();
+    for id in from..to {
+        let task = Task {
+            id: TaskId(id),
+            name: format!("task {id}"),
+            classes: Vec::new(),
+        };
+        model = method.begin_task(model, &task).unwrap();
+        let data = vec![pairs(id, 12, &device)];
+        let mut optimizer = SgdConfig::new().init();
+        for step in 0..6 {
+            let step = StepInfo {
+                task: task.id,
+                epoch: step / 3,
+                epochs: 2,
+                step: step % 3,
+                steps: 3,
+            };
+            let loss = method.objective(&model, &data[0], &step);
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let gradients = method.gradients(&model, gradients, &step);
+            let base = LearningRates {
+                adapter: 0.3,
+                head: 0.3,
+            };
+            let rates = Method::<TwoLayers>::learning_rates(method, base, &step);
+            model = optimizer.step(rates.adapter, model, gradients);
+            model = method.after_step(model, &step);
+        }
+        model = method.end_task(model, &data, &task).unwrap();
+    }
+    model
+}
+
+fn learned(config: TreeLoraConfig, tasks: usize) -> (TreeLora, TwoLayers) {
+    let mut method = TreeLora::new(config).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let model = train(&mut method, attached, 0, tasks);
+    (method, model)
+}
+
+fn scores(model: &TwoLayers) -> Vec<f32> {
+    let batch = pairs(50, 5, &Device::flex());
+    model
+        .logits(&batch)
+        .inner()
+        .try_into_vec_as::<f32>()
+        .unwrap()
+}
+
+#[test]
+fn every_mode_learns_a_model_that_is_no_classifier() {
+    for mode in [Mode::Paper, Mode::Reference, Mode::TreeLora] {
+        let (method, model) = learned(config(mode), 4);
+        assert_eq!(method.adapters().len(), 4, "{mode:?}");
+        let loss = |model: &TwoLayers| {
+            let loss = model.loss(&pairs(3, 12, &Device::flex()));
+            loss.into_scalar::<f32>()
+        };
+        let (before, after) = (loss(&self::model().valid()), loss(&model.valid()));
+        assert!(after < before, "{mode:?}: {after} from {before}");
+    }
+}
+
+#[test]
+fn the_newest_adapter_answers_and_that_of_any_task_can() {
+    for mode in [Mode::Paper, Mode::Reference, Mode::TreeLora] {
+        let (method, model) = learned(config(mode), 3);
+        let answering = method.for_evaluation(&model);
+        assert_eq!(scores(&answering), scores(&model.valid()), "{mode:?}");
+        let mut all = Vec::new();
+        for task in (0..3).map(TaskId) {
+            let kept = method.with_adapter_of(model.valid(), task).unwrap();
+            let of_task = method.for_task(&answering, task).unwrap();
+            assert_eq!(scores(&of_task), scores(&kept), "{mode:?}, task {task}");
+            let batch = pairs(50, 5, &Device::flex());
+            let told = method.predict_with_task(&answering, &batch, task);
+            let told = told.inner().try_into_vec_as::<f32>().unwrap();
+            assert_eq!(told, scores(&kept));
+            all.push(scores(&kept));
+        }
+        assert_eq!(all[2], scores(&answering));
+        assert!(all[0] != all[1] && all[1] != all[2], "{mode:?}");
+        assert!(method.for_task(&answering, TaskId(3)).is_none());
+    }
+}
+
+#[test]
+fn merged_tasks_share_an_adapter_and_the_newest_answers_unmerged() {
+    let config = TreeLoraConfig {
+        storage_budget: Some(2),
+        ..config(Mode::TreeLora)
+    };
+    let (method, model) = learned(config, 4);
+    assert_eq!(method.adapters().len(), 2);
+    let answering = method.for_evaluation(&model);
+    assert_eq!(scores(&answering), scores(&model.valid()));
+    for slot in 0..2 {
+        let tasks = method.adapters().tasks(slot);
+        let of_first = scores(&method.for_task(&answering, tasks[0]).unwrap());
+        for task in tasks {
+            let of_task = method.for_task(&answering, *task).unwrap();
+            assert_eq!(scores(&of_task), of_first, "slot {slot}, task {task}");
+        }
+    }
+}
+
+#[test]
+fn a_loaded_method_answers_and_continues_with_equal_bits() {
+    let restored = |dir: &Path, model: &TwoLayers| {
+        let mut method = TreeLora::new(config(Mode::TreeLora)).unwrap();
+        let fresh = method.attach(self::model()).unwrap();
+        Method::<TwoLayers>::load(&mut method, dir, &Device::flex().autodiff()).unwrap();
+        let adapter = treelora_lora::AdapterSnapshot::of(model);
+        (method, adapter.apply(fresh).unwrap())
+    };
+    let (mut method, model) = learned(config(Mode::TreeLora), 2);
+    let dir = tempfile::tempdir().unwrap();
+    Method::<TwoLayers>::save(&method, dir.path()).unwrap();
+    let (mut again, same) = restored(dir.path(), &model);
+    for task in (0..2).map(TaskId) {
+        let of_task = |method: &TreeLora, model: &TwoLayers| {
+            scores(
+                &method
+                    .for_task(&method.for_evaluation(model), task)
+                    .unwrap(),
+            )
+        };
+        assert_eq!(of_task(&method, &model), of_task(&again, &same));
+    }
+    let (model, same) = (
+        train(&mut method, model, 2, 4),
+        train(&mut again, same, 2, 4),
+    );
+    assert_eq!(scores(&model.valid()), scores(&same.valid()));
+}
