@@ -75,25 +75,23 @@ mod seeds;
 
 pub use catalogue::{Section, catalogue};
 pub use checkpoint::{FORMAT, Manifest, RunFolder};
+pub use classifier_config::ClassifierConfig;
 pub use evaluation::{Scoring, TaskIdentity, TaskInferenceCount, TaskScore, TopOne, best_classes};
 pub use event::{Event, RunResult, StageCost};
-pub use classifier_config::ClassifierConfig;
 pub use experiment::Experiment;
 pub use experiment_config::{ExperimentConfig, Modality};
-pub use inference::Inference;
 pub use generated_answers::GeneratedAnswers;
 pub use image_experiment::ImageExperiment;
-pub use image_experiment_config::{
-    CacheConfig, ImageExperimentConfig, ModelConfig,
-};
+pub use image_experiment_config::{CacheConfig, ImageExperimentConfig, ModelConfig};
 pub use image_stream::ImageStream;
+pub use inference::Inference;
 pub use method_config::MethodConfig;
 pub use pretraining::{PretrainingConfig, pretrain};
 pub use provenance::{commit, machine, sha256};
 pub use stream_data::{BatchIterator, Stage, StreamData};
+pub use summary::{Floors, RunCost, RunIdentity, RunSummary};
 pub use text_experiment::{RestoredDecoder, TextExperiment};
 pub use text_experiment_config::{DecoderFolder, GenerationSettings, TextExperimentConfig};
-pub use summary::{Floors, RunCost, RunIdentity, RunSummary};
 pub use trainable_state::{load_trainable_state, trainable_state};
 pub use training::{Optimizer, Schedule, TrainingConfig};
 pub use treelora::bandit;

@@ -11,9 +11,9 @@ use treelora_core::Error;
 use treelora_models::decoder::GenerationConfig;
 
 use crate::{
+    config_file,
     experiment_config::{Modality, label},
     method_config::MethodConfig,
-    config_file,
     scorers::Flavour,
     text::{Encoding, TextBatching, TextDatasetConfig},
     training::TrainingConfig,
@@ -135,10 +135,10 @@ impl TextExperimentConfig {
             ));
         }
         let longest = self.generation.max_new_tokens_of.iter();
-        for (key, value) in longest.map(|(task, value)| (task.as_str(), *value)).chain([(
-            "max_new_tokens",
-            self.generation.max_new_tokens,
-        )]) {
+        for (key, value) in longest
+            .map(|(task, value)| (task.as_str(), *value))
+            .chain([("max_new_tokens", self.generation.max_new_tokens)])
+        {
             if value == 0 {
                 return Err(Error::setting(
                     format!("generation.{key}"),

@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 
 use burn::tensor::Device;
 use treelora_cl_bench::{
-    Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig, RunFolder, RunSummary, TaskScore,
-    metrics::Cell,
+    Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig, RunFolder, RunSummary,
+    TaskScore, metrics::Cell,
 };
 
 const CONFIG: &str = r#"
@@ -197,7 +197,8 @@ fn the_configuration_of_a_run_reads_back_as_itself() {
     for variant in VARIANTS {
         let config = config(Some(variant), &[]);
         let text = config.to_toml().unwrap();
-        let again = ImageExperimentConfig::parse(&text, Path::new("config.toml"), None, &[]).unwrap();
+        let again =
+            ImageExperimentConfig::parse(&text, Path::new("config.toml"), None, &[]).unwrap();
         let again = ImageExperimentConfig {
             variants: config.variants.clone(),
             ..again
@@ -400,7 +401,10 @@ fn without_space_the_run_stops_and_what_was_written_stays_whole() {
     fs::create_dir_all(&second).unwrap();
     let blocked = second.join("adapter.safetensors.tmp");
     std::os::unix::fs::symlink("/dev/full", &blocked).unwrap();
-    let error = experiment.run(&folder, &mut |_| {}).unwrap_err().to_string();
+    let error = experiment
+        .run(&folder, &mut |_| {})
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("adapter.safetensors") && error.contains("No space left"),
         "{error}"

@@ -31,8 +31,9 @@ pub(crate) fn run(arguments: &QuickstartArguments) -> Result<()> {
             None => {
                 println!("pre-training on the base classes");
                 let mut progress = Progress::new(None, false)?;
-                let experiment =
-                    ImageExperiment::prepare(config, &device, &mut |event| progress.on_event(event))?;
+                let experiment = ImageExperiment::prepare(config, &device, &mut |event| {
+                    progress.on_event(event)
+                })?;
                 progress.finish();
                 experiment
             }
