@@ -10,7 +10,11 @@ use anyhow::{Result, bail};
 use crate::{process, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 1] = [("xtask/golden/vit.py", "crates/models/tests/fixtures")];
+const SCRIPTS: [(&str, &str); 3] = [
+    ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
+    ("xtask/golden/peft_folders.py", "crates/lora/tests/fixtures"),
+    ("xtask/golden/peft_timm.py", "crates/models/tests/fixtures"),
+];
 
 /// Larger fixtures do not belong in a repository.
 const MAX_FIXTURE_BYTES: u64 = 1_500_000;

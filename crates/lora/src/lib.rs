@@ -8,6 +8,7 @@
 //! | several adapters on one module: one, sums, groups of samples | [`Selection`], [`select`] |
 //! | fold an adapter into the weight, and exactly back | [`merge`], [`unmerge`] |
 //! | an adapter without its base: copy, file, mean, sparse difference | [`AdapterSnapshot`], [`SparseDifference`] |
+//! | the folders of Hugging Face PEFT, both ways | [`peft`] |
 //! | what each layer contributes to a task's signature | [`LayerVectors`] |
 //!
 //! Adapters are a [`Reparameterization`](burn::module::Reparameterization) of the weight, so the type of the
@@ -76,6 +77,8 @@ mod combine;
 mod sparse;
 
 mod tensor_file;
+
+pub mod peft;
 
 mod error;
 

@@ -6,5 +6,6 @@ mod forward;
 mod layer_vectors;
 mod merging;
 mod model;
+mod peft;
 mod selecting;
 mod snapshots;
