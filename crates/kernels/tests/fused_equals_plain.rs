@@ -149,6 +149,15 @@ fn padding(batch: usize, keys: usize) -> Tensor<2, Bool> {
     Tensor::from_data(TensorData::new(flags, [batch, keys]), &device())
 }
 
+/// Rows padded before their first key, each by another number of keys.
+fn left_padding(batch: usize, keys: usize) -> Tensor<2, Bool> {
+    let padded = |row: usize| (row + 1) * keys / (batch + 1);
+    let flags: Vec<bool> = (0..batch * keys)
+        .map(|i| i % keys < padded(i / keys))
+        .collect();
+    Tensor::from_data(TensorData::new(flags, [batch, keys]), &device())
+}
+
 #[test]
 fn attention_masks() {
     let sizes = [
@@ -178,6 +187,16 @@ fn attention_masks() {
                 window: 2,
                 padding: Some(padding(batch, keys)),
             },
+            AttentionMask::Padding {
+                padding: left_padding(batch, keys),
+            },
+            AttentionMask::Causal {
+                padding: Some(left_padding(batch, keys)),
+            },
+            AttentionMask::SlidingWindow {
+                window: 3,
+                padding: Some(left_padding(batch, keys)),
+            },
         ];
         for mask in masks {
             let name =
@@ -199,6 +218,33 @@ fn attention_masks() {
     }
 }
 
+/// The fused kernel skips the padding, so that no sum is cut otherwise.
+#[test]
+fn padding_before_a_row_changes_no_bit() {
+    let _guard = SWITCH.lock();
+    let (keys, padded) = (150, 37);
+    let parts = [1, 2, 3].map(|seed| random([1, 2, keys, 16], seed));
+    for reach in [keys, 20] {
+        let mask = |padding| AttentionMask::SlidingWindow {
+            window: reach,
+            padding,
+        };
+        let [q, k, v] = parts.clone();
+        let row = numbers(attention(q, k, v, &mask(None)));
+        let [q, k, v] = parts.clone().map(|x| {
+            let before = random([1, 2, padded, 16], 4);
+            Tensor::cat(vec![before, x], 2)
+        });
+        let flags: Vec<bool> = (0..padded + keys).map(|key| key < padded).collect();
+        let padding = Tensor::from_data(TensorData::new(flags, [1, padded + keys]), &device());
+        let longer = attention(q, k, v, &mask(Some(padding)));
+        assert!(
+            row == numbers(longer.narrow(2, padded, keys)),
+            "reach {reach}"
+        );
+    }
+}
+
 #[test]
 fn attention_over_several_blocks() {
     let inputs = [
@@ -210,6 +256,13 @@ fn attention_over_several_blocks() {
         AttentionMask::None,
         AttentionMask::causal(),
         AttentionMask::sliding_window(50),
+        AttentionMask::Causal {
+            padding: Some(left_padding(1, 700)),
+        },
+        AttentionMask::SlidingWindow {
+            window: 50,
+            padding: Some(left_padding(1, 700)),
+        },
     ] {
         compare("long attention", &inputs, |l| {
             attention(l[0].view(), l[1].view(), l[2].view(), &mask)

@@ -1,9 +1,11 @@
-//! A readable vision transformer with weight import.
+//! A readable vision transformer and a readable decoder language model, with weight import.
 //!
-//! [`vit`] holds the model: presets Ti, S, B and L, any patch and image size, published weights in
-//! timm's safetensors layout. It is an ordinary burn module: `treelora-lora` attaches adapters to
-//! it from outside and the model computes their factored forward wherever it has a linear layer.
-//! Which method trains it, or that there are methods at all, it does not know.
+//! [`vit`] holds the first: presets Ti, S, B and L, any patch and image size, published weights in
+//! timm's safetensors layout. [`decoder`] holds the second: LLaMA, Mistral, Gemma and Qwen from
+//! Hugging Face folders, training on answers, generation. Both are ordinary burn modules:
+//! `treelora-lora` attaches adapters to them from outside and the models compute their factored
+//! forward wherever they have a linear layer. Which method trains them, or that there are methods
+//! at all, they do not know.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -22,6 +24,28 @@
 //! let batch = ImageBatch::of_images(Tensor::zeros([2, 3, 16, 16], &device), vec![0, 4]);
 //! assert_eq!(model.logits(&batch).dims(), [2, 5]);
 //! assert_eq!(model.loss(&batch).dims(), [1]);
+//! # Ok::<(), treelora_core::Error>(())
+//! ```
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use rand::SeedableRng;
+//! use treelora_core::ContinualModel;
+//! use treelora_models::decoder::{
+//!     DecoderConfig, GenerationConfig, GenerationRequest, TextBatch, TextExample,
+//! };
+//!
+//! let config = DecoderConfig { num_key_value_heads: 2, ..DecoderConfig::llama(50, 32, 2, 4) };
+//! let model = config.init(&mut rand_chacha::ChaCha8Rng::seed_from_u64(1), &Device::flex())?;
+//!
+//! let batch = TextBatch { examples: vec![TextExample::new(&[1, 7, 9], &[4, 2])] };
+//! assert_eq!(model.logits(&batch).dims(), [5, 50]);
+//! assert_eq!(model.loss(&batch).dims(), [1]);
+//!
+//! let greedy = GenerationConfig { max_new_tokens: 3, ..GenerationConfig::default() };
+//! let request = GenerationRequest { prompt: vec![1, 7, 9], stream: 0 };
+//! let answers = model.generate(&[request], &greedy, |_row, _token| {})?;
+//! assert_eq!(answers[0].ids.len(), 3);
 //! # Ok::<(), treelora_core::Error>(())
 //! ```
 #![warn(missing_docs)]

@@ -3,7 +3,11 @@
 use serde_json::{Map, Value, json};
 use treelora_core::Error;
 
-use super::{DecoderConfig, Family, RopeScaling, SlidingWindow, WindowLayers};
+use super::{
+    DecoderConfig, Family, SlidingWindow, WindowLayers,
+    json_fields::{FULL, Fields, SLIDING},
+    rope_fields::{RopeFields, rope_scaling_value, whole_head_turns},
+};
 
 /// Flags that would change results, with the one value that does not.
 const FIXED: [(&str, bool); 6] = [
@@ -136,9 +140,6 @@ impl From<DecoderConfig> for Map<String, Value> {
     }
 }
 
-const FULL: &str = "full_attention";
-const SLIDING: &str = "sliding_attention";
-
 fn family(fields: Fields<'_>) -> Result<Family, Error> {
     let name = fields.text("model_type")?;
     let name = name.ok_or_else(|| Error::setting("model_type", "is missing"))?;
@@ -177,24 +178,13 @@ fn refuse_unsupported(fields: Fields<'_>, family: Family) -> Result<(), Error> {
     whole_head_turns(fields, "partial_rotary_factor")
 }
 
-/// Rotary positions that leave some features alone are not supported.
-fn whole_head_turns(fields: Fields<'_>, name: &str) -> Result<(), Error> {
-    match fields.number("partial_rotary_factor")? {
-        Some(factor) if factor != 1.0 => {
-            let problem = format!("is {factor}, only 1 is supported");
-            Err(Error::setting(name, problem))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn equal_share(hidden_size: usize, heads: usize) -> Result<usize, Error> {
     match heads {
         0 => Err(Error::setting(
             "num_attention_heads",
             "is 0, must be at least 1",
         )),
-        _ if hidden_size % heads == 0 => Ok(hidden_size / heads),
+        _ if hidden_size.is_multiple_of(heads) => Ok(hidden_size / heads),
         _ => Err(Error::setting(
             "hidden_size",
             format!("is {hidden_size}, must be a multiple of num_attention_heads = {heads}"),
@@ -265,192 +255,11 @@ fn sliding_window(
     }
 }
 
-/// What a configuration says about rotary positions.
-struct RopeFields<'f> {
-    theta: f64,
-    /// Name and content of the object with the scaling.
-    object: Option<(&'static str, Fields<'f>)>,
-}
-
-impl<'f> RopeFields<'f> {
-    fn read(fields: Fields<'f>) -> Result<Self, Error> {
-        let mut object = None;
-        for key in ["rope_scaling", "rope_parameters"] {
-            let Some(value) = fields.get(key) else {
-                continue;
-            };
-            let Value::Object(map) = value else {
-                return Err(Error::setting(
-                    key,
-                    format!("is {value}, must be an object"),
-                ));
-            };
-            if let Some((nested, _)) = map.iter().find(|(_, value)| value.is_object()) {
-                let problem = format!("has `{nested}`: one kind of layer alone is supported");
-                return Err(Error::setting(key, problem));
-            }
-            if let Some((other, Fields(earlier))) = object
-                && earlier != map
-            {
-                let problem = format!("is {value}, but `{other}` is {earlier:?}");
-                return Err(Error::setting(key, problem));
-            }
-            object = Some((key, Fields(map)));
-        }
-        let inside = match object {
-            Some((key, object)) => {
-                whole_head_turns(object, &format!("{key}.partial_rotary_factor"))?;
-                object.number("rope_theta")?
-            }
-            None => None,
-        };
-        let theta = match (fields.number("rope_theta")?, inside) {
-            (Some(outside), Some(inside)) if outside != inside => {
-                let problem = format!("is {outside}, but {inside} among the rotary parameters");
-                return Err(Error::setting("rope_theta", problem));
-            }
-            (outside, inside) => inside.or(outside).unwrap_or(10_000.0),
-        };
-        Ok(Self { theta, object })
-    }
-
-    fn scaling(&self, context: usize) -> Result<RopeScaling, Error> {
-        let Some((key, object)) = self.object else {
-            return Ok(RopeScaling::None);
-        };
-        let name = |field: &str| format!("{key}.{field}");
-        let number = |field: &str| {
-            let value = object.number(field)?;
-            value.ok_or_else(|| Error::setting(name(field), "is missing"))
-        };
-        let kind = match (object.text("rope_type")?, object.text("type")?) {
-            (Some(new), Some(old)) if new != old => {
-                let problem = format!("is `{new}`, but `type` is `{old}`");
-                return Err(Error::setting(name("rope_type"), problem));
-            }
-            (new, old) => new.or(old),
-        };
-        match kind {
-            Some("linear") => Ok(RopeScaling::Linear {
-                factor: number("factor")?,
-            }),
-            Some("llama3") => Ok(RopeScaling::Llama3 {
-                factor: number("factor")?,
-                low_freq_factor: number("low_freq_factor")?,
-                high_freq_factor: number("high_freq_factor")?,
-                original_max_position_embeddings: object
-                    .size("original_max_position_embeddings")?
-                    .unwrap_or(context),
-            }),
-            Some("default") => Ok(RopeScaling::None),
-            Some(other) => Err(Error::setting(
-                name("rope_type"),
-                format!("is `{other}`, supported are default, linear, llama3"),
-            )),
-            None if object.get("factor").is_some() => {
-                Err(Error::setting(name("rope_type"), "is missing"))
-            }
-            None => Ok(RopeScaling::None),
-        }
-    }
-}
-
-fn rope_scaling_value(scaling: &RopeScaling) -> Value {
-    match *scaling {
-        RopeScaling::None => Value::Null,
-        RopeScaling::Linear { factor } => {
-            json!({"type": "linear", "rope_type": "linear", "factor": factor})
-        }
-        RopeScaling::Llama3 {
-            factor,
-            low_freq_factor,
-            high_freq_factor,
-            original_max_position_embeddings,
-        } => json!({
-            "rope_type": "llama3",
-            "factor": factor,
-            "low_freq_factor": low_freq_factor,
-            "high_freq_factor": high_freq_factor,
-            "original_max_position_embeddings": original_max_position_embeddings,
-        }),
-    }
-}
-
-/// Typed access to a JSON object; `null` is as good as absent.
-#[derive(Clone, Copy)]
-struct Fields<'f>(&'f Map<String, Value>);
-
-impl<'f> Fields<'f> {
-    fn get(self, key: &str) -> Option<&'f Value> {
-        self.0.get(key).filter(|value| !value.is_null())
-    }
-
-    fn read<T>(
-        self,
-        key: &str,
-        kind: &str,
-        read: impl Fn(&'f Value) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => match read(value) {
-                Some(read) => Ok(Some(read)),
-                None => Err(Error::setting(key, format!("is {value}, must be {kind}"))),
-            },
-        }
-    }
-
-    fn size(self, key: &str) -> Result<Option<usize>, Error> {
-        self.read(key, "a whole number", |value| {
-            value.as_u64().and_then(|value| value.try_into().ok())
-        })
-    }
-
-    fn required(self, key: &str) -> Result<usize, Error> {
-        self.size(key)?
-            .ok_or_else(|| Error::setting(key, "is missing"))
-    }
-
-    fn number(self, key: &str) -> Result<Option<f64>, Error> {
-        self.read(key, "a number", Value::as_f64)
-    }
-
-    fn flag(self, key: &str) -> Result<Option<bool>, Error> {
-        self.read(key, "true or false", Value::as_bool)
-    }
-
-    fn text(self, key: &str) -> Result<Option<&'f str>, Error> {
-        self.read(key, "a string", Value::as_str)
-    }
-
-    /// One token or several; none when absent.
-    fn ids(self, key: &str) -> Result<Vec<u32>, Error> {
-        let id = |value: &Value| value.as_u64().and_then(|id| id.try_into().ok());
-        let ids = self.read(key, "a token or a list of tokens", |value| match value {
-            Value::Array(values) => values.iter().map(id).collect(),
-            value => id(value).map(|id| vec![id]),
-        })?;
-        Ok(ids.unwrap_or_default())
-    }
-
-    /// For each layer whether it has a sliding window.
-    fn layer_types(self) -> Result<Option<Vec<bool>>, Error> {
-        let kind = format!("a list of `{FULL}` and `{SLIDING}`");
-        self.read("layer_types", &kind, |value| {
-            let slides = |value: &Value| match value.as_str()? {
-                FULL => Some(false),
-                SLIDING => Some(true),
-                _ => None,
-            };
-            value.as_array()?.iter().map(slides).collect()
-        })
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::decoder::RopeScaling;
 
     fn fields(changes: Value) -> Map<String, Value> {
         let mut fields = DecoderConfig::llama(100, 32, 2, 4).to_fields();
@@ -532,7 +341,7 @@ mod tests {
         }
         assert_eq!(DecoderConfig::from_fields(&fields).unwrap(), old);
         assert!(matches!(old.rope_scaling, RopeScaling::Llama3 { .. }));
-        let linear = |key| read(json!({"rope_scaling": {key: "linear", "factor": 2.0}}));
+        let linear = |key: &str| read(json!({"rope_scaling": {key: "linear", "factor": 2.0}}));
         assert_eq!(linear("type"), linear("rope_type"));
     }
 

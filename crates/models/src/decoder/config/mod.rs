@@ -6,6 +6,10 @@ mod rope_scaling;
 
 mod sliding_window;
 
+mod json_fields;
+
+mod rope_fields;
+
 mod hugging_face;
 
 use std::path::Path;
@@ -145,12 +149,12 @@ impl DecoderConfig {
             return Err(Error::setting(key, "is 0, must be at least 1"));
         }
         let (heads, groups) = (self.num_attention_heads, self.num_key_value_heads);
-        if heads % groups != 0 {
+        if !heads.is_multiple_of(groups) {
             let problem =
                 format!("is {heads}, must be a multiple of num_key_value_heads = {groups}");
             return Err(Error::setting("num_attention_heads", problem));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             let problem = format!("is {}, must be even: positions turn pairs", self.head_dim);
             return Err(Error::setting("head_dim", problem));
         }
