@@ -25,12 +25,15 @@ use serde::{Deserialize, Serialize};
 use treelora_core::{
     ContinualModel, Error, Method, TaskId, TensorFile, read_json, write_atomically, write_json,
 };
+use treelora_lora::AdapterSnapshot;
 
 use crate::{
     event::RunResult,
     provenance,
     trainable_state::{load_trainable_state, trainable_state},
 };
+
+const ADAPTER: &str = "adapter.safetensors";
 
 /// Version of the layout above.
 pub const FORMAT: u32 = 1;
@@ -216,18 +219,22 @@ impl RunFolder {
     pub fn write_stage<M: ContinualModel>(
         &self,
         index: usize,
+        task: TaskId,
         model: &M,
         method: &dyn Method<M>,
         result: &RunResult,
     ) -> Result<(), Error> {
         let state = trainable_state(model);
-        let task = self.path.join("tasks").join(format!("{index:02}"));
-        create(&task)?;
-        let mut adapter = TensorFile::new();
-        for name in state.names().filter(|name| name.contains(".lora.")) {
-            adapter.insert_data(name, state.data(name)?.clone());
+        let folder = self.task(task);
+        create(&folder)?;
+        let answering = method.for_evaluation(model);
+        let answering = method.for_task(&answering, task).unwrap_or(answering);
+        if let Some(adapter) = AdapterSnapshot::of_selection(&answering) {
+            let path = folder.join(ADAPTER);
+            adapter
+                .save(&path)
+                .map_err(|e| Error::format(&path, e.to_string()))?;
         }
-        adapter.save(&task.join("adapter.safetensors"))?;
 
         let checkpoint = self.checkpoint(index);
         if checkpoint.exists() {
@@ -268,6 +275,23 @@ impl RunFolder {
             .map_err(|e| Error::format(checkpoint.join("model.safetensors"), e.to_string()))?;
         method.load(&checkpoint.join("method"), device)?;
         Ok((model, Some(result)))
+    }
+
+    /// The adapter that answered after training on `task`.
+    ///
+    /// # Errors
+    /// When the run has not come so far, or the file is damaged.
+    pub fn adapter_of(&self, task: TaskId, device: &Device) -> Result<AdapterSnapshot, Error> {
+        let path = self.task(task).join(ADAPTER);
+        if !path.exists() {
+            let problem = "no adapter: the run has not come so far, or its method has none";
+            return Err(Error::format(&path, problem));
+        }
+        AdapterSnapshot::load(&path, device).map_err(|e| Error::format(&path, e.to_string()))
+    }
+
+    fn task(&self, task: TaskId) -> PathBuf {
+        self.path.join("tasks").join(format!("{:02}", task.0))
     }
 
     fn checkpoint(&self, index: usize) -> PathBuf {

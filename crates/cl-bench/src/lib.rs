@@ -59,9 +59,13 @@ mod evaluation;
 
 mod generated_answers;
 
+mod language_model;
+
 mod event;
 
 mod checkpoint;
+
+mod export;
 
 mod trainable_state;
 
@@ -80,11 +84,13 @@ pub use evaluation::{Scoring, TaskIdentity, TaskInferenceCount, TaskScore, TopOn
 pub use event::{Event, RunResult, StageCost};
 pub use experiment::Experiment;
 pub use experiment_config::{ExperimentConfig, Modality};
+pub use export::export_adapter;
 pub use generated_answers::GeneratedAnswers;
 pub use image_experiment::ImageExperiment;
 pub use image_experiment_config::{CacheConfig, ImageExperimentConfig, ModelConfig};
 pub use image_stream::ImageStream;
 pub use inference::Inference;
+pub use language_model::{Continuation, LanguageModel};
 pub use method_config::MethodConfig;
 pub use pretraining::{PretrainingConfig, pretrain};
 pub use provenance::{commit, machine, sha256};
@@ -96,6 +102,7 @@ pub use trainable_state::{load_trainable_state, trainable_state};
 pub use training::{Optimizer, Schedule, TrainingConfig};
 pub use treelora::bandit;
 pub use treelora_core::{Error, write_json};
+pub use treelora_models::decoder::GenerationConfig;
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -70,7 +70,7 @@ impl<M: ContinualModel> Run<'_, M> {
             cost.peak_memory_bytes = peak_memory();
             result.costs.push(cost.clone());
             if let Some(folder) = self.folder {
-                folder.write_stage(index, &model, self.method, &result)?;
+                folder.write_stage(index, task, &model, self.method, &result)?;
             }
             (self.on_event)(&Event::Row { after: task, cost });
         }

@@ -12,6 +12,7 @@ use crate::{
     event::{Event, RunResult},
     experiment::Experiment,
     generated_answers::GeneratedAnswers,
+    language_model::LanguageModel,
     metrics::AccuracyMatrix,
     provenance,
     run_loop::Run,
@@ -44,12 +45,11 @@ impl TextExperiment {
         let device = device.clone().autodiff();
         device.seed(config.training.seed);
         let folder = &config.model.weights;
-        let model =
-            Decoder::load(folder, &device).map_err(|e| Error::format(folder, e.to_string()))?;
-        let tokenizer = Tokenizer::load(folder)?;
-        let architecture = model.config();
-        tokenizer.check_model(architecture.vocab_size, &architecture.eos_token_ids)?;
-        let context = architecture.max_position_embeddings;
+        let LanguageModel {
+            decoder: model,
+            tokenizer,
+        } = LanguageModel::load(folder, &device)?;
+        let context = model.config().max_position_embeddings;
         let records = config.data.open()?;
         let stream = TextStream::new(
             records,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Continual learning with TreeLoRA and its contenders.
 ///
@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Floors(RunArguments),
     /// Compare runs in one table, with mean and spread over seeds.
     Report(ReportArguments),
+    /// Continue a prompt with a decoder, with an adapter if wanted.
+    Generate(GenerateArguments),
+    /// Write the adapter of a task for Hugging Face PEFT.
+    Export(ExportArguments),
     /// List methods, data sets, model presets and devices.
     List,
     /// Simulate the regret of the flat and the tree bandit (Theorem 1).
@@ -121,6 +125,68 @@ pub(crate) struct ReportArguments {
     /// Print Markdown instead of a drawn table.
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// Folder of the model in Hugging Face layout.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Folder of an adapter of Hugging Face PEFT.
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+    /// What to continue.
+    #[arg(long)]
+    pub(crate) prompt: String,
+    /// New tokens at most.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_new_tokens: usize,
+    /// 0 takes the best token always; above 0, tokens are drawn.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) temperature: f64,
+    /// Draw among this many best tokens; 0 for all.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) top_k: usize,
+    /// Draw among the best tokens that together have this probability.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) top_p: f64,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Put the prompt into the model's chat template.
+    #[arg(long)]
+    pub(crate) chat: bool,
+    /// Print one JSON object with `prompt_ids`, `ids` (the new ones) and `text` at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Device, if not the default.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The run's folder.
+    #[arg(long)]
+    pub(crate) run: PathBuf,
+    /// Task after which the adapter was kept, counted from 0 as in the run's files.
+    #[arg(long)]
+    pub(crate) task: usize,
+    /// Layout of the files.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Peft)]
+    pub(crate) format: ExportFormat,
+    /// Folder to write.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+/// Layouts that other tools read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// `adapter_config.json` and `adapter_model.safetensors`, as Hugging Face PEFT writes them.
+    Peft,
 }
 
 /// Arguments of `bandit-regret`.

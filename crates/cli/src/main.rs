@@ -20,6 +20,8 @@ fn main() -> std::process::ExitCode {
         Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Floors(arguments) => commands::floors::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
+        Command::Generate(arguments) => commands::generate::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::List => commands::list::run(),
         Command::BanditRegret(arguments) => commands::bandit_regret::run(&arguments),
     };

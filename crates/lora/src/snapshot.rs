@@ -54,6 +54,24 @@ impl AdapterSnapshot {
         Self::of_each(model, |_| index)
     }
 
+    /// The adapter whose update is that of the model's selection: the selected one, or those of a sum side by side,
+    /// so that their ranks add up. `None` when nothing is selected, or each sample has its own.
+    pub fn of_selection<M: Module>(model: &M) -> Option<Self> {
+        let selection = banks(model).first()?.bank.selection().clone();
+        match selection.terms()?.as_slice() {
+            [] => None,
+            [(index, 1.0)] => Some(Self::of_adapter(model, *index)),
+            terms => {
+                let adapters = terms.iter();
+                let adapters: Vec<(Self, f64)> = adapters
+                    .map(|&(index, weight)| (Self::of_adapter(model, index), weight))
+                    .collect();
+                let borrowed: Vec<_> = adapters.iter().map(|(a, weight)| (a, *weight)).collect();
+                Self::stacked(&borrowed).ok()
+            }
+        }
+    }
+
     fn of_each<M: Module>(model: &M, index: impl Fn(&AttachedBank) -> usize) -> Self {
         let banks = banks(model);
         assert!(!banks.is_empty(), "a snapshot of a model without adapters");

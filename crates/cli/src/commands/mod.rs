@@ -12,6 +12,10 @@ pub(crate) mod floors;
 
 pub(crate) mod report;
 
+pub(crate) mod generate;
+
+pub(crate) mod export;
+
 pub(crate) mod list;
 
 pub(crate) mod bandit_regret;
