@@ -49,7 +49,7 @@ impl LanguageModel {
     /// When the folder holds what is not understood, or the adapter does not fit the model.
     pub fn with_peft_adapter(self, folder: &Path) -> Result<Self, Error> {
         let names = peft::ModuleNames::causal_lm();
-        let device = self.decoder.embed_tokens.weight.device();
+        let device = self.decoder.device();
         let adapter = peft::load(folder, &names, &device)
             .map_err(|e| Error::format(folder, e.to_string()))?;
         self.with_adapter(&adapter)

@@ -84,22 +84,23 @@ impl WithSimd for Product {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // A tile of 8 x 3 vectors needs 28 registers, one of 4 x 3 needs 16.
+        // A tile of 8 x 3 vectors needs 28 registers, one of 6 x 2 needs 15: one of 4 x 3 needs all 16, of which
+        // the compiler then keeps one sum in memory, and every step of the depth waits for it.
         if S::REGISTER_COUNT >= 32 {
-            self.panels::<S, 8>(simd)
+            self.panels::<S, 8, 3>(simd)
         } else {
-            self.panels::<S, 4>(simd)
+            self.panels::<S, 6, 2>(simd)
         }
     }
 }
 
 impl Product {
-    /// Cuts the columns into panels of up to three vectors of nearly equal number.
+    /// Cuts the columns into panels of up to `WIDTH` vectors (at most three) of nearly equal number.
     #[inline(always)]
-    fn panels<S: Simd, const ROWS: usize>(&self, simd: S) {
+    fn panels<S: Simd, const ROWS: usize, const WIDTH: usize>(&self, simd: S) {
         let n = self.size[1];
         let vectors = n.div_ceil(S::F32_LANES);
-        let panels = vectors.div_ceil(3);
+        let panels = vectors.div_ceil(WIDTH);
         let mut first = 0;
         for panel in 0..panels {
             let count = vectors / panels + usize::from(panel < vectors % panels);

@@ -1,0 +1,332 @@
+//! Whole language experiments on a tiny decoder and a tiny stream, in seconds.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::{module::Module, tensor::Device};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use treelora_cl_bench::{
+    Experiment, ExperimentConfig, GenerationConfig, LanguageModel, RunFolder, RunSummary,
+    TextExperiment, TextExperimentConfig, export_adapter,
+    text::{BytePairTraining, Encoding},
+};
+use treelora_models::decoder::DecoderConfig;
+
+const LORA: &str = "{ rank = 2, alpha = 8.0, dropout = 0.1, \
+                    target_modules = ['\\.(q_proj|v_proj)\\.weight$'] }";
+
+const METHODS: [&str; 12] = [
+    "name = 'tree-lora', mode = 'treelora'",
+    "name = 'tree-lora', mode = 'paper', max_depth = 4",
+    "name = 'tree-lora', mode = 'reference'",
+    "name = 'sequential-lora'",
+    "name = 'joint-lora'",
+    "name = 'o-lora'",
+    "name = 'ewc', fisher_examples = 4",
+    "name = 'gem'",
+    "name = 'a-gem'",
+    "name = 'ogd'",
+    "name = 'lwf'",
+    "name = 'fix', shots = 2, max_prompt = 60",
+];
+
+/// A model folder and a data folder.
+struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let world = Self { dir };
+        let mut texts = Vec::new();
+        for (task, words) in [
+            ("colours", [("sky", "blue"), ("grass", "green")]),
+            ("sounds", [("cat", "meow"), ("dog", "bark")]),
+            ("counts", [("two", "2"), ("three", "3")]),
+        ] {
+            let folder = world.data().join(task);
+            fs::create_dir_all(&folder).unwrap();
+            for (split, count) in [("train", 6), ("eval", 2), ("test", 4)] {
+                let records: Vec<serde_json::Value> = (0..count)
+                    .map(|number| {
+                        let (about, answer) = words[number % 2];
+                        let prompt = format!("{split} {number}: what of the {about}? ");
+                        texts.push(format!("{prompt}{answer}"));
+                        serde_json::json!({ "prompt": prompt, "answer": answer })
+                    })
+                    .collect();
+                let path = folder.join(format!("{split}.json"));
+                fs::write(path, serde_json::to_vec(&records).unwrap()).unwrap();
+            }
+        }
+        fs::create_dir_all(world.model()).unwrap();
+        let tokenizer = BytePairTraining::new(300)
+            .train(texts.iter().map(String::as_str), &world.model())
+            .unwrap();
+        let special = tokenizer.special();
+        let config = DecoderConfig {
+            num_key_value_heads: 2,
+            max_position_embeddings: 128,
+            bos_token_id: special.bos,
+            eos_token_ids: special.eos.into_iter().collect(),
+            ..DecoderConfig::llama(tokenizer.vocabulary(), 16, 2, 4)
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let decoder = config.init(&mut rng, &Device::default()).unwrap();
+        decoder.save(&world.model()).unwrap();
+        world
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn model(&self) -> PathBuf {
+        self.dir.path().join("model")
+    }
+
+    fn config(&self, method: &str, changes: &[(&str, &str)]) -> TextExperimentConfig {
+        self.try_config(method, changes).unwrap()
+    }
+
+    fn try_config(
+        &self,
+        method: &str,
+        changes: &[(&str, &str)],
+    ) -> Result<TextExperimentConfig, treelora_cl_bench::Error> {
+        let lora = match method.contains("'fix'") {
+            true => String::new(),
+            false => format!(", lora = {LORA}"),
+        };
+        let text = format!(
+            "modality = 'text'\n\
+             name = 'tiny-text'\n\
+             data = {{ name = 'folder', path = '{}', tasks = ['colours', 'sounds', 'counts'] }}\n\
+             model = {{ weights = '{}' }}\n\
+             method = {{ {method}{lora} }}\n\
+             encoding = {{ max_prompt = 40, max_answer = 8 }}\n\
+             batching = {{ token_budget = 120 }}\n\
+             generation = {{ max_new_tokens = 3 }}\n\
+             training = {{ epochs = 2, batch_size = 2, accumulation = 2, learning_rate = 1e-2, \
+             warm_up = 0.2, gradient_clip = 1.0, evaluation_batch_size = 3, seed = 5, \
+             optimizer = {{ name = 'adamw', weight_decay = 0.0 }} }}\n",
+            self.data().display(),
+            self.model().display(),
+        );
+        let changes: Vec<(String, String)> = changes
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        match ExperimentConfig::parse(&text, Path::new("tiny.toml"), None, &changes)? {
+            ExperimentConfig::Text(config) => Ok(*config),
+            ExperimentConfig::Images(_) => panic!("the file is about text"),
+        }
+    }
+
+    fn prepare(&self, method: &str, changes: &[(&str, &str)]) -> TextExperiment {
+        TextExperiment::prepare(self.config(method, changes), &Device::default()).unwrap()
+    }
+
+    fn run(&self, experiment: &TextExperiment, name: &str) -> (RunFolder, RunSummary) {
+        let path = self.dir.path().join(name);
+        let toml = experiment.config_toml().unwrap();
+        let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+        let summary = experiment.run(&folder, &mut |_| {}).unwrap();
+        (folder, summary)
+    }
+}
+
+#[test]
+fn every_method_fills_its_matrix_on_text() {
+    let world = World::new();
+    for (number, method) in METHODS.into_iter().enumerate() {
+        let experiment = world.prepare(method, &[]);
+        let (folder, summary) = world.run(&experiment, &format!("run-{number}"));
+        let last = summary.matrix.tasks() - 1;
+        assert_eq!(last, 2, "{method}");
+        for on in 0..=last {
+            let score = summary.matrix.score(last, on);
+            assert!(
+                score.is_some_and(|s| (0.0..=1.0).contains(&s)),
+                "{method} task {on}"
+            );
+        }
+        assert!(summary.other_rules.contains_key("treelora"), "{method}");
+        assert!(summary.floors.contains_key("majority"), "{method}");
+        assert_eq!(
+            summary.cost.trainable_parameters == 0,
+            method.contains("'fix'"),
+            "{method}"
+        );
+        assert!(folder.path().join("answers/02/00.json").is_file());
+        assert!(folder.path().join("stream.json").is_file());
+        // What was written reads back as the same experiment.
+        let again = ExperimentConfig::load(&folder.config_path(), None, &[]).unwrap();
+        let own = experiment.config().clone();
+        assert_eq!(again, ExperimentConfig::Text(Box::new(own)), "{method}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_equal_results_on_text() {
+    let world = World::new();
+    for (number, method) in [METHODS[0], "name = 'o-lora'", "name = 'gem'"]
+        .into_iter()
+        .enumerate()
+    {
+        let experiment = world.prepare(method, &[]);
+        let (whole, summary) = world.run(&experiment, &format!("whole-{number}"));
+        let (stopped, _) = world.run(&experiment, &format!("stopped-{number}"));
+        fs::remove_file(stopped.path().join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(stopped.path().join("metrics.json")).unwrap();
+        let resumed = world
+            .prepare(method, &[])
+            .run(&stopped, &mut |_| {})
+            .unwrap();
+        assert_eq!(resumed.matrix, summary.matrix, "{method}");
+        let bytes = |run: &RunFolder| {
+            fs::read(run.path().join("checkpoints/02/model.safetensors")).unwrap()
+        };
+        assert_eq!(bytes(&whole), bytes(&stopped), "{method}");
+    }
+}
+
+#[test]
+fn scores_do_not_depend_on_the_evaluation_batch_size() {
+    let world = World::new();
+    let experiment = world.prepare(METHODS[0], &[]);
+    let (folder, _) = world.run(&experiment, "run");
+    let expected = experiment.score_again(&folder, None).unwrap();
+    for size in ["1", "4"] {
+        let changed = world.prepare(METHODS[0], &[("training.evaluation_batch_size", size)]);
+        let row = changed.score_again(&folder, None).unwrap();
+        assert_eq!(row, expected, "batches of {size}");
+    }
+}
+
+#[test]
+fn an_exported_adapter_answers_as_the_run_did() {
+    let world = World::new();
+    for (number, method) in [METHODS[0], "name = 'o-lora'"].into_iter().enumerate() {
+        let experiment = world.prepare(method, &[]);
+        let (folder, _) = world.run(&experiment, &format!("run-{number}"));
+        let out = world.dir.path().join(format!("peft-{number}"));
+        export_adapter(&folder, 2, &out).unwrap();
+        let device = Device::default();
+        let model = LanguageModel::load(&world.model(), &device).unwrap();
+        let plain = model.decoder.clone();
+        let exported = model.with_peft_adapter(&out).unwrap();
+        let restored = experiment.restored(&folder).unwrap();
+        let answering = restored.method.for_evaluation(&restored.model);
+        let batch = treelora_models::decoder::TextBatch {
+            examples: vec![treelora_models::decoder::TextExample::new(&[5, 6, 7], &[8])],
+        };
+        use treelora_core::ContinualModel;
+        let logits = |model: &treelora_models::decoder::Decoder| -> Vec<f32> {
+            model.valid().logits(&batch).into_data().iter().collect()
+        };
+        let largest = |left: &[f32], right: &[f32]| {
+            let pairs = left.iter().zip(right);
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        let (ours, theirs) = (logits(&answering), logits(&exported.decoder));
+        assert!(largest(&ours, &theirs) < 1e-5, "{method}");
+        assert!(largest(&ours, &logits(&plain)) > 1e-3, "{method}");
+    }
+    let error = export_adapter(
+        &RunFolder::open(&world.dir.path().join("run-0")).unwrap(),
+        9,
+        &world.dir.path().join("nowhere"),
+    );
+    assert!(error.unwrap_err().to_string().contains("tasks/09"));
+}
+
+#[test]
+fn streamed_pieces_join_to_the_text_of_the_continuation() {
+    let world = World::new();
+    let model = LanguageModel::load(&world.model(), &Device::default()).unwrap();
+    let config = GenerationConfig {
+        max_new_tokens: 20,
+        temperature: 1.5,
+        seed: 3,
+        ..GenerationConfig::default()
+    };
+    let mut pieces = String::new();
+    let continuation = model
+        .continue_prompt(
+            "what of the sky? ",
+            &Encoding::default(),
+            &config,
+            &mut |text| {
+                pieces += text;
+            },
+        )
+        .unwrap();
+    assert_eq!(pieces, continuation.text);
+    assert_eq!(continuation.ids.len(), 20);
+}
+
+#[test]
+fn wrong_input_is_named() {
+    let world = World::new();
+    let prepared = |method: &str, changes: &[(&str, &str)]| {
+        let config = world.try_config(method, changes);
+        let experiment =
+            config.and_then(|config| TextExperiment::prepare(config, &Device::default()));
+        let outcome = experiment.and_then(|experiment| {
+            let path = world.dir.path().join("refused");
+            let toml = experiment.config_toml()?;
+            let folder = RunFolder::create(&path, &toml, &experiment.manifest())?;
+            let outcome = experiment.run(&folder, &mut |_| {}).map(drop);
+            fs::remove_dir_all(&path).unwrap();
+            outcome
+        });
+        outcome.unwrap_err().to_string()
+    };
+    let tree = METHODS[0];
+    for (method, changes, named) in [
+        (tree, ("generation.max_new_tokens", "0"), "max_new_tokens"),
+        (tree, ("data.tasks", "['colours', 'smells']"), "smells"),
+        (
+            tree,
+            ("data.name", "'no-such-benchmark'"),
+            "no-such-benchmark",
+        ),
+        (tree, ("model.weights", "'no/such/model'"), "no/such/model"),
+        (tree, ("training.warm_up", "1.0"), "warm_up"),
+        (tree, ("training.accumulation", "0"), "accumulation"),
+        (tree, ("training.epochs_per_task", "[1]"), "epochs_per_task"),
+        (tree, ("training.learning_rate", "1e30"), "the loss is"),
+        (tree, ("surprise", "1"), "surprise"),
+        ("name = 'hide-lora'", ("name", "'x'"), "hide-lora"),
+        ("name = 'fix', shots = 0", ("name", "'x'"), "shots"),
+    ] {
+        let error = prepared(method, &[changes]);
+        assert!(error.contains(named), "{changes:?}: {error}");
+    }
+    // A tokenizer with more tokens than the embedding has rows.
+    let text = fs::read_to_string(world.model().join("config.json")).unwrap();
+    let rows = LanguageModel::load(&world.model(), &Device::default());
+    let rows = rows.unwrap().tokenizer.vocabulary();
+    let smaller = DecoderConfig {
+        max_position_embeddings: 128,
+        ..DecoderConfig::llama(rows - 1, 16, 2, 4)
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let decoder = smaller.init(&mut rng, &Device::default()).unwrap();
+    decoder.save(&world.model()).unwrap();
+    assert_ne!(
+        fs::read_to_string(world.model().join("config.json")).unwrap(),
+        text
+    );
+    let error = prepared(tree, &[("name", "'x'")]);
+    assert!(
+        error.contains(&rows.to_string()) && error.contains(&(rows - 1).to_string()),
+        "{error}"
+    );
+}
