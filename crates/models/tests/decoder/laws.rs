@@ -267,6 +267,19 @@ fn every_parameter_learns() {
     }
 }
 
+/// Activations that are computed again in the backward instead of kept.
+#[test]
+fn gradient_checkpointing_changes_no_gradient() {
+    let gradient = |device: Device| {
+        let model = Decoder::load(&folder("gemma"), &device).unwrap();
+        let gradients = model.loss(&batch()).backward();
+        let weight = |model: &Decoder| model.layers[0].mlp.gate_proj.weight.val();
+        bits(weight(&model).grad(&gradients).unwrap())
+    };
+    let kept = gradient(device().autodiff());
+    assert!(kept == gradient(device().autodiff().gradient_checkpointing()));
+}
+
 #[test]
 fn a_model_from_scratch_follows_its_seed_and_scores_evenly() {
     let config = DecoderConfig {
