@@ -1,24 +1,34 @@
 //! What TreeLoRA adds to a training step, and what the number of past tasks adds to TreeLoRA.
 //!
 //! ViT-Ti/16 at 224 pixels with random weights (speed does not depend on them), rank 8 on the query
-//! and value projections of the last six blocks, cached prefix, batch 32.
+//! and value projections of the last six blocks, cached prefix, batch 32. The past tasks have random
+//! signatures, which make a tree as deep as the layers allow.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use burn::{
-    module::Module,
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Distribution, Tensor},
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use treelora::{TreeLora, TreeLoraConfig};
-use treelora_core::{Method, StepInfo, Task, TaskId};
-use treelora_lora::LoraConfig;
+use treelora::{
+    Mode, TreeLora, TreeLoraConfig,
+    bandit::Policy,
+    lora::{Granularity, LayerVectors, LoraConfig},
+};
+use treelora_benches::Ratio;
+use treelora_core::{Error, Method, StepInfo, Task, TaskId};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
 
 const BATCH: usize = 32;
+const TOKENS: usize = 197;
+const FEW: usize = 10;
+const MANY: usize = 1000;
 
 fn lora() -> LoraConfig {
     LoraConfig {
@@ -28,22 +38,12 @@ fn lora() -> LoraConfig {
     }
 }
 
-fn batch(size: usize, device: &Device) -> ImageBatch {
-    let tokens = Tensor::random([size, 197, 192], Distribution::Normal(0.0, 1.0), device);
+fn batch(size: usize, tokens: usize, device: &Device) -> ImageBatch {
+    let tokens = Tensor::random([size, tokens, 192], Distribution::Normal(0.0, 1.0), device);
     ImageBatch::new(
         ImageInput::Hidden { block: 6, tokens },
         (0..size).map(|i| i % 10).collect(),
     )
-}
-
-fn step_info(task: usize, step: usize) -> StepInfo {
-    StepInfo {
-        task: TaskId(task),
-        epoch: 0,
-        epochs: 1,
-        step,
-        steps: 1000,
-    }
 }
 
 fn task(id: usize) -> Task {
@@ -64,89 +64,172 @@ fn model(device: &Device) -> VisionTransformer {
         .expect("the preset is valid")
 }
 
-/// A method that has learned `past` tasks of one step each.
-fn after_tasks(past: usize, device: &Device) -> (TreeLora, VisionTransformer) {
+/// A method in the middle of a task.
+struct Training<M> {
+    method: M,
+    model: Option<VisionTransformer>,
+    optimizer: ModuleOptimizer,
+    task: TaskId,
+    device: Device,
+}
+
+impl<M: Method<VisionTransformer>> Training<M> {
+    fn new(mut method: M, device: &Device) -> Self {
+        let attached = method.attach(model(device));
+        Self {
+            method,
+            model: Some(attached.expect("the model has the layers")),
+            optimizer: AdamConfig::new().init(),
+            task: TaskId(0),
+            device: device.clone(),
+        }
+    }
+
+    /// One step as the run loop does it, and the time it takes until the device is idle.
+    fn step(&mut self, batch: &ImageBatch) -> Duration {
+        let info = StepInfo {
+            task: self.task,
+            epoch: 0,
+            epochs: 1,
+            step: 0,
+            steps: 1000,
+        };
+        let model = self.model.take().expect("the model of the last step");
+        let start = Instant::now();
+        let loss = self.method.objective(&model, batch, &info);
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let gradients = self.method.gradients(&model, gradients, &info);
+        let model = self.optimizer.step(1e-4, model, gradients);
+        self.model = Some(self.method.after_step(model, &info));
+        self.device.sync().expect("the device works");
+        start.elapsed()
+    }
+}
+
+/// TreeLoRA in the task after `past` others, of one small step each from adapters of their own.
+fn after_tasks(past: usize, mode: Mode, device: &Device) -> Training<TreeLora> {
     let config = TreeLoraConfig {
         lora: lora(),
-        ..TreeLoraConfig::default()
+        ..TreeLoraConfig::preset(mode)
     };
-    let mut method = TreeLora::new(config).expect("the defaults are valid");
-    let mut model = method
-        .attach(model(device))
-        .expect("the model has the layers");
-    let few = batch(1, device);
+    let method = TreeLora::new(config).expect("the preset is valid");
+    let mut training = Training::new(method, device);
+    let plain = device.clone().without_autodiff();
     for id in 0..past {
-        model = method.begin_task(model, &task(id)).expect("a task begins");
-        let loss = method.objective(&model, &few, &step_info(id, 0));
-        black_box(loss);
-        model = method
-            .end_task(model, &Vec::<ImageBatch>::new(), &task(id))
-            .expect("a task ends");
+        let model = training.model.take().expect("the model of the last task");
+        let vectors = LayerVectors::factor_a(&model, Granularity::Matrix).expect("adapted");
+        let random = Tensor::random(vectors.dims(), Distribution::Normal(0.0, 1.0), &plain);
+        let model = vectors.write_factors(random, model);
+        let begun = training.method.begin_task(model, &task(id));
+        training.model = Some(begun.expect("a task begins"));
+        training.task = TaskId(id);
+        training.step(&batch(1, 2, device));
+        let model = training.model.take().expect("the model of the last step");
+        let ended = training
+            .method
+            .end_task(model, &Vec::<ImageBatch>::new(), &task(id));
+        training.model = Some(ended.expect("a task ends"));
     }
-    let model = method
-        .begin_task(model, &task(past))
-        .expect("a task begins");
-    (method, model)
+    let model = training.model.take().expect("the model of the last task");
+    let begun = training.method.begin_task(model, &task(past));
+    training.model = Some(begun.expect("a task begins"));
+    training.task = TaskId(past);
+    training
 }
 
-fn step(
-    method: &mut dyn Method<VisionTransformer>,
-    model: VisionTransformer,
-    optimizer: &mut ModuleOptimizer,
-    batch: &ImageBatch,
-    info: &StepInfo,
-) -> VisionTransformer {
-    let loss = method.objective(&model, batch, info);
-    let gradients = GradientsParams::from_grads(loss.backward(), &model);
-    let gradients = method.gradients(&model, gradients, info);
-    let model = optimizer.step(1e-4, model, gradients);
-    method.after_step(model, info)
-}
-
-/// Plain fine-tuning of the adapter: every hook is the default.
+/// Plain fine-tuning of the adapter: every hook but attaching is the default.
 struct Sequential;
 
-impl Method<VisionTransformer> for Sequential {}
+impl Method<VisionTransformer> for Sequential {
+    fn attach(&mut self, model: VisionTransformer) -> Result<VisionTransformer, Error> {
+        let rng = &mut ChaCha8Rng::seed_from_u64(1);
+        treelora_lora::attach(model, &lora(), rng).map_err(|e| Error::Data(e.to_string()))
+    }
+}
 
+/// Seconds of a step, for orientation: between two of them the machine may change its speed.
 fn training_step(criterion: &mut Criterion) {
     let device = Device::default().autodiff();
-    let data = batch(BATCH, &device);
+    let data = batch(BATCH, TOKENS, &device);
     let mut group = criterion.benchmark_group("training_step");
     group.sample_size(10);
-
-    let attached =
-        treelora_lora::attach(model(&device), &lora(), &mut ChaCha8Rng::seed_from_u64(1));
-    let mut state = Some(attached.expect("the model has the layers"));
-    let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
-    group.bench_function(BenchmarkId::new("sequential", 0), |bencher| {
-        bencher.iter(|| {
-            let model = state.take().expect("the model of the last step");
-            state = Some(step(
-                &mut Sequential,
-                model,
-                &mut optimizer,
-                &data,
-                &step_info(0, 0),
-            ));
-            device.sync().expect("the device works");
-        });
+    let mut sequential = Training::new(Sequential, &device);
+    group.bench_function("sequential", |bencher| {
+        bencher.iter_custom(|steps| (0..steps).map(|_| sequential.step(&data)).sum());
     });
-    for past in [1, 10, 1000] {
-        let (mut method, model) = after_tasks(past, &device);
-        let mut state = Some(model);
-        let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
-        group.bench_function(BenchmarkId::new("treelora", past), |bencher| {
-            bencher.iter(|| {
-                let model = state.take().expect("the model of the last step");
-                let info = step_info(past, 0);
-                state = Some(step(&mut method, model, &mut optimizer, &data, &info));
-                device.sync().expect("the device works");
+    let mut treelora = after_tasks(FEW, Mode::TreeLora, &device);
+    group.bench_function(BenchmarkId::new("treelora", FEW), |bencher| {
+        bencher.iter_custom(|steps| (0..steps).map(|_| treelora.step(&data)).sum());
+    });
+    group.finish();
+}
+
+/// A step of TreeLoRA over a step of sequential LoRA, in turns.
+fn training_step_ratio(criterion: &mut Criterion<Ratio>) {
+    let device = Device::default().autodiff();
+    let data = batch(BATCH, TOKENS, &device);
+    let mut group = criterion.benchmark_group("training_step_ratio");
+    group.sample_size(20);
+    let mut sequential = Training::new(Sequential, &device);
+    for (mode, past) in [
+        (Mode::TreeLora, FEW),
+        (Mode::TreeLora, MANY),
+        (Mode::Paper, FEW),
+    ] {
+        let mut treelora = after_tasks(past, mode, &device);
+        let mut is_first = false;
+        let name = format!("{mode:?}").to_lowercase();
+        group.bench_function(BenchmarkId::new(name, past), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let mut sum = 0.0;
+                for _ in 0..rounds {
+                    // Neither is always the one that follows the other.
+                    is_first = !is_first;
+                    let early = is_first.then(|| treelora.step(&data));
+                    let plain = sequential.step(&data);
+                    let time = early.unwrap_or_else(|| treelora.step(&data));
+                    sum += time.as_secs_f64() / plain.as_secs_f64();
+                }
+                sum
             });
         });
-        black_box(state.map(|model| model.num_params()));
     }
     group.finish();
 }
 
-criterion_group!(benches, training_step);
-criterion_main!(benches);
+/// What of a step depends on the number of past tasks: to choose one per layer, gather their rows and
+/// record the costs.
+fn choice(criterion: &mut Criterion) {
+    let device = Device::default().autodiff();
+    let mut group = criterion.benchmark_group("choice");
+    for past in [FEW, MANY] {
+        let training = after_tasks(past, Mode::TreeLora, &device);
+        let relatives = training.method.relatives();
+        let tree = relatives.tree().expect("past tasks");
+        let mut bandits = relatives.bandits().expect("a task has begun").clone();
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        group.bench_function(BenchmarkId::from_parameter(past), |bencher| {
+            bencher.iter(|| {
+                let chosen = bandits.choose(Policy::TreeLcb, &mut rng);
+                black_box(tree.chosen(&chosen));
+                let costs: Vec<f64> = chosen.iter().map(|arm| cost(*arm)).collect();
+                bandits.record(&chosen, &costs).expect("costs in [0, 1]");
+                device.sync().expect("the device works");
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Another cost for each past task, spread over `[0, 1)`.
+fn cost(arm: usize) -> f64 {
+    (arm as f64 * 0.618_033_988_75).fract()
+}
+
+criterion_group!(times, training_step, choice);
+criterion_group! {
+    name = ratios;
+    config = Criterion::default().with_measurement(Ratio);
+    targets = training_step_ratio
+}
+criterion_main!(times, ratios);

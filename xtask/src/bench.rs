@@ -53,7 +53,8 @@ fn split_arguments(arguments: &[String]) -> (Vec<String>, Vec<String>) {
     (features, filter)
 }
 
-/// Median of one benchmark and its confidence interval, in nanoseconds.
+/// Median of one benchmark and its confidence interval, in nanoseconds; a number without unit where the
+/// group's name ends in `_ratio`.
 #[derive(Debug, PartialEq)]
 struct Measurement {
     name: String,
@@ -109,7 +110,11 @@ fn table(results: &[Measurement]) -> String {
         high,
     } in results
     {
-        let (median, low, high) = (duration(*median), duration(*low), duration(*high));
+        let shown = match name.contains("_ratio/") {
+            true => |ratio: f64| format!("{ratio:.4} x"),
+            false => duration,
+        };
+        let (median, low, high) = (shown(*median), shown(*low), shown(*high));
         text += &format!("| {name} | {median} | {low} to {high} |\n");
     }
     text
@@ -183,6 +188,21 @@ mod tests {
         let table = table(&[row]);
         assert!(
             table.ends_with("| tree/insert/64 | 1.500 ms | 1.400 ms to 1.600 ms |\n"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn ratios_have_no_unit_of_time() {
+        let row = Measurement {
+            name: "step_ratio/treelora/10".to_owned(),
+            median: 1.02,
+            low: 1.0,
+            high: 1.04,
+        };
+        let table = table(&[row]);
+        assert!(
+            table.ends_with("| step_ratio/treelora/10 | 1.0200 x | 1.0000 x to 1.0400 x |\n"),
             "{table}"
         );
     }

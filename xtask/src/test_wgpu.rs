@@ -4,17 +4,37 @@ use anyhow::Result;
 
 use crate::{process, workspace::Workspace};
 
-/// Test binaries that take the device from `BURN_DEVICE`: package and name.
-const TESTS: [(&str, &str); 1] = [("treelora-models", "golden")];
+/// Packages whose tests take the device from `BURN_DEVICE`.
+const PACKAGES: [&str; 8] = [
+    "treelora-core",
+    "treelora-lora",
+    "treelora-kdtree",
+    "treelora-models",
+    "treelora",
+    "treelora-class-incremental",
+    "treelora-baselines",
+    "treelora-cl-bench",
+];
+
+/// Their tests that compute on it.
+const TESTS: [&str; 9] = [
+    "external_method",
+    "golden",
+    "laws",
+    "dropout",
+    "adapted",
+    "peft",
+    "decoder",
+    "import",
+    "end_to_end",
+];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    for (package, test) in TESTS {
-        let mut command = process::cargo(&workspace.root);
-        command.args(["test", "-p", package, "--features", "wgpu", "--test", test]);
-        process::run({
-            command.env("BURN_DEVICE", "wgpu");
-            command
-        })?;
-    }
-    Ok(())
+    // One command, so that the packages share one build of their dependencies.
+    let mut command = process::cargo(&workspace.root);
+    command.args(["test", "--features", "wgpu"]);
+    command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    command.args(TESTS.iter().flat_map(|test| ["--test", test]));
+    command.env("BURN_DEVICE", "wgpu");
+    process::run(command)
 }

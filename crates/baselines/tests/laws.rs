@@ -31,7 +31,7 @@ fn lora() -> LoraConfig {
 }
 
 fn model() -> TinyClassifier {
-    TinyClassifier::new(&Device::flex().autodiff())
+    TinyClassifier::new(&Device::default().autodiff())
 }
 
 fn step_at(task: usize, epoch: usize) -> StepInfo {
@@ -70,7 +70,7 @@ fn learn(
         &task(id).classes,
         12,
         id as u64,
-        &Device::flex().autodiff(),
+        &Device::default().autodiff(),
     )];
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
     for epoch in 0..EPOCHS {
@@ -138,7 +138,7 @@ fn build(config: &BaselineConfig) -> Box<dyn Method<TinyClassifier>> {
 
 #[test]
 fn every_contender_answers_each_example_alone() {
-    let device = Device::flex();
+    let device = Device::default();
     for config in contenders() {
         let mut method = build(&config);
         let attached = method.attach(model()).unwrap();
@@ -166,7 +166,7 @@ fn every_contender_answers_each_example_alone() {
 /// Stop after two tasks, save, read into a fresh method and model, go on: the same bits.
 #[test]
 fn a_resumed_contender_continues_with_equal_bits() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     for config in contenders() {
         let mut method = build(&config);
         let attached = method.attach(model()).unwrap();
@@ -191,7 +191,7 @@ fn a_resumed_contender_continues_with_equal_bits() {
 
         let whole = train(method.as_mut(), middle, 2, 3);
         let resumed_model = train(resumed.as_mut(), fresh, 2, 3);
-        let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::flex());
+        let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::default());
         let scores = |method: &dyn Method<TinyClassifier>, model: &TinyClassifier| {
             values(method.predict(&method.for_evaluation(model), &test))
         };
@@ -248,7 +248,7 @@ fn the_ewc_penalty_is_zero_at_the_old_weights_and_its_formula_elsewhere() {
 
     // Move one weight of the head by 0.5: the penalty is F / 2 * 0.25 with F the mean squared
     // gradient of that weight, taken here by another route.
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let data = points(&task(0).classes, 12, 0, &device);
     let mut fisher = 0.0;
     for i in 0..8 {
@@ -290,7 +290,7 @@ fn a_strong_ewc_holds_the_weights() {
         let mut ewc = Ewc::new(config, 1).unwrap();
         let attached = ewc.attach(model()).unwrap();
         let old = train(&mut ewc, attached, 0, 1);
-        let device = Device::flex();
+        let device = Device::default();
         let test = points(&task(0).classes, 10, 9, &device);
         let before = old.valid().logits(&test).slice([0..20, 0..2]);
         let new = train(&mut ewc, old, 1, 2);
@@ -304,7 +304,7 @@ fn a_strong_ewc_holds_the_weights() {
 fn rows(count: usize, dim: usize, seed: u64) -> Tensor<2> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values: Vec<f32> = (0..count * dim).map(|_| normal(&mut rng)).collect();
-    Tensor::from_data(TensorData::new(values, [count, dim]), &Device::flex())
+    Tensor::from_data(TensorData::new(values, [count, dim]), &Device::default())
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_projected_gradient_harms_no_memory() {
 /// One memory: the answer is the orthogonal projection, by hand.
 #[test]
 fn one_memory_is_the_orthogonal_projection() {
-    let device = Device::flex();
+    let device = Device::default();
     let gradient = Tensor::<1>::from_floats([1.0, -2.0], &device);
     let memory = Tensor::<2>::from_data([[0.0, 4.0]], &device);
     let projected = values(project(gradient, memory, 0.0).unwrap());
@@ -367,7 +367,7 @@ fn gem_projects_the_gradients_of_the_model() {
     let attached = gem.attach(model()).unwrap();
     let model = train(&mut gem, attached, 0, 2);
     // Labels of the past, exchanged: a gradient that must harm.
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let mut harmful = points(&[0, 1], 10, 3, &device);
     harmful.labels = harmful.labels.iter().map(|l| 1 - l).collect();
     let gradients = GradientsParams::from_grads(model.loss(&harmful).backward(), &model);
@@ -393,7 +393,7 @@ fn a_gem_follows_its_formula() {
     let mut method: AGem<TinyClassifier> = AGem::new(config, 1).unwrap();
     let attached = method.attach(model()).unwrap();
     let model = train(&mut method, attached, 0, 2);
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let mut batch = points(&[2, 3], 10, 3, &device);
     for harm in [false, true] {
         if harm {
@@ -440,7 +440,7 @@ fn flat(model: &TinyClassifier, gradients: &GradientsParams) -> Tensor<1> {
 
 #[test]
 fn hide_remembers_every_task() {
-    let device = Device::flex();
+    let device = Device::default();
     for identity in [frozen(), TaskIdentityConfig::default()] {
         let mut method: HideLora<TinyClassifier> = HideLora::new(hide(identity), 2).unwrap();
         let attached = method.attach(model()).unwrap();
@@ -493,7 +493,7 @@ fn hide_with_a_class_in_two_tasks_needs_frozen_identity() {
 /// Sequential and joint training answered by the same kind of head.
 #[test]
 fn a_discriminant_head_goes_on_any_contender() {
-    let device = Device::flex();
+    let device = Device::default();
     let head = DiscriminantConfig::Rda(RegularisedDiscriminantConfig::default());
     let inner = build(&contenders()[0]);
     let transport = Some(TransportConfig::default());
@@ -629,7 +629,7 @@ fn o_lora_answers_with_the_sum_of_its_adapters() {
         let bytes = Method::<TinyClassifier>::stored_bytes(&method);
         assert_eq!(bytes, if id == 0 { 0 } else { id * 2 * 12 * 4 + 8 });
     }
-    let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::flex());
+    let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::default());
     let plain = self::model().valid();
     let weight = plain.layer.weight.val() + sum.unwrap();
     let features = (test.inputs.clone().matmul(weight)).tanh();
@@ -661,7 +661,7 @@ fn ogd_moves_outside_the_span_of_its_orthonormal_basis() {
     let bytes = Method::<TinyClassifier>::stored_bytes(&method);
     assert_eq!(bytes, directions * parameters * 4);
 
-    let batch = points(&[0, 1], 10, 3, &Device::flex().autodiff());
+    let batch = points(&[0, 1], 10, 3, &Device::default().autodiff());
     let gradients = GradientsParams::from_grads(model.loss(&batch).backward(), &model);
     let before = flat(&model, &gradients);
     let size = values(before.clone().square().sum())[0].sqrt();
@@ -691,7 +691,7 @@ fn lwf_distils_the_old_answers_about_old_classes() {
     };
     let mut method: Lwf<TinyClassifier> = Lwf::new(config, 1).unwrap();
     let attached = method.attach(model()).unwrap();
-    let batch = points(&[2, 3], 8, 3, &Device::flex().autodiff());
+    let batch = points(&[2, 3], 8, 3, &Device::default().autodiff());
     let old = train(&mut method, attached, 0, 1);
     assert!(method.distillation(&old, &batch).is_none());
     let old = method.begin_task(old, &task(1)).unwrap();
@@ -745,7 +745,7 @@ impl ContinualModel for Headless {
 
 #[test]
 fn every_contender_but_hide_lora_trains_a_model_without_a_head() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     for config in contenders() {
         let config = config.with_lora(LoraConfig {
             target_modules: vec!["layer\\.weight$".into()],
@@ -782,7 +782,7 @@ fn every_contender_but_hide_lora_trains_a_model_without_a_head() {
             }
             model = method.end_task(model, &data, &task).unwrap();
         }
-        let test = points(&[0, 1, 2, 3], 3, 9, &Device::flex());
+        let test = points(&[0, 1, 2, 3], 3, 9, &Device::default());
         let scores = values(method.predict(&method.for_evaluation(&model), &test));
         let before = values(plain.valid().logits(&test));
         assert_ne!(scores, before, "{}", config.name());

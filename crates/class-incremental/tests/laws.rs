@@ -37,7 +37,7 @@ fn kinds() -> Vec<DiscriminantConfig> {
 fn matrix(rows: usize, columns: usize, seed: u64) -> Tensor<2> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values: Vec<f32> = (0..rows * columns).map(|_| normal(&mut rng)).collect();
-    Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::flex())
+    Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::default())
 }
 
 fn assert_close(left: &[f32], right: &[f32], tolerance: f32) {
@@ -104,7 +104,7 @@ proptest! {
     fn routing_is_undone(tasks in prop::collection::vec(0usize..5, 1..40)) {
         let ids: Vec<TaskId> = tasks.iter().map(|&t| TaskId(t)).collect();
         let routing = group_by_task(&ids);
-        let device = Device::flex();
+        let device = Device::default();
         let out = routing.scatter(|task, positions| {
             let rows: Vec<f32> =
                 positions.iter().flat_map(|&p| [p as f32, task.0 as f32]).collect();
@@ -120,7 +120,7 @@ proptest! {
 /// diag(1, 4) without shrinkage. The boundary is x = 2, and the difference of the scores 4 x - 8.
 #[test]
 fn lda_is_the_closed_form() {
-    let device = Device::flex();
+    let device = Device::default();
     let features = Tensor::from_data(
         [
             [1.0, 2.0],
@@ -158,7 +158,7 @@ fn lda_is_the_closed_form() {
 /// With its own covariance alone the discriminant is the log density of each class.
 #[test]
 fn rda_with_full_class_share_is_the_gaussian_density() {
-    let device = Device::flex();
+    let device = Device::default();
     // Class 0: mean 0, variances (1, 4); class 1: mean (4, 0), variances (4, 1).
     let features = Tensor::from_data(
         [
@@ -210,7 +210,7 @@ fn ridge_is_the_minimum_of_its_objective() {
 
     let mut file = TensorFile::new();
     discriminant.save("x", &mut file);
-    let targets: Tensor<2> = file.tensor("x.targets", &Device::flex()).unwrap();
+    let targets: Tensor<2> = file.tensor("x.targets", &Device::default()).unwrap();
     let triangle = file
         .data("x.gram")
         .unwrap()
@@ -225,7 +225,7 @@ fn ridge_is_the_minimum_of_its_objective() {
             (gram[i * 16 + j], gram[j * 16 + i]) = (value, value);
         }
     }
-    let gram: Tensor<2> = Tensor::from_data(TensorData::new(gram, [16, 16]), &Device::flex());
+    let gram: Tensor<2> = Tensor::from_data(TensorData::new(gram, [16, 16]), &Device::default());
     let largest: f32 = (0..16)
         .map(|i| {
             values(gram.clone().narrow(0, i, 1))
@@ -234,7 +234,7 @@ fn ridge_is_the_minimum_of_its_objective() {
                 .sum()
         })
         .fold(0.0, f32::max);
-    let mut weights: Tensor<2> = Tensor::zeros([16, 3], &Device::flex());
+    let mut weights: Tensor<2> = Tensor::zeros([16, 3], &Device::default());
     for _ in 0..4000 {
         let gradient =
             gram.clone().matmul(weights.clone()) + weights.clone() * 2.0 - targets.clone();
@@ -256,7 +256,7 @@ fn ridge_is_the_minimum_of_its_objective() {
 
 #[test]
 fn held_out_ridge_is_a_power_of_ten_that_generalises() {
-    let device = Device::flex();
+    let device = Device::default();
     let train = points(&[0, 1, 2, 3], 20, 1, &device);
     let test = points(&[0, 1, 2, 3], 10, 2, &device);
     let config = DiscriminantConfig::RandomProjection(RandomProjectionConfig {
@@ -296,7 +296,7 @@ fn a_saved_discriminant_continues_with_equal_bits() {
         let mut file = TensorFile::new();
         original.save("head", &mut file);
         let mut copy = kind.build(5).unwrap();
-        copy.load("head", &file, &Device::flex()).unwrap();
+        copy.load("head", &file, &Device::default()).unwrap();
         let probe = matrix(7, 4, 3);
         assert_eq!(
             values(original.scores(probe.clone())),
@@ -318,7 +318,7 @@ fn a_saved_discriminant_continues_with_equal_bits() {
         let message = kind
             .build(5)
             .unwrap()
-            .load("no", &file, &Device::flex())
+            .load("no", &file, &Device::default())
             .unwrap_err();
         assert!(message.to_string().contains("no."), "{message}");
     }
@@ -372,7 +372,7 @@ fn settings_out_of_range_name_their_key() {
 fn features_that_are_not_finite_are_an_error() {
     for kind in kinds() {
         let mut discriminant = kind.build(2).unwrap();
-        let features = Tensor::from_data([[f32::NAN, 0.0], [1.0, 1.0]], &Device::flex());
+        let features = Tensor::from_data([[f32::NAN, 0.0], [1.0, 1.0]], &Device::default());
         discriminant.observe(features, &[0, 1]);
         assert!(discriminant.fit().is_err(), "{kind:?}");
     }
@@ -382,7 +382,7 @@ fn features_that_are_not_finite_are_an_error() {
 /// images themselves would.
 #[test]
 fn the_affine_transport_recovers_an_affine_drift() {
-    let device = Device::flex();
+    let device = Device::default();
     let turn = Tensor::<2>::from_data([[0.8, 0.6], [-0.6, 0.8]], &device);
     let drift = |x: Tensor<2>| x.matmul(turn.clone()) + 0.5;
     let rows = |x: Tensor<2>| {
@@ -446,7 +446,7 @@ fn a_constant_drift_is_found_by_every_transport() {
 
 #[test]
 fn sampled_features_have_the_statistics_they_were_sampled_from() {
-    let device = Device::flex();
+    let device = Device::default();
     let features = matrix(200, 3, 1).matmul(Tensor::from_data(
         [[1.0, 0.5, 0.0], [0.0, 1.0, -0.5], [0.0, 0.0, 0.3]],
         &device,
@@ -492,7 +492,7 @@ fn sampled_features_have_the_statistics_they_were_sampled_from() {
 
 #[test]
 fn a_class_with_one_image_is_sampled_with_the_spread_of_the_others() {
-    let device = Device::flex();
+    let device = Device::default();
     let mut rows = FeatureRows::new();
     rows.push(matrix(100, 3, 1) * 2.0, &[0; 100]);
     rows.push(Tensor::from_data([[5.0, 5.0, 5.0]], &device), &[1]);
@@ -516,7 +516,7 @@ fn a_class_with_one_image_is_sampled_with_the_spread_of_the_others() {
 
 #[test]
 fn alignment_undoes_a_head_that_prefers_the_last_classes() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = TinyClassifier::new(&device.clone().autodiff());
     let train = points(&[0, 1, 2, 3], 25, 1, &device);
     let mut rows = FeatureRows::new();
@@ -565,7 +565,7 @@ fn alignment_undoes_a_head_that_prefers_the_last_classes() {
 
 #[test]
 fn task_inference_agrees_with_its_probabilities_and_takes_shared_classes() {
-    let device = Device::flex();
+    let device = Device::default();
     let config = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
     let mut inference = TaskInference::new(&config).unwrap();
     // Task 2 shows class 0 again, somewhere else.
@@ -601,7 +601,7 @@ fn task_inference_agrees_with_its_probabilities_and_takes_shared_classes() {
 /// Through the hooks of a run: floors and heads answer alike for any batch size and mixture.
 #[test]
 fn methods_answer_each_example_alone() {
-    let device = Device::flex();
+    let device = Device::default();
     let config = DiscriminantConfig::Rda(RegularisedDiscriminantConfig::default());
     struct Still;
     impl Method<TinyClassifier> for Still {}
@@ -722,7 +722,7 @@ impl Method<TinyClassifier> for LayerPerTask {
 
 /// Through the hooks of a run, without training.
 fn learn(method: &mut dyn Method<TinyClassifier>) -> TinyClassifier {
-    let device = Device::flex();
+    let device = Device::default();
     let plain = TinyClassifier::new(&device.clone().autodiff());
     let mut model = method.attach(plain).unwrap();
     for id in 0..3 {
@@ -755,7 +755,7 @@ fn count(scores: Tensor<2>, labels: &[usize]) -> usize {
 
 #[test]
 fn routed_answers_each_example_by_the_adapter_of_its_task() {
-    let device = Device::flex();
+    let device = Device::default();
     let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
     let inner = Aligned::new(LayerPerTask::moving_by(0.7), &alignment(), 1).unwrap();
     let mut method = Routed::new(Box::new(inner), &lda).unwrap();
@@ -788,7 +788,7 @@ fn routing_needs_something_kept_for_each_task() {
     impl Method<TinyClassifier> for Still {}
     let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
     let mut method = Routed::new(Box::new(Still), &lda).unwrap();
-    let device = Device::flex();
+    let device = Device::default();
     let model = TinyClassifier::new(&device.clone().autodiff());
     let data = vec![points(&[0, 1], 5, 0, &device)];
     let error = method.end_task(model, &data, &task(0)).unwrap_err();
@@ -799,7 +799,7 @@ fn routing_needs_something_kept_for_each_task() {
 /// nothing moves; without, the old classes are lost.
 #[test]
 fn alignment_follows_the_features_with_a_transport() {
-    let device = Device::flex();
+    let device = Device::default();
     let test = points(&[0, 1, 2, 3, 4, 5], 10, 50, &device);
     let right = |transport: Option<TransportConfig>| {
         let config = AlignmentConfig {
@@ -827,7 +827,7 @@ fn alignment_follows_the_features_with_a_transport() {
 /// Saved after two tasks, read into a fresh method, and continued: equal bits.
 #[test]
 fn an_aligned_and_routed_method_resumes_with_equal_bits() {
-    let device = Device::flex();
+    let device = Device::default();
     let config = AlignmentConfig {
         statistics: StatisticsConfig::Centroids { centroids: 3 },
         ..alignment()
@@ -878,7 +878,7 @@ fn a_frozen_head_cannot_be_aligned() {
         }
     }
     let mut method = Aligned::new(Box::new(Freezing), &AlignmentConfig::default(), 1).unwrap();
-    let model = TinyClassifier::new(&Device::flex().autodiff());
+    let model = TinyClassifier::new(&Device::default().autodiff());
     let error = method.attach(model).unwrap_err().to_string();
     assert!(error.contains("method.lora.trainable"), "{error}");
     let wrong = AlignmentConfig {

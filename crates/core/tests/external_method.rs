@@ -289,7 +289,7 @@ fn train(method: &mut dyn Method<Plane>, device: &Device) -> Plane {
 
 #[test]
 fn a_method_from_outside_learns_and_is_used_as_an_object() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let mut method = PullToPast {
         strength: 0.1,
         ..PullToPast::default()
@@ -318,7 +318,7 @@ fn a_method_from_outside_learns_and_is_used_as_an_object() {
 fn a_method_that_overrides_nothing_is_sequential_training() {
     struct Sequential;
     impl<M: ContinualModel> Method<M> for Sequential {}
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = train(&mut Sequential, &device);
     assert!(accuracy(&Sequential, &model, &points(0.9, &device)) > 0.9);
     assert_eq!(Method::<Plane>::stored_bytes(&Sequential), 0);
@@ -327,7 +327,7 @@ fn a_method_that_overrides_nothing_is_sequential_training() {
 
 #[test]
 fn what_a_method_remembers_survives_saving() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let mut method = PullToPast::default();
     train(&mut method, &device);
     let dir = tempfile::tempdir().unwrap();
@@ -349,7 +349,7 @@ fn what_a_method_remembers_survives_saving() {
 
 #[test]
 fn errors_of_a_method_reach_the_caller() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let task = Task {
         id: TaskId(3),
         name: "empty".into(),
@@ -363,7 +363,7 @@ fn errors_of_a_method_reach_the_caller() {
 
 #[test]
 fn batches_can_be_cut_joined_and_kept() {
-    let device = Device::flex();
+    let device = Device::default();
     let batch = points(0.3, &device);
     let halves = vec![
         batch.select(&(0..10).collect::<Vec<_>>()),

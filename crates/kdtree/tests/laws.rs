@@ -27,7 +27,7 @@ fn uniform(rng: &mut impl Rng) -> f32 {
 
 fn signature(host: &Host) -> TaskSignature {
     let data = TensorData::new(host.concat(), [host.len(), host[0].len()]);
-    TaskSignature::from_data(data, &Device::flex()).unwrap()
+    TaskSignature::from_data(data, &Device::default()).unwrap()
 }
 
 fn hosts(tasks: usize, seed: u64) -> Vec<Host> {
@@ -241,7 +241,7 @@ proptest! {
         let hosts = hosts(tasks, seed);
         let tree = build(&config(Similarity::NegativeL1, 3), &hosts);
         let stored: Vec<TensorData> = (0..tasks).map(|k| tree.signature(k).to_data()).collect();
-        let read = stored.iter().map(|data| TaskSignature::from_data(data.clone(), &Device::flex()));
+        let read = stored.iter().map(|data| TaskSignature::from_data(data.clone(), &Device::default()));
         let mut again =
             GradientTree::from_parts(tree.structure().clone(), read.map(Result::unwrap).collect())
                 .unwrap();
@@ -344,7 +344,7 @@ fn a_row_per_layer_comes_from_the_chosen_tasks() {
 
 #[test]
 fn unusable_input_is_named() {
-    let device = Device::flex();
+    let device = Device::default();
     let plain = || TaskSignature::new(Tensor::ones([LAYERS, FEATURES], &device));
     let other = || TaskSignature::new(Tensor::ones([LAYERS, FEATURES + 1], &device));
     let spoiled = || TaskSignature::new(Tensor::ones([LAYERS, FEATURES], &device) * f32::NAN);
@@ -394,7 +394,7 @@ fn unusable_input_is_named() {
 #[test]
 fn thousands_of_tasks_are_built_level_by_level() {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let device = Device::flex();
+    let device = Device::default();
     let signatures = (0..10_000).map(|_| {
         let values: Vec<f32> = (0..64 * 4).map(|_| uniform(&mut rng)).collect();
         TaskSignature::from_data(TensorData::new(values, [64, 4]), &device).unwrap()

@@ -16,7 +16,7 @@ struct Model {
 
 #[test]
 fn drops_in_training_only_keeps_the_expectation_and_follows_the_seed() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let width = 8;
     let config = LoraConfig {
         dropout: 0.25,

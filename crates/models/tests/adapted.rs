@@ -23,7 +23,7 @@ fn base() -> VisionTransformer {
         ..VitConfig::tiny()
     };
     config
-        .init(&mut ChaCha8Rng::seed_from_u64(7), &Device::flex())
+        .init(&mut ChaCha8Rng::seed_from_u64(7), &Device::default())
         .unwrap()
 }
 
@@ -69,7 +69,7 @@ fn batch(count: usize) -> ImageBatch {
     let images = Tensor::random(
         [count, 3, 16, 16],
         Distribution::Normal(0.0, 1.0),
-        &Device::flex(),
+        &Device::default(),
     );
     ImageBatch::of_images(images, (0..count).map(|i| i % 4).collect())
 }
@@ -131,7 +131,7 @@ fn frozen_features_are_those_of_the_base_and_cached_ones_are_used() {
         bits(model.frozen_features(&batch)),
         bits(base().features(&batch))
     );
-    let cached = Tensor::full([2, 24], 3.0, &Device::flex());
+    let cached = Tensor::full([2, 24], 3.0, &Device::default());
     batch.frozen_features = Some(cached.clone());
     assert_eq!(bits(model.frozen_features(&batch)), bits(cached));
 }
@@ -168,7 +168,7 @@ fn a_routed_batch_scores_each_image_as_its_adapter_alone() {
 #[test]
 fn frozen_weights_get_no_gradient() {
     let model = adapted(r"blocks\.2\.attention\.[qv]", 1).train();
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let batch = batch(3);
     let images = Tensor::from_data(pixels(&batch).into_data(), &device);
     let gradients = model

@@ -31,7 +31,7 @@ fn config() -> VitConfig {
 }
 
 fn load(config: &VitConfig, path: &Path) -> Result<VisionTransformer, ImportError> {
-    VisionTransformer::load(config, path, HeadSource::File, &Device::flex())
+    VisionTransformer::load(config, path, HeadSource::File, &Device::default())
 }
 
 type File = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
@@ -64,7 +64,7 @@ fn write_bytes(bytes: &[u8]) -> (TempDir, PathBuf) {
 }
 
 fn logits(model: &VisionTransformer) -> Tensor<2> {
-    let images = Tensor::full([1, 3, 32, 32], 0.5, &Device::flex());
+    let images = Tensor::full([1, 3, 32, 32], 0.5, &Device::default());
     model.logits(&ImageBatch::of_images(images, vec![0]))
 }
 
@@ -140,7 +140,7 @@ fn a_head_for_other_classes_is_an_error_unless_it_is_replaced() {
         error.contains("head.weight [7, 24] in place of [10, 24]"),
         "{error}"
     );
-    let device = Device::flex();
+    let device = Device::default();
     let model = VisionTransformer::load(&config, &fixture(), HeadSource::Zeros, &device).unwrap();
     assert_eq!(logits(&model).abs().max().into_scalar::<f32>(), 0.0);
     assert_eq!(logits(&model).dims(), [1, 10]);

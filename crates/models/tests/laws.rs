@@ -25,12 +25,12 @@ fn small() -> VitConfig {
 
 fn model(config: &VitConfig) -> VisionTransformer {
     config
-        .init(&mut ChaCha8Rng::seed_from_u64(7), &Device::flex())
+        .init(&mut ChaCha8Rng::seed_from_u64(7), &Device::default())
         .unwrap()
 }
 
 fn images(count: usize, size: usize) -> Tensor<4> {
-    let device = Device::flex();
+    let device = Device::default();
     Tensor::random(
         [count, 3, size, size],
         Distribution::Normal(0.0, 1.0),
@@ -44,6 +44,17 @@ fn batch(count: usize) -> ImageBatch {
 
 fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
     tensor.into_data().iter::<f32>().map(f32::to_bits).collect()
+}
+
+/// Equal bits on the CPU. Other devices choose kernels by shape, so that a row rounds differently in
+/// another batch.
+fn assert_same_rows(ours: Tensor<2>, theirs: Tensor<2>, what: &str) {
+    if Device::default() == Device::flex() {
+        assert!(bits(ours) == bits(theirs), "{what}");
+    } else {
+        let difference = (ours - theirs).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-4, "{what} by {difference}");
+    }
 }
 
 #[test]
@@ -98,18 +109,15 @@ fn logits_do_not_depend_on_the_batch() {
     for config in [small(), published_width, wide] {
         let model = model(&config);
         let all = batch(64);
-        let together = bits(model.logits(&all));
+        let together = model.logits(&all);
         for size in [1, 7] {
             let rows: Vec<usize> = (0..64).collect();
-            let apart: Vec<u32> = rows
+            let apart = rows
                 .chunks(size)
-                .flat_map(|rows| bits(model.logits(&all.select(rows))))
+                .map(|rows| model.logits(&all.select(rows)))
                 .collect();
-            assert!(
-                apart == together,
-                "width {}: batches of {size} differ",
-                config.width
-            );
+            let what = format!("width {}: batches of {size} differ", config.width);
+            assert_same_rows(Tensor::cat(apart, 0), together.clone(), &what);
         }
     }
 }
@@ -125,7 +133,7 @@ fn the_loss_ignores_classes_that_are_not_allowed() {
     };
     let before = bits(model.loss(&batch));
     let loud = model.head.bias.as_ref().unwrap().val();
-    let loud = loud + Tensor::from_data([50.0, 0.0, 50.0, 0.0, 50.0, 50.0], &Device::flex());
+    let loud = loud + Tensor::from_data([50.0, 0.0, 50.0, 0.0, 50.0, 50.0], &Device::default());
     let mut changed = model.clone();
     changed.head.bias = Some(burn::module::Param::from_tensor(loud));
     assert_eq!(bits(changed.loss(&batch)), before);
@@ -167,14 +175,14 @@ fn selecting_and_joining_give_the_rows_back() {
         batch.save("memory.0", &mut file);
         file.save(&path).unwrap();
         let file = TensorFile::load(&path).unwrap();
-        let read = ImageBatch::load("memory.0", &file, &Device::flex()).unwrap();
+        let read = ImageBatch::load("memory.0", &file, &Device::default()).unwrap();
         assert_eq!(
             (&read.labels, &read.allowed),
             (&batch.labels, &batch.allowed)
         );
         assert_eq!(bits(model.logits(&read)), bits(model.logits(&batch)));
         assert_eq!(features(&read), features(&batch));
-        let error = ImageBatch::load("memory.1", &file, &Device::flex())
+        let error = ImageBatch::load("memory.1", &file, &Device::default())
             .unwrap_err()
             .to_string();
         assert!(error.contains("memory.1"), "{error}");
@@ -195,7 +203,7 @@ fn a_seed_is_a_model() {
     let config = small();
     let draw = |seed| {
         config
-            .init(&mut ChaCha8Rng::seed_from_u64(seed), &Device::flex())
+            .init(&mut ChaCha8Rng::seed_from_u64(seed), &Device::default())
             .unwrap()
     };
     let batch = batch(2);
@@ -203,7 +211,7 @@ fn a_seed_is_a_model() {
     assert_ne!(bits(draw(1).logits(&batch)), bits(draw(2).logits(&batch)));
     assert!(
         VitConfig { heads: 5, ..config }
-            .init(&mut ChaCha8Rng::seed_from_u64(1), &Device::flex())
+            .init(&mut ChaCha8Rng::seed_from_u64(1), &Device::default())
             .is_err()
     );
 }
@@ -218,7 +226,7 @@ fn another_head_scores_other_classes_with_the_same_features() {
         11,
         0.02,
         &mut ChaCha8Rng::seed_from_u64(3),
-        &Device::flex(),
+        &Device::default(),
     );
     let model = model.with_head(head);
     assert_eq!(model.logits(&batch).dims(), [2, 11]);
@@ -250,7 +258,7 @@ fn every_parameter_learns() {
             }
         }
     }
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = small()
         .init(&mut ChaCha8Rng::seed_from_u64(7), &device)
         .unwrap();

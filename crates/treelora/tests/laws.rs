@@ -88,7 +88,7 @@ fn matrix(rows: usize, rng: &mut impl Rng, device: &Device) -> Tensor<2> {
 }
 
 fn model() -> TwoLayers {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut layer = || {
         let mut layer = LinearConfig::new(DIM, DIM).with_bias(false).init(&device);
@@ -123,7 +123,7 @@ fn config(mode: Mode) -> TreeLoraConfig {
 
 /// Tasks `from..to`, as the run loop does.
 fn train(method: &mut TreeLora, mut model: TwoLayers, from: usize, to: usize) -> TwoLayers {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     for id in from..to {
         let task = Task {
             id: TaskId(id),
@@ -165,7 +165,7 @@ fn learned(config: TreeLoraConfig, tasks: usize) -> (TreeLora, TwoLayers) {
 }
 
 fn scores(model: &TwoLayers) -> Vec<f32> {
-    let batch = pairs(50, 5, &Device::flex());
+    let batch = pairs(50, 5, &Device::default());
     model
         .logits(&batch)
         .inner()
@@ -179,7 +179,7 @@ fn every_mode_learns_a_model_that_is_no_classifier() {
         let (method, model) = learned(config(mode), 4);
         assert_eq!(method.adapters().len(), 4, "{mode:?}");
         let loss = |model: &TwoLayers| {
-            let loss = model.loss(&pairs(3, 12, &Device::flex()));
+            let loss = model.loss(&pairs(3, 12, &Device::default()));
             loss.into_scalar::<f32>()
         };
         let (before, after) = (loss(&self::model().valid()), loss(&model.valid()));
@@ -198,7 +198,7 @@ fn the_newest_adapter_answers_and_that_of_any_task_can() {
             let kept = method.with_adapter_of(model.valid(), task).unwrap();
             let of_task = method.for_task(&answering, task).unwrap();
             assert_eq!(scores(&of_task), scores(&kept), "{mode:?}, task {task}");
-            let batch = pairs(50, 5, &Device::flex());
+            let batch = pairs(50, 5, &Device::default());
             let told = method.predict_with_task(&answering, &batch, task);
             let told = told.inner().try_into_vec_as::<f32>().unwrap();
             assert_eq!(told, scores(&kept));
@@ -235,7 +235,7 @@ fn a_loaded_method_answers_and_continues_with_equal_bits() {
     let restored = |dir: &Path, model: &TwoLayers| {
         let mut method = TreeLora::new(config(Mode::TreeLora)).unwrap();
         let fresh = method.attach(self::model()).unwrap();
-        Method::<TwoLayers>::load(&mut method, dir, &Device::flex().autodiff()).unwrap();
+        Method::<TwoLayers>::load(&mut method, dir, &Device::default().autodiff()).unwrap();
         let adapter = treelora_lora::AdapterSnapshot::of(model);
         (method, adapter.apply(fresh).unwrap())
     };

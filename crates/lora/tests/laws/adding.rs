@@ -9,7 +9,7 @@ use crate::model::{Model, adapted, assert_close, assert_same, input, random_snap
 
 #[test]
 fn an_added_adapter_takes_part_and_only_the_first_is_trained() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 0, &device);
     let first = AdapterSnapshot::of(&model);
     let added = AdapterSnapshot::stacked(&[
@@ -43,7 +43,7 @@ fn an_added_adapter_takes_part_and_only_the_first_is_trained() {
 
 #[test]
 fn an_adapter_of_other_layers_or_shapes_is_refused() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = adapted(1, 2, 0, &device);
     let first = AdapterSnapshot::of(&model);
     let add = |model, snapshot: &AdapterSnapshot| {

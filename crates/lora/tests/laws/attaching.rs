@@ -41,7 +41,7 @@ fn trainable(model: &Model) -> Vec<String> {
 
 #[test]
 fn everything_but_the_adapters_and_the_named_parameters_is_frozen() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = attach(Model::new(1, &device), &config(2), &mut rng(0)).unwrap();
     let expected = [
         "blocks.0.query.weight.lora.0.a",
@@ -59,7 +59,7 @@ fn everything_but_the_adapters_and_the_named_parameters_is_frozen() {
 
 #[test]
 fn initial_values_follow_peft_and_the_seed() {
-    let device = Device::flex();
+    let device = Device::default();
     let attached = |seed| {
         let model = attach(Model::new(11, &device), &config(4), &mut rng(seed)).unwrap();
         AdapterSnapshot::of(&model)
@@ -101,7 +101,7 @@ fn initial_values_follow_peft_and_the_seed() {
 
 #[test]
 fn ranks_and_alphas_by_pattern() {
-    let device = Device::flex();
+    let device = Device::default();
     let config = LoraConfig {
         rank_pattern: [("value".into(), 3)].into(),
         alpha_pattern: [(r"blocks\.1\.".into(), 30.0)].into(),
@@ -125,7 +125,7 @@ fn ranks_and_alphas_by_pattern() {
 
 #[test]
 fn settings_that_do_not_fit_the_model_are_refused_by_name() {
-    let device = Device::flex();
+    let device = Device::default();
     let refused = |config: LoraConfig| {
         attach(Model::new(2, &device), &config, &mut rng(0))
             .unwrap_err()
@@ -174,7 +174,7 @@ fn settings_that_do_not_fit_the_model_are_refused_by_name() {
 
 #[test]
 fn a_model_with_adapters_is_refused_until_they_are_detached() {
-    let device = Device::flex();
+    let device = Device::default();
     let plain = Model::new(2, &device);
     let model = attach(plain.clone(), &config(2), &mut rng(0)).unwrap();
     let model = random_snapshot(&AdapterSnapshot::of(&model), 1)
@@ -201,7 +201,7 @@ fn a_model_with_adapters_is_refused_until_they_are_detached() {
 
 #[test]
 fn other_reparameterizations_are_left_alone_and_not_covered() {
-    let device = Device::flex();
+    let device = Device::default();
     let group = ParamGroup::from_path("head.weight");
     let model = Model::new(2, &device).apply_lora(Lora::new(2, 4.0).set_param_group(group));
     let over = LoraConfig {
@@ -227,7 +227,7 @@ fn other_reparameterizations_are_left_alone_and_not_covered() {
 
 #[test]
 fn one_adapter_of_a_bank_can_be_trained() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &device));
     let base = Model::new(1, &device).no_grad();
     let model = attach_bank(base, &[snapshot.clone(), snapshot], Selection::One(0)).unwrap();
@@ -243,7 +243,7 @@ fn one_adapter_of_a_bank_can_be_trained() {
 
 #[test]
 fn snapshots_of_other_layers_or_shapes_do_not_make_a_bank() {
-    let device = Device::flex();
+    let device = Device::default();
     let small = AdapterSnapshot::of(&adapted(1, 2, 0, &device));
     let large = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
     let base = Model::new(1, &device);

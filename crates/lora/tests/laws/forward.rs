@@ -11,7 +11,7 @@ use crate::model::{Model, adapted, assert_close, assert_same, config, differ, in
 
 #[test]
 fn factored_is_dense_for_any_rank_of_input() {
-    let device = Device::flex();
+    let device = Device::default();
     for (seed, rank) in [1, 2, 5].into_iter().enumerate() {
         let model = adapted(2, rank, seed as u64, &device);
         let dense = model.clone().materialize();
@@ -33,7 +33,7 @@ fn factored_is_dense_for_any_rank_of_input() {
 
 #[test]
 fn a_fresh_adapter_changes_nothing() {
-    let device = Device::flex();
+    let device = Device::default();
     let plain = Model::new(2, &device);
     let adapted = attach(plain.clone(), &config(3), &mut rng(0)).unwrap();
     let x = input([4, 6], &device);
@@ -42,7 +42,7 @@ fn a_fresh_adapter_changes_nothing() {
 
 #[test]
 fn gradients_reach_adapters_and_the_head_and_no_frozen_weight() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 3, &device);
     let loss = model.forward(input([4, 6], &device)).powf_scalar(2.0).sum();
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -69,7 +69,7 @@ fn gradients_reach_adapters_and_the_head_and_no_frozen_weight() {
 
 #[test]
 fn gradients_equal_those_through_the_dense_weight() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 4, &device);
     let x = input([3, 4, 6], &device);
     let gradients = |logits: Tensor<3>| {

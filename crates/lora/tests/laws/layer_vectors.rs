@@ -10,7 +10,7 @@ use crate::model::{Model, WIDTH, adapted, assert_close, assert_same, config, inp
 
 #[test]
 fn factor_rows_are_the_values_of_a_in_path_order() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = adapted(11, 2, 0, &device);
     let vectors = LayerVectors::factor_a(&model, Granularity::Matrix).unwrap();
     assert_eq!(vectors.dims(), [22, WIDTH * 2]);
@@ -30,7 +30,7 @@ fn factor_rows_are_the_values_of_a_in_path_order() {
 
 #[test]
 fn the_factor_view_is_in_the_graph() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 0, &device);
     let vectors = LayerVectors::factor_a(&model, Granularity::Block).unwrap();
     let loss = vectors
@@ -44,7 +44,7 @@ fn the_factor_view_is_in_the_graph() {
 
 #[test]
 fn the_gradient_view_is_the_gradient_and_can_be_replaced() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 0, &device);
     let loss = model.forward(input([4, 6], &device)).powf_scalar(2.0).sum();
     let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -73,7 +73,7 @@ fn the_gradient_view_is_the_gradient_and_can_be_replaced() {
 
 #[test]
 fn rows_can_be_written_into_the_factors() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 0, &device);
     let vectors = LayerVectors::factor_a(&model, Granularity::Block).unwrap();
     let same = vectors.write_factors(vectors.tensor(), model.clone());
@@ -93,7 +93,7 @@ fn rows_can_be_written_into_the_factors() {
 
 #[test]
 fn distances_are_metrics_and_relative_ones_lie_in_the_unit_interval() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = adapted(2, 2, 0, &device);
     let vectors = LayerVectors::factor_a(&model, Granularity::Matrix).unwrap();
     let values = |tensor: Tensor<1>| tensor.into_data().try_to_vec::<f32>().unwrap();
@@ -116,7 +116,7 @@ fn distances_are_metrics_and_relative_ones_lie_in_the_unit_interval() {
 
 #[test]
 fn relative_distances_of_nothing_to_nothing_are_zero_with_finite_gradients() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(1, 2, 0, &device);
     let vectors = LayerVectors::factor_a(&model, Granularity::Matrix).unwrap();
     let model = vectors.write_factors(vectors.tensor() * 0.0, model);
@@ -134,10 +134,10 @@ fn relative_distances_of_nothing_to_nothing_are_zero_with_finite_gradients() {
 
 #[test]
 fn relatives_may_live_outside_autodiff() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(1, 2, 0, &device);
     let vectors = LayerVectors::factor_a(&model, Granularity::Matrix).unwrap();
-    let rows = Tensor::zeros(vectors.dims(), &Device::flex());
+    let rows = Tensor::zeros(vectors.dims(), &Device::default());
     let loss = vectors.relative_distances(rows.clone()).sum() + vectors.distances(rows).sum();
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     assert!(LayerVectors::gradient_a(&model, &gradients, Granularity::Matrix).is_ok());
@@ -145,7 +145,7 @@ fn relatives_may_live_outside_autodiff() {
 
 #[test]
 fn rows_of_unequal_width_name_the_layer() {
-    let device = Device::flex();
+    let device = Device::default();
     let config = LoraConfig {
         rank_pattern: [("value".into(), 1)].into(),
         ..config(2)

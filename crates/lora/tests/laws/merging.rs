@@ -9,7 +9,7 @@ use crate::model::{
 
 #[test]
 fn merged_computes_the_same_and_unmerged_is_the_same() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = adapted(2, 2, 0, &device);
     let x = input([3, 4, 6], &device);
     let before = model.forward(x.clone());
@@ -33,7 +33,7 @@ fn merged_computes_the_same_and_unmerged_is_the_same() {
 
 #[test]
 fn a_folded_weight_never_outlives_a_change() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = adapted(2, 2, 0, &device);
     let snapshot = AdapterSnapshot::of(&model);
     let other = random_snapshot(&snapshot, 9);
@@ -56,7 +56,7 @@ fn a_folded_weight_never_outlives_a_change() {
 
 #[test]
 fn a_folded_weight_is_constant() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let merged = merge(adapted(1, 2, 0, &device)).unwrap();
     let loss = merged.forward(input([4, 6], &device)).sum();
     let gradients = GradientsParams::from_grads(loss.backward(), &merged);
@@ -70,7 +70,7 @@ fn a_folded_weight_is_constant() {
 
 #[test]
 fn groups_and_plain_models_have_nothing_to_fold() {
-    let device = Device::flex();
+    let device = Device::default();
     let groups = Selection::Groups(vec![(Some(0), 4)]);
     let error = merge(select(adapted(1, 2, 0, &device), groups))
         .unwrap_err()

@@ -18,7 +18,7 @@ use crate::model::{Model, adapted, assert_close, assert_same, assert_same_snapsh
 fn random(rows: usize, columns: usize, seed: usize) -> Tensor<2> {
     let value = |i: usize| ((i + 1) * (2 * seed + 7919) * 104_729 % 10_007) as f32 / 10_007.0 - 0.5;
     let values: Vec<f32> = (0..rows * columns).map(value).collect();
-    Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::flex())
+    Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::default())
 }
 
 /// `d_in` is 6.
@@ -78,7 +78,7 @@ fn write_tensors(dir: &Path, tensors: &BTreeMap<String, (Dtype, Vec<usize>, Vec<
 }
 
 fn load(dir: &Path) -> Result<AdapterSnapshot, treelora_lora::LoraError> {
-    peft::load(dir, &ModuleNames::causal_lm(), &Device::flex())
+    peft::load(dir, &ModuleNames::causal_lm(), &Device::default())
 }
 
 fn delta(layer: &AdapterLayer) -> Tensor<2> {
@@ -218,7 +218,7 @@ fn layers_that_are_fused_there_come_back_bit_for_bit() {
     let names = ModuleNames::timm_vit();
     let snapshot = vit([1.25, 1.25, 3.0]);
     let dir = saved(&snapshot, &options(names.clone()));
-    let read = peft::load(dir.path(), &names, &Device::flex()).unwrap();
+    let read = peft::load(dir.path(), &names, &Device::default()).unwrap();
     assert_same_snapshot(&read, &snapshot);
     // There: one layer of both ranks, whose alpha makes the same scale of it.
     let module = "blocks.0.attn.qkv";
@@ -234,7 +234,7 @@ fn the_fused_update_is_that_of_the_parts_side_by_side() {
         let snapshot = vit(scales);
         let dir = saved(&snapshot, &options(ModuleNames::timm_vit()));
         let plain = ModuleNames::identity();
-        let modules = peft::load(dir.path(), &plain, &Device::flex()).unwrap();
+        let modules = peft::load(dir.path(), &plain, &Device::default()).unwrap();
         let fused = delta(&modules.layers()[0]);
         let [q, v, _, _] = [0, 1, 2, 3].map(|i| delta(&snapshot.layers()[i]));
         assert_close(fused, Tensor::cat(vec![q.clone(), q.zeros_like(), v], 1));
@@ -246,7 +246,7 @@ fn an_adapter_of_a_fused_layer_is_split_exactly() {
     let module = AdapterSnapshot::from_layers(vec![layer("blocks.0.attn.qkv.weight", 3, 15, 0.75)]);
     let dir = saved(&module, &PeftOptions::default());
     let names = ModuleNames::timm_vit();
-    let split = peft::load(dir.path(), &names, &Device::flex()).unwrap();
+    let split = peft::load(dir.path(), &names, &Device::default()).unwrap();
     let parts: Vec<Tensor<2>> = split.layers().iter().map(|layer| layer.b.clone()).collect();
     // In the order of the paths: k, q, v.
     let [k, q, v] = [0, 1, 2].map(|i| parts[i].clone());
@@ -265,7 +265,7 @@ fn an_untrained_adapter_of_a_fused_layer_keeps_its_start() {
         &AdapterSnapshot::from_layers(vec![module.clone()]),
         &PeftOptions::default(),
     );
-    let split = peft::load(dir.path(), &ModuleNames::timm_vit(), &Device::flex()).unwrap();
+    let split = peft::load(dir.path(), &ModuleNames::timm_vit(), &Device::default()).unwrap();
     assert_eq!(split.layers().len(), 3);
     for layer in split.layers() {
         assert_same(layer.a.clone(), module.a.clone());
@@ -297,7 +297,7 @@ fn layers_that_cannot_be_fused_are_named() {
 
     let odd = AdapterSnapshot::from_layers(vec![layer("blocks.0.attn.qkv.weight", 2, 16, 1.0)]);
     let dir = saved(&odd, &PeftOptions::default());
-    let error = peft::load(dir.path(), &ModuleNames::timm_vit(), &Device::flex()).unwrap_err();
+    let error = peft::load(dir.path(), &ModuleNames::timm_vit(), &Device::default()).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("16") && error.contains("qkv"), "{error}");
 }
@@ -470,8 +470,8 @@ fn short_floats_are_widened_and_names_may_hold_the_adapters() {
     ];
     let named = |(factor, tensor)| (format!("base_model.model.q.{factor}.task.weight"), tensor);
     write_tensors(dir.path(), &tensors.into_iter().map(named).collect());
-    let read = peft::load(dir.path(), &ModuleNames::identity(), &Device::flex()).unwrap();
-    let device = Device::flex();
+    let read = peft::load(dir.path(), &ModuleNames::identity(), &Device::default()).unwrap();
+    let device = Device::default();
     let expected = AdapterLayer {
         path: "q.weight".into(),
         a: Tensor::from_data([[1.0f32], [-2.5]], &device),
@@ -514,7 +514,7 @@ fn values_and_options_that_no_file_may_hold_are_refused() {
 
 #[test]
 fn an_adapter_goes_onto_the_model_it_fits_and_no_other() {
-    let device = Device::flex();
+    let device = Device::default();
     let snapshot = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
     let dir = saved(&snapshot, &PeftOptions::default());
     let read = peft::load(dir.path(), &ModuleNames::identity(), &device).unwrap();

@@ -31,7 +31,7 @@ fn alone(base: &Model, snapshot: &AdapterSnapshot) -> Model {
 
 #[test]
 fn one_of_a_bank_is_that_adapter_alone_and_none_is_the_base() {
-    let device = Device::flex();
+    let device = Device::default();
     let (base, snapshots, bank) = bank(&device);
     let x = input([4, 6], &device);
     assert_same(bank.forward(x.clone()), base.forward(x.clone()));
@@ -47,7 +47,7 @@ fn one_of_a_bank_is_that_adapter_alone_and_none_is_the_base() {
 
 #[test]
 fn clones_select_independently() {
-    let device = Device::flex();
+    let device = Device::default();
     let (_, _, bank) = bank(&device);
     let x = input([4, 6], &device);
     let first = select(bank, Selection::One(0));
@@ -60,7 +60,7 @@ fn clones_select_independently() {
 
 #[test]
 fn sums_and_weights_are_those_of_the_dense_updates() {
-    let device = Device::flex();
+    let device = Device::default();
     let (base, snapshots, bank) = bank(&device);
     let x = input([2, 3, 6], &device);
     let sum = select(bank.clone(), Selection::Sum(vec![0, 2]));
@@ -89,7 +89,7 @@ fn sums_and_weights_are_those_of_the_dense_updates() {
 
 #[test]
 fn a_selection_survives_evaluation_and_training_mode() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let (_, _, bank) = bank(&device);
     let selected = select(bank, Selection::One(2));
     let x = input([4, 6], &device);
@@ -106,13 +106,13 @@ fn a_selection_survives_evaluation_and_training_mode() {
 #[test]
 #[should_panic(expected = "of 3 adapters")]
 fn an_adapter_that_is_not_there_cannot_be_selected() {
-    let _ = select(bank(&Device::flex()).2, Selection::Sum(vec![0, 3]));
+    let _ = select(bank(&Device::default()).2, Selection::Sum(vec![0, 3]));
 }
 
 #[test]
 #[should_panic(expected = "samples of the input and of the groups")]
 fn groups_must_cover_the_batch() {
-    let device = Device::flex();
+    let device = Device::default();
     let model = select(
         bank(&device).2,
         Selection::Groups(vec![(Some(0), 2), (None, 1)]),
@@ -128,7 +128,7 @@ proptest! {
     fn groups_are_per_sample_in_any_order(
         routes in proptest::collection::vec(proptest::option::of(0usize..3), 1..9),
     ) {
-        let device = Device::flex();
+        let device = Device::default();
         let (_, _, bank) = bank(&device);
         let x = input([routes.len(), 2, 6], &device);
         let grouping = Selection::group(&routes);

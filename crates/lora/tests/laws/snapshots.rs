@@ -12,7 +12,7 @@ use crate::model::{
 
 #[test]
 fn a_snapshot_holds_the_adapter_and_nothing_of_the_base() {
-    let snapshot = AdapterSnapshot::of(&adapted(11, 2, 0, &Device::flex().autodiff()));
+    let snapshot = AdapterSnapshot::of(&adapted(11, 2, 0, &Device::default().autodiff()));
     assert_eq!(snapshot.num_parameters(), 22 * 2 * (WIDTH + WIDTH));
     assert_eq!(snapshot.num_bytes(), 22 * (4 * 2 * (WIDTH + WIDTH) + 8));
     let paths: Vec<_> = snapshot
@@ -32,7 +32,7 @@ fn a_snapshot_holds_the_adapter_and_nothing_of_the_base() {
 fn memory_and_file_round_trips_keep_every_bit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("adapter.safetensors");
-    for device in [Device::flex(), Device::flex().autodiff()] {
+    for device in [Device::default(), Device::default().autodiff()] {
         let model = adapted(11, 3, 0, &device);
         let snapshot = AdapterSnapshot::of(&model);
         snapshot.save(&path).unwrap();
@@ -46,7 +46,7 @@ fn memory_and_file_round_trips_keep_every_bit() {
         assert!(!tracked, "the base stays frozen");
     }
     let bytes = fs::read(&path).unwrap();
-    AdapterSnapshot::load(&path, &Device::flex())
+    AdapterSnapshot::load(&path, &Device::default())
         .unwrap()
         .save(&path)
         .unwrap();
@@ -64,7 +64,7 @@ fn memory_and_file_round_trips_keep_every_bit() {
 
 #[test]
 fn applying_keeps_identities_and_trainability() {
-    let device = Device::flex().autodiff();
+    let device = Device::default().autodiff();
     let model = adapted(2, 2, 0, &device);
     let other = random_snapshot(&AdapterSnapshot::of(&model), 5);
     let before = treelora_lora::adapter_parameters(&model);
@@ -77,7 +77,7 @@ fn applying_keeps_identities_and_trainability() {
 
 #[test]
 fn an_adapter_of_other_layers_or_shapes_is_refused() {
-    let device = Device::flex();
+    let device = Device::default();
     let small = AdapterSnapshot::of(&adapted(1, 2, 0, &device));
     let error = small
         .apply(adapted(2, 2, 0, &device))
@@ -104,9 +104,9 @@ fn an_adapter_of_other_layers_or_shapes_is_refused() {
 fn damaged_and_foreign_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("adapter.safetensors");
-    let refused = || AdapterSnapshot::load(&path, &Device::flex()).unwrap_err();
+    let refused = || AdapterSnapshot::load(&path, &Device::default()).unwrap_err();
     assert!(matches!(refused(), LoraError::Io { .. }));
-    let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::flex()));
+    let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::default()));
     snapshot.save(&path).unwrap();
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
@@ -132,14 +132,14 @@ fn damaged_and_foreign_files_are_named() {
 fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("missing").join("adapter.safetensors");
-    let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::flex()));
+    let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::default()));
     let error = snapshot.save(&path).unwrap_err().to_string();
     assert!(error.contains("adapter.safetensors"), "{error}");
 }
 
 #[test]
 fn means_and_stacks() {
-    let device = Device::flex();
+    let device = Device::default();
     let first = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
     let second = random_snapshot(&first, 7);
     let mean = AdapterSnapshot::mean(&[&first, &second]).unwrap();
@@ -178,7 +178,7 @@ fn means_and_stacks() {
 
 #[test]
 fn a_sparse_difference_restores_and_accounts() {
-    let device = Device::flex();
+    let device = Device::default();
     let relative = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
     let adapter = random_snapshot(&relative, 3);
     let all = adapter.difference(&relative, 0.0).unwrap();
