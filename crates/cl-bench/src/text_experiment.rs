@@ -1,7 +1,5 @@
 //! A language experiment made ready: decoder, tokenizer, stream and method from one configuration.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Device;
 use treelora_core::{Error, Method, TaskId};
 use treelora_models::decoder::Decoder;
@@ -16,6 +14,7 @@ use crate::{
     metrics::AccuracyMatrix,
     provenance,
     run_loop::Run,
+    scorers::{Sample, TaskMetric},
     stream_data::StreamData,
     summary::{Floors, RunIdentity, RunSummary, task_names},
     text::{DemonstratedPrompts, TextStream, Tokenizer},
@@ -192,18 +191,32 @@ impl Experiment for TextExperiment {
         Ok(summary)
     }
 
-    /// The accuracy of always giving the most frequent training answer, where answers are classes.
+    /// The score of always giving the most frequent training answer, by each task's own metric.
     fn floors(&self, _on_event: &mut dyn FnMut(&Event)) -> Result<Floors, Error> {
         let mut matrix = AccuracyMatrix::new();
         let tasks = &self.stream.report().tasks;
         for (on, task) in tasks.iter().enumerate() {
-            if let Some(majority) = &task.majority {
-                for after in on..tasks.len() {
-                    matrix.record_score(after, on, majority.test_share);
+            let Some(majority) = &task.majority else {
+                continue;
+            };
+            let records = &self.stream.records().tasks[on].test.records;
+            let samples: Vec<Sample<'_>> = records
+                .iter()
+                .map(|record| Sample {
+                    prompt: &record.prompt,
+                    prediction: &majority.answer,
+                    answer: &record.answer,
+                })
+                .collect();
+            let metric = TaskMetric::for_task(&task.name);
+            let score = metric.score(self.config.generation.scoring, &samples);
+            for after in on..tasks.len() {
+                if let Some(mean) = score.mean {
+                    matrix.record_score(after, on, mean);
                 }
             }
         }
-        Ok(BTreeMap::from([("majority".to_owned(), matrix.metrics())]))
+        Ok(Floors::from([("majority".to_owned(), matrix.metrics())]))
     }
 
     fn score_again(

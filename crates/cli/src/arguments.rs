@@ -62,10 +62,10 @@ pub(crate) struct RunArguments {
     /// Folder of the data; overrides `data.path`.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
-    /// File of the model's weights; overrides `model.weights`.
+    /// File (images) or folder (text) of the model's weights; overrides `model.weights`.
     #[arg(long)]
     pub(crate) weights: Option<PathBuf>,
-    /// Method with its defaults, or a table of the file's `[methods]`; overrides `[method]`.
+    /// Method with its defaults, or a table of the file's `[variants]`; overrides `[method]`.
     #[arg(long)]
     pub(crate) method: Option<String>,
     /// Seed of everything random; overrides `training.seed`.
@@ -77,6 +77,10 @@ pub(crate) struct RunArguments {
     /// Device, such as `flex`, `wgpu`, `vulkan`, `metal` or `cuda`, if compiled in.
     #[arg(long)]
     pub(crate) device: Option<String>,
+    /// Text: leave out tasks and splits whose files are missing, and report them, instead of
+    /// stopping there.
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
     /// Override one setting by its dotted path, such as `method.lambda=0.5`; can be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

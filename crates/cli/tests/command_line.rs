@@ -32,7 +32,25 @@ fn refused(arguments: &[&str]) -> String {
 fn wrong_input_exits_with_2_and_names_what_is_wrong() {
     let cifar = config("split-cifar100-vit-tiny.toml");
     let quickstart = config("quickstart.toml");
-    let cases: [(&[&str], &str); 8] = [
+    let trace = config("trace-500-stories260k.toml");
+    let cases: [(&[&str], &str); 13] = [
+        (&["run", &trace], "model.weights"),
+        (
+            &["run", &trace, "--weights", "no/model", "--data", "no/data"],
+            "no/model",
+        ),
+        (
+            &["run", &cifar, "--weights", "w", "--allow-missing"],
+            "allow_missing",
+        ),
+        (
+            &["generate", "--model", "no/model", "--prompt", "x"],
+            "no/model",
+        ),
+        (
+            &["export", "--run", "no/run", "--task", "0", "--out", "x"],
+            "no/run",
+        ),
         (&["run", "no/such/file.toml"], "no/such/file.toml"),
         (&["run", &cifar], "weights"),
         (&["run", &quickstart, "--set", "method.lora.rank=0"], "rank"),

@@ -41,6 +41,9 @@ pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
     if let Some(seed) = arguments.seed {
         overrides.push(("training.seed".to_owned(), seed.to_string()));
     }
+    if arguments.allow_missing {
+        overrides.push(("data.allow_missing".to_owned(), "true".to_owned()));
+    }
     for setting in &arguments.set {
         let Some((key, value)) = setting.split_once('=') else {
             anyhow::bail!("--set {setting}: expected KEY=VALUE");
