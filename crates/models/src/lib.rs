@@ -32,6 +32,8 @@ pub mod decoder;
 
 pub mod import;
 
+mod export;
+
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;
