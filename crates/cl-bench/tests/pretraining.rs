@@ -39,6 +39,9 @@ held_out = 0.1
 seed = 5
 "#;
 
+/// Keys and values laid over a configuration.
+type Changes<'a> = &'a [(&'a str, &'a str)];
+
 /// A word that only the test split has.
 const MARKER: &str = "zzxqzzxq";
 
@@ -71,7 +74,7 @@ fn corpus() -> TempDir {
     root
 }
 
-fn file(data: &Path, changes: &[(&str, &str)]) -> Result<PretrainingFile, Error> {
+fn file(data: &Path, changes: Changes<'_>) -> Result<PretrainingFile, Error> {
     let mut all = vec![("data.path".to_owned(), format!("'{}'", data.display()))];
     let changes = changes.iter();
     all.extend(changes.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
@@ -80,7 +83,7 @@ fn file(data: &Path, changes: &[(&str, &str)]) -> Result<PretrainingFile, Error>
 
 fn pretrain(
     data: &Path,
-    changes: &[(&str, &str)],
+    changes: Changes<'_>,
     out: &Path,
 ) -> Result<(PretrainingReport, Vec<f64>), Error> {
     let mut losses = Vec::new();
@@ -93,7 +96,7 @@ fn pretrain(
     Ok((report, losses))
 }
 
-fn refused(data: &Path, changes: &[(&str, &str)]) -> String {
+fn refused(data: &Path, changes: Changes<'_>) -> String {
     let out = tempfile::tempdir().unwrap();
     let error = pretrain(data, changes, out.path()).map(|(report, _)| report);
     error.unwrap_err().to_string()
@@ -190,7 +193,7 @@ fn steps_may_end_in_the_middle_of_a_pass_and_another_tokenizer_may_be_used() {
 #[test]
 fn bad_input_is_named() {
     let data = corpus();
-    let cases: [(&[(&str, &str)], &[&str]); 12] = [
+    let cases: [(Changes<'_>, &[&str]); 12] = [
         (
             &[("data.files", "[]"), ("data.tasks", "[]")],
             &["data.files", "no text"],
