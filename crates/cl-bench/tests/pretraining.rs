@@ -32,7 +32,7 @@ num_key_value_heads = 2
 max_position_embeddings = 24
 
 [training]
-epochs = 6
+epochs = 40
 batch_size = 4
 learning_rate = 5e-3
 held_out = 0.1
@@ -111,9 +111,9 @@ fn a_decoder_learns_its_texts_and_its_folder_loads() {
         (first - 300_f64.ln()).abs() < 0.3,
         "an untrained model guesses: {first}"
     );
-    assert!(report.training_loss < 0.5 * first, "{first} {report:?}");
+    assert!(report.training_loss < 0.2 * first, "{first} {report:?}");
     let validation = report.validation_loss.unwrap();
-    assert!(validation < 0.7 * first, "{first} {report:?}");
+    assert!(validation < 0.5 * first, "{first} {report:?}");
     assert_eq!(report.steps, losses.len());
     assert_eq!(report.data["documents"], 22);
 

@@ -140,13 +140,14 @@ impl DecoderShape {
     /// # Errors
     /// [`Error::Setting`] naming the key.
     pub fn validate(&self) -> Result<(), Error> {
-        self.architecture(1, &SpecialTokens::default()).validate()?;
         let (width, heads) = (self.hidden_size, self.num_attention_heads);
-        if width % heads != 0 {
+        // No heads at all are an error of the decoder's own.
+        if heads > 0 && width % heads != 0 {
             let problem =
                 format!("is {width}, must be a multiple of num_attention_heads = {heads}");
             return Err(Error::setting("hidden_size", problem));
         }
+        self.architecture(1, &SpecialTokens::default()).validate()?;
         if self.max_position_embeddings < 2 {
             let problem = "is 1, which has no room for a token and the next";
             return Err(Error::setting("max_position_embeddings", problem));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::{module::Param, nn::Linear, tensor::Tensor};
+use burn::{nn::Linear, tensor::Tensor};
 use serde_json::{Value, json};
 use treelora_core::{Error, write_json};
 
@@ -54,7 +54,7 @@ impl VisionTransformer {
             let name = |part: &str| format!("blocks.{index}.{part}");
             store_norm(&name("norm1"), &block.norm1, &mut store);
             store_norm(&name("norm2"), &block.norm2, &mut store);
-            store_linear(&name("attn.qkv"), &block.attention.fused_qkv(), &mut store);
+            store_qkv(&name("attn.qkv"), &block.attention, &mut store);
             store_linear(&name("attn.proj"), &block.attention.proj, &mut store);
             store_linear(&name("mlp.fc1"), &block.mlp.fc1, &mut store);
             store_linear(&name("mlp.fc2"), &block.mlp.fc2, &mut store);
@@ -63,19 +63,18 @@ impl VisionTransformer {
     }
 }
 
-impl Attention {
-    /// Query, key and value as the one layer that timm has, `[width, 3 * width]`.
-    fn fused_qkv(&self) -> Linear {
-        let parts = [&self.q, &self.k, &self.v];
-        let weights = parts.map(|part| part.weight.val()).to_vec();
-        let biases: Option<Vec<Tensor<1>>> = parts
-            .iter()
-            .map(|part| part.bias.as_ref().map(|bias| bias.val()))
-            .collect();
-        Linear {
-            weight: Param::from_tensor(Tensor::cat(weights, 1)),
-            bias: biases.map(|biases| Param::from_tensor(Tensor::cat(biases, 0))),
-        }
+/// Query, key and value as the one layer that timm has.
+fn store_qkv(name: &str, attention: &Attention, store: &mut impl FnMut(String, Stored)) {
+    let parts = [&attention.q, &attention.k, &attention.v];
+    let weights = parts.map(|part| part.weight.val()).to_vec();
+    let weight = Tensor::cat(weights, 1).transpose();
+    store(format!("{name}.weight"), Stored::matrix(weight));
+    let biases = parts.map(|part| part.bias.as_ref().map(|bias| bias.val()));
+    if let Some(biases) = biases.into_iter().collect() {
+        store(
+            format!("{name}.bias"),
+            Stored::vector(Tensor::cat(biases, 0)),
+        );
     }
 }
 
