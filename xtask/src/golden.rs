@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::{process, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 6] = [
+const SCRIPTS: [(&str, &str); 7] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
     ("xtask/golden/scorers.py", "crates/cl-bench/tests/fixtures"),
     ("xtask/golden/text.py", "crates/cl-bench/tests/fixtures"),
@@ -20,6 +20,10 @@ const SCRIPTS: [(&str, &str); 6] = [
     ),
     ("xtask/golden/peft_folders.py", "crates/lora/tests/fixtures"),
     ("xtask/golden/peft_timm.py", "crates/models/tests/fixtures"),
+    (
+        "xtask/golden/pretrained.py",
+        "crates/cl-bench/tests/fixtures",
+    ),
 ];
 
 /// Larger fixtures do not belong in a repository.

@@ -17,7 +17,7 @@ use crate::{
     image_stream::ImageStream,
     inference::Inference,
     metrics::Cell,
-    pretraining::pretrain,
+    pretraining::pretrained,
     provenance,
     run_loop::Run,
     stream::Stream,
@@ -285,13 +285,8 @@ fn backbone(
                 .map_err(|e| Error::Data(e.to_string()))
         }
         (None, Some(pretraining)) => {
-            let stream = Stream::new(&pretraining.stream(), splits)?;
-            let base = config.model.architecture(stream.num_labels());
-            let size = config.model.image_size();
-            let data = ImageStream::new(stream, splits, size, &config.images, device)?;
-            let seed = config.training.seed;
-            let model = pretrain(pretraining, &base, &data, seed, device, on_event)?;
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let model = pretrained(config, pretraining, splits, device, on_event)?;
+            let mut rng = ChaCha8Rng::seed_from_u64(config.training.seed);
             let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
             Ok(model.with_head(zeros))
         }

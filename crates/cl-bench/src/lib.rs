@@ -9,6 +9,7 @@
 //! | one page that trains and evaluates | [`run_loop`] |
 //! | an experiment from a file | [`ExperimentConfig`], [`Experiment`] |
 //! | a run on disk | [`RunFolder`] |
+//! | a model from scratch | [`PretrainingFile`], [`Pretraining`] |
 #![warn(missing_docs)]
 
 pub mod dataset;
@@ -92,7 +93,11 @@ pub use image_stream::ImageStream;
 pub use inference::Inference;
 pub use language_model::{Continuation, LanguageModel};
 pub use method_config::MethodConfig;
-pub use pretraining::{PretrainingConfig, pretrain};
+pub use pretraining::{
+    DecoderShape, ImagePretraining, LanguageTraining, Pretraining, PretrainingConfig,
+    PretrainingFile, PretrainingReport, TextPretraining, TextPretrainingConfig, Vocabulary,
+    pretrain,
+};
 pub use provenance::{commit, machine, sha256};
 pub use stream_data::{BatchIterator, Stage, StreamData};
 pub use summary::{Floors, RunCost, RunIdentity, RunSummary};

@@ -13,11 +13,22 @@ use treelora_core::Error;
 pub fn sha256(path: &Path) -> Result<String, Error> {
     let mut hasher = Sha256::new();
     hash_into(path, path, &mut hasher)?;
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hexadecimal(hasher))
+}
+
+/// SHA-256 of several byte strings, each preceded by its length in eight bytes, little-endian.
+pub(crate) fn sha256_of_parts<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hexadecimal(hasher)
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
+    let digest = hasher.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hash_into(root: &Path, path: &Path, hasher: &mut Sha256) -> Result<(), Error> {

@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Compare sequential LoRA with TreeLoRA on generated pictures, in minutes, without any files.
     Quickstart(QuickstartArguments),
+    /// Train a model from scratch, for those who have no checkpoint: a decoder on texts, or the
+    /// vision transformer of an experiment on its base classes.
+    Pretrain(PretrainArguments),
     /// Run an experiment: one method over the tasks of a stream.
     Run(RunArguments),
     /// Continue an interrupted run after its last complete task.
@@ -52,6 +55,32 @@ pub(crate) struct QuickstartArguments {
     /// Device, such as `flex`, `wgpu`, `vulkan`, `metal` or `cuda`, if compiled in.
     #[arg(long)]
     pub(crate) device: Option<String>,
+}
+
+/// Arguments of `pretrain`.
+#[derive(Debug, Args)]
+pub(crate) struct PretrainArguments {
+    /// The pre-training (TOML): a `modality = "text"` of its own, or an experiment on images with a
+    /// `[pretraining]`; see `configs/`.
+    pub(crate) config: PathBuf,
+    /// Folder of the data; overrides `data.path`.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder of the model, which must not exist (default: models/NAME-SEED).
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of everything random; overrides `training.seed`.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Device, such as `flex`, `wgpu`, `vulkan`, `metal` or `cuda`, if compiled in.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// Override one setting by its dotted path, such as `training.steps=100`; can be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// No progress bar.
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// Arguments of `run` and `floors`.

@@ -15,6 +15,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
+        Command::Pretrain(arguments) => commands::pretrain::run(&arguments),
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Resume(arguments) => commands::resume::run(&arguments),
         Command::Eval(arguments) => commands::eval::run(&arguments),

@@ -129,3 +129,75 @@ fn the_lists_and_the_simulation_print_tables() {
     assert!(regret.status.success());
     assert!(String::from_utf8(regret.stdout).unwrap().contains("16"));
 }
+
+#[test]
+fn a_decoder_is_pretrained_from_a_folder_of_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let story = "once upon a time there was a cat. ".repeat(30);
+    std::fs::write(dir.path().join("story.txt"), story).unwrap();
+    let (data, out) = (dir.path().to_str().unwrap(), dir.path().join("model"));
+    let small = config("pretrain-text-small.toml");
+    let pretrain = |changes: &[&str]| -> Vec<String> {
+        let fixed = ["pretrain", &small, "--data", data, "--quiet", "--seed", "2"];
+        let sets = [
+            "data.tasks=[]",
+            "data.files=['story.txt']",
+            "tokenizer.vocabulary=280",
+            "model.hidden_size=24",
+            "model.intermediate_size=32",
+            "model.num_hidden_layers=1",
+            "model.max_position_embeddings=16",
+            "training.steps=4",
+        ];
+        let sets = sets.iter().chain(changes).flat_map(|set| ["--set", set]);
+        let all = fixed.into_iter().chain(sets).map(str::to_owned);
+        all.chain(["--out".to_owned(), out.display().to_string()])
+            .collect()
+    };
+    let run = |words: &[String]| treelora(&words.iter().map(String::as_str).collect::<Vec<_>>());
+
+    // What is wrong with the data shows before the folder of the model is made.
+    let wrong = run(&pretrain(&["data.files=['novel.txt']"]));
+    let message = String::from_utf8(wrong.stderr).unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{message}");
+    assert!(message.contains("novel.txt") && !out.exists(), "{message}");
+
+    let output = run(&pretrain(&[]));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
+    assert!(
+        text.contains("4 steps") && text.contains("--weights"),
+        "{text}"
+    );
+    for name in ["model.safetensors", "tokenizer.json", "pretraining.json"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    let log = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
+    assert!(log.contains("validation_loss"), "{log}");
+
+    let again = run(&pretrain(&[]));
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "a finished model is not touched"
+    );
+}
+
+#[test]
+fn a_pretraining_that_says_too_little_is_refused() {
+    let small = config("pretrain-text-small.toml");
+    let cifar = config("split-cifar100-vit-tiny.toml");
+    let cases: [(&[&str], &str); 3] = [
+        (&["pretrain", &small, "--data", "no/data"], "no/data"),
+        (&["pretrain", &small, "--set", "model.heads=2"], "heads"),
+        (
+            &["pretrain", &cifar, "--set", "model.weights='w'"],
+            "[pretraining]",
+        ),
+    ];
+    for (arguments, named) in cases {
+        let message = refused(arguments);
+        assert!(message.contains(named), "{arguments:?}: {message}");
+    }
+}

@@ -56,6 +56,8 @@ pub mod decoder;
 
 pub mod import;
 
+mod export;
+
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;

@@ -8,6 +8,8 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, bf16, f16};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::TempDir;
 use treelora_core::ContinualModel;
@@ -226,4 +228,37 @@ fn damaged_files_are_errors_and_never_panics() {
         let (_dir, path) = write_bytes(&flipped);
         let _ = load(&config(), &path);
     }
+}
+
+#[test]
+fn what_is_saved_comes_back_bit_by_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let devices = [Device::flex().autodiff(), Device::flex()];
+    for (device, (qkv_bias, channels)) in devices.iter().zip([(true, 3), (false, 1)]) {
+        let config = VitConfig {
+            qkv_bias,
+            channels,
+            ..config()
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let model = config.init(&mut rng, device).unwrap();
+        let pixels = vec![0.5; channels];
+        model.save(folder.path(), &pixels, &pixels).unwrap();
+        let again = load(&config, &folder.path().join("model.safetensors")).unwrap();
+
+        let bits = |model: &VisionTransformer| -> Vec<u32> {
+            let images = Tensor::ones([2, channels, 32, 32], &model.class_token.val().device());
+            let batch = ImageBatch::of_images(images * 0.3, vec![0, 1]);
+            let logits = model.logits(&batch).into_data();
+            logits.iter::<f32>().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(&again), bits(&model));
+    }
+    let json = fs::read_to_string(folder.path().join("config.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["model_args"]["embed_dim"], 24);
+    assert_eq!(json["model_args"]["mlp_ratio"], 4.0);
+    assert_eq!(json["pretrained_cfg"]["input_size"][0], 1);
+    let leftovers = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(leftovers, 2, "only the two files");
 }

@@ -52,6 +52,23 @@ impl BytePairTraining {
         }
     }
 
+    /// Check that the vocabulary holds at least every byte.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        match self.vocabulary < SMALLEST {
+            true => Err(Error::setting(
+                "vocabulary",
+                format!(
+                    "{} is below {SMALLEST}: 256 bytes and {SPECIAL:?}",
+                    self.vocabulary
+                ),
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Train on `texts` and write `tokenizer.json` and `tokenizer_config.json` into `folder`.
     ///
     /// # Errors
@@ -61,15 +78,7 @@ impl BytePairTraining {
         texts: impl IntoIterator<Item = &'a str>,
         folder: &Path,
     ) -> Result<Tokenizer, Error> {
-        if self.vocabulary < SMALLEST {
-            return Err(Error::setting(
-                "vocabulary",
-                format!(
-                    "{} is below {SMALLEST}: 256 bytes and {SPECIAL:?}",
-                    self.vocabulary
-                ),
-            ));
-        }
+        self.validate()?;
         let path = folder.join("tokenizer.json");
         let file = self.file(texts).map_err(|e| Error::format(&path, e))?;
         write_json(&path, &file)?;

@@ -81,6 +81,25 @@ impl TextDataset {
             false => Ok(dataset),
         }
     }
+
+    /// Read the training splits alone; the configuration has been checked.
+    pub(super) fn read_training(
+        config: &TextDatasetConfig,
+        sources: &[TaskSource],
+    ) -> Result<Vec<TextSplit>, Error> {
+        let mut missing = Vec::new();
+        let mut splits = Vec::new();
+        for source in sources {
+            let missing = &mut missing;
+            let mut reading = Reading {
+                config,
+                source,
+                missing,
+            };
+            splits.extend(reading.train()?);
+        }
+        Ok(splits)
+    }
 }
 
 /// One task being read.
@@ -94,12 +113,12 @@ impl Reading<'_> {
     /// `None` when a part is missing without which there is no task.
     fn task(mut self) -> Result<Option<TextTask>, Error> {
         let (config, name) = (self.config, self.source.name());
-        let train_from = config.train_split.get(name).copied().unwrap_or_default();
-        let (train, eval) = match train_from {
-            TrainSplit::Train => ("train", Some("eval")),
-            TrainSplit::Eval => ("eval", None),
+        let train_from = self.train_from();
+        let eval = match train_from {
+            TrainSplit::Train => Some("eval"),
+            TrainSplit::Eval => None,
         };
-        let train = self.split(train, config.train_per_task, true)?;
+        let train = self.train()?;
         let test = self.split("test", config.test_per_task, true)?;
         let (Some(train), Some(test)) = (train, test) else {
             return Ok(None);
@@ -115,6 +134,22 @@ impl Reading<'_> {
             eval: eval.unwrap_or_default(),
             test,
         }))
+    }
+
+    /// The split that the task is trained on.
+    fn train_from(&self) -> TrainSplit {
+        let name = self.source.name();
+        let chosen = self.config.train_split.get(name);
+        chosen.copied().unwrap_or_default()
+    }
+
+    /// What the task is trained on; `None` when it is missing.
+    fn train(&mut self) -> Result<Option<TextSplit>, Error> {
+        let split = match self.train_from() {
+            TrainSplit::Train => "train",
+            TrainSplit::Eval => "eval",
+        };
+        self.split(split, self.config.train_per_task, true)
     }
 
     fn split(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use super::{
-    dataset::TextDataset,
+    dataset::{TextDataset, TextSplit},
     o_lora,
     task_source::{TaskSource, folder_names},
 };
@@ -178,6 +178,18 @@ impl TextDatasetConfig {
     /// When a setting is out of range, a file is missing (unless that is allowed), or a record is
     /// not what it should be; the message names the file and the record.
     pub fn open(&self) -> Result<TextDataset, Error> {
+        TextDataset::read(self, &self.checked_sources()?)
+    }
+
+    /// Read what the tasks are trained on, and no other file.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), for the files of the training splits.
+    pub fn open_training(&self) -> Result<Vec<TextSplit>, Error> {
+        TextDataset::read_training(self, &self.checked_sources()?)
+    }
+
+    fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
         self.validate()?;
         let sources = self.sources()?;
         for task in self.train_split.keys() {
@@ -186,7 +198,7 @@ impl TextDatasetConfig {
                 return Err(Error::setting("data.train_split", problem));
             }
         }
-        TextDataset::read(self, &sources)
+        Ok(sources)
     }
 
     /// Where the examples of each task are, in the order of the stream.

@@ -7,6 +7,7 @@
 //! | lengths, beginnings and ends of prompts and answers | [`Encoding`] |
 //! | batches of similar length under a budget of tokens | [`TextBatching`] |
 //! | the tasks as a stream | [`TextStream`] |
+//! | texts to train a decoder on from scratch | [`CorpusConfig`], [`PackedText`] |
 //! | training examples in front of a test prompt | [`Demonstrations`] |
 //! | the accuracy of always the same answer | [`Majority`] |
 //! | what was cut, left out, replaced or double | [`StreamReport`] |
@@ -51,6 +52,10 @@ mod task_source;
 
 mod o_lora;
 
+mod corpus;
+
+mod packing;
+
 mod duplicates;
 
 mod encoding;
@@ -69,6 +74,7 @@ pub use batching::TextBatching;
 pub use bounded_file::MAX_BYTES;
 pub use byte_pair_training::BytePairTraining;
 pub use chat_template::ChatTemplate;
+pub use corpus::{Corpus, CorpusConfig, Document};
 pub use dataset::{MissingPart, TextDataset, TextSplit, TextTask};
 pub use dataset_config::{TextBenchmark, TextDatasetConfig, TrainSplit};
 pub use demonstrations::{DemonstratedPrompts, Demonstrations};
@@ -76,6 +82,8 @@ pub use duplicates::Duplicates;
 pub use encoding::{Beginning, EncodedPrompt, Encoding, TokenLimits, TruncationSide};
 pub use majority::Majority;
 pub use o_lora::order as o_lora_order;
+pub use packing::PackedText;
+pub(crate) use packing::predicted_tokens;
 pub use record::TextRecord;
 pub use report::{SplitReport, StreamReport, TaskReport};
 pub use special_tokens::SpecialTokens;

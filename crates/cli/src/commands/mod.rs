@@ -2,6 +2,8 @@
 
 pub(crate) mod quickstart;
 
+pub(crate) mod pretrain;
+
 pub(crate) mod run;
 
 pub(crate) mod resume;

@@ -45,10 +45,7 @@ pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
         overrides.push(("data.allow_missing".to_owned(), "true".to_owned()));
     }
     for setting in &arguments.set {
-        let Some((key, value)) = setting.split_once('=') else {
-            anyhow::bail!("--set {setting}: expected KEY=VALUE");
-        };
-        overrides.push((key.trim().to_owned(), value.trim().to_owned()));
+        overrides.push(key_and_value(setting)?);
     }
     Ok(ExperimentConfig::load(
         &arguments.config,
@@ -57,8 +54,16 @@ pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
     )?)
 }
 
+/// Key and value of a `--set`.
+pub(crate) fn key_and_value(setting: &str) -> Result<(String, String)> {
+    let Some((key, value)) = setting.split_once('=') else {
+        anyhow::bail!("--set {setting}: expected KEY=VALUE");
+    };
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
 /// A TOML string.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'''{text}'''")
 }
 

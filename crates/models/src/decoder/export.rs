@@ -1,12 +1,11 @@
 //! A folder that Hugging Face's tools load.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::path::Path;
 
-use burn::{nn::Linear, tensor::Tensor};
-use safetensors::{Dtype, View};
 use treelora_core::Error;
 
-use super::{Decoder, weight_folder::SINGLE};
+use super::Decoder;
+use crate::export::{self, Stored};
 
 impl Decoder {
     /// Write `config.json` and `model.safetensors` into a folder, which is created: Hugging Face's names and layout,
@@ -15,17 +14,7 @@ impl Decoder {
     /// # Errors
     /// When writing fails; an earlier `model.safetensors` is then unchanged.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let path = folder.join(SINGLE);
-        let temporary = folder.join(format!("{SINGLE}.tmp"));
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let written = safetensors::serialize_to_file(self.stored(), Some(metadata), &temporary)
-            .map_err(|e| Error::format(&path, e.to_string()))
-            .and_then(|()| fs::rename(&temporary, &path).map_err(|e| Error::io(&path, e)));
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written?;
+        export::save(folder, self.stored())?;
         self.config.save(folder)
     }
 
@@ -77,60 +66,5 @@ impl Decoder {
             }
         }
         stored
-    }
-}
-
-/// A tensor that is read back from its device only when it is written, so that writing needs no second copy of the
-/// model.
-struct Stored {
-    shape: Vec<usize>,
-    values: Values,
-}
-
-enum Values {
-    Vector(Tensor<1>),
-    Matrix(Tensor<2>),
-}
-
-impl Stored {
-    fn vector(tensor: Tensor<1>) -> Self {
-        Self {
-            shape: tensor.dims().to_vec(),
-            values: Values::Vector(tensor),
-        }
-    }
-
-    fn matrix(tensor: Tensor<2>) -> Self {
-        Self {
-            shape: tensor.dims().to_vec(),
-            values: Values::Matrix(tensor),
-        }
-    }
-
-    /// burn's `[inputs, outputs]` as Hugging Face's `[outputs, inputs]`.
-    fn linear(layer: &Linear) -> Self {
-        Self::matrix(layer.weight.val().transpose())
-    }
-}
-
-impl View for Stored {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let data = match &self.values {
-            Values::Vector(tensor) => tensor.to_data(),
-            Values::Matrix(tensor) => tensor.to_data(),
-        };
-        Cow::Owned(data.iter::<f32>().flat_map(f32::to_le_bytes).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        size_of::<f32>() * self.shape.iter().product::<usize>()
     }
 }

@@ -8,9 +8,11 @@ use std::{
 use serde::Deserialize;
 use treelora_core::read_json;
 
-use crate::import::{ImportError, WeightFile};
+use crate::{
+    export::FILE as SINGLE,
+    import::{ImportError, WeightFile},
+};
 
-pub(super) const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
 /// All tensors of a folder.

@@ -2,7 +2,8 @@
 //! as timm publishes it: pre-norm blocks, class token, learned position embeddings, linear head.
 //!
 //! Reading order: [`VitConfig`], [`PatchEmbedding`], [`Attention`], [`Mlp`], [`Block`],
-//! [`VisionTransformer`]; then [`ImageBatch`], what it consumes, and [`import`], published weights.
+//! [`VisionTransformer`]; then [`ImageBatch`], what it consumes, and [`import`], published weights, which
+//! [`VisionTransformer::save`] also writes.
 
 mod config;
 
@@ -27,6 +28,8 @@ mod classifier;
 mod batch;
 
 pub mod import;
+
+mod export;
 
 pub use attention::Attention;
 pub use batch::{ImageBatch, ImageInput};

@@ -1,18 +1,26 @@
-//! The offline stage: train a small model from scratch on base classes (method, section 1).
+//! A small vision transformer from base classes.
+
+use std::path::Path;
 
 use burn::{
+    module::Module,
     optim::{AdamWConfig, GradientsParams},
     tensor::Device,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use treelora_core::{ContinualModel, Error, Exposure, StepInfo, TaskId};
+use treelora_core::{ContinualModel, Error, Exposure, StepInfo, TaskId, write_json};
 use treelora_models::vit::{ImageBatch, VisionTransformer, VitConfig};
 
+use super::{Pretraining, PretrainingReport};
 use crate::{
+    dataset::Splits,
     event::Event,
-    stream::{ClassOrder, StreamConfig},
+    image_experiment_config::ImageExperimentConfig,
+    image_stream::ImageStream,
+    provenance,
+    stream::{ClassOrder, Stream, StreamConfig},
     stream_data::StreamData,
     training::{Schedule, TrainingConfig},
 };
@@ -108,4 +116,87 @@ pub fn pretrain(
         }
     }
     Ok(model)
+}
+
+/// The model of an experiment without weights, trained on its base classes with its seed; the head
+/// scores those.
+///
+/// # Errors
+/// From settings, data or a loss that is not finite.
+pub(crate) fn pretrained(
+    config: &ImageExperimentConfig,
+    pretraining: &PretrainingConfig,
+    splits: &Splits,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<VisionTransformer, Error> {
+    let stream = Stream::new(&pretraining.stream(), splits)?;
+    let architecture = config.model.architecture(stream.num_labels());
+    let size = config.model.image_size();
+    let data = ImageStream::new(stream, splits, size, &config.images, device)?;
+    let seed = config.training.seed;
+    pretrain(pretraining, &architecture, &data, seed, device, on_event)
+}
+
+/// The `[pretraining]` of an experiment with its data at hand.
+///
+/// The folder of the model has `model.safetensors` and `config.json` in timm's layout, and
+/// [`pretraining.json`](PretrainingReport), written last. It is the model that a run of the
+/// experiment makes when it is given no weights.
+pub struct ImagePretraining {
+    config: ImageExperimentConfig,
+    pretraining: PretrainingConfig,
+    splits: Splits,
+}
+
+impl ImagePretraining {
+    /// Open the data.
+    ///
+    /// # Errors
+    /// When the experiment has no `[pretraining]`, or from the data.
+    pub fn prepare(config: ImageExperimentConfig) -> Result<Self, Error> {
+        let Some(pretraining) = config.pretraining.clone() else {
+            let problem = "the file has no [pretraining], which says what to learn and how long";
+            return Err(Error::setting("pretraining", problem));
+        };
+        let splits = config.data.open()?;
+        Ok(Self {
+            config,
+            pretraining,
+            splits,
+        })
+    }
+}
+
+impl Pretraining for ImagePretraining {
+    fn run(
+        &self,
+        folder: &Path,
+        device: &Device,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<PretrainingReport, Error> {
+        let (config, splits) = (&self.config, &self.splits);
+        let device = device.clone().autodiff();
+        device.seed(config.training.seed);
+        let mut losses = Vec::new();
+        let mut on_step = |event: &Event| {
+            if let Event::Step { loss, .. } = event {
+                losses.push(*loss);
+            }
+            on_event(event);
+        };
+        let model = pretrained(config, &self.pretraining, splits, &device, &mut on_step)?;
+        let (mean, std) = config.images.normalization.mean_and_std();
+        model.save(folder, &mean, &std)?;
+
+        let mut report = PretrainingReport::here(config, &device)?;
+        report.note_losses(&losses);
+        report.parameters = model.num_params();
+        let data = config.data.path().map(provenance::sha256);
+        report.data_sha256 = data.transpose()?;
+        let classes = self.pretraining.classes.len();
+        report.data = [("base_classes".to_owned(), classes)].into();
+        write_json(&folder.join("pretraining.json"), &report)?;
+        Ok(report)
+    }
 }
