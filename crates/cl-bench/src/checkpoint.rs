@@ -30,6 +30,8 @@ use treelora_lora::AdapterSnapshot;
 use crate::{
     event::RunResult,
     provenance,
+    stream_data::Stage,
+    summary::RunSummary,
     trainable_state::{load_trainable_state, trainable_state},
 };
 
@@ -195,6 +197,29 @@ impl RunFolder {
     /// When the file is missing or damaged.
     pub fn read_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T, Error> {
         read_json(&self.path.join(name))
+    }
+
+    /// Write what a finished run leaves for readers.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_summary(&self, summary: &RunSummary) -> Result<(), Error> {
+        self.write_json("matrix.json", &summary.matrix)?;
+        self.write_json("metrics.json", summary)
+    }
+
+    /// The last stage that the run completed.
+    ///
+    /// # Errors
+    /// When it has completed none.
+    pub(crate) fn last_stage<'s>(
+        &self,
+        stages: &'s [Stage],
+        result: &RunResult,
+    ) -> Result<&'s Stage, Error> {
+        let last = result.costs.len().checked_sub(1);
+        last.and_then(|last| stages.get(last))
+            .ok_or_else(|| Error::format(&self.path, "no task of the run is complete"))
     }
 
     /// Keep the answers on task `on` after training up to task `after`.

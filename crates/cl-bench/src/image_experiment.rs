@@ -205,8 +205,7 @@ impl Experiment for ImageExperiment {
             tasks: task_names(self.data.tasks()),
         };
         let summary = RunSummary::new(identity, result, self.floors(on_event)?);
-        folder.write_json("matrix.json", &summary.matrix)?;
-        folder.write_json("metrics.json", &summary)?;
+        folder.write_summary(&summary)?;
         Ok(summary)
     }
 
@@ -243,17 +242,7 @@ impl Experiment for ImageExperiment {
         let mut method = self.method()?;
         let (model, result) = self.restored(folder, method.as_mut())?;
         let stages = self.data.stages(method.exposure());
-        let Some(stage) = result
-            .costs
-            .len()
-            .checked_sub(1)
-            .and_then(|last| stages.get(last))
-        else {
-            return Err(Error::format(
-                folder.path(),
-                "no task of the run is complete",
-            ));
-        };
+        let stage = folder.last_stage(&stages, &result)?;
         let (after, answering) = (stage.task.id, method.for_evaluation(&model));
         match shuffle {
             Some(seed) => self.score_mixed(method.as_ref(), &answering, after, seed),

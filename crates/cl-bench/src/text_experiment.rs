@@ -186,8 +186,7 @@ impl Experiment for TextExperiment {
             tasks: task_names(self.stream.tasks()),
         };
         let summary = RunSummary::new(identity, result, self.floors(on_event)?);
-        folder.write_json("matrix.json", &summary.matrix)?;
-        folder.write_json("metrics.json", &summary)?;
+        folder.write_summary(&summary)?;
         Ok(summary)
     }
 
@@ -230,11 +229,7 @@ impl Experiment for TextExperiment {
             result,
         } = self.restored(folder)?;
         let stages = self.stream.stages(method.exposure());
-        let done = result.costs.len().checked_sub(1);
-        let Some(stage) = done.and_then(|last| stages.get(last)) else {
-            let problem = "no task of the run is complete";
-            return Err(Error::format(folder.path(), problem));
-        };
+        let stage = folder.last_stage(&stages, &result)?;
         let (after, answering) = (stage.task.id, method.for_evaluation(&model));
         let answers = self.answers(None);
         (0..=after.0)
