@@ -36,6 +36,7 @@ use crate::{
 };
 
 const ADAPTER: &str = "adapter.safetensors";
+const SUMMARY: &str = "metrics.json";
 
 /// Version of the layout above.
 pub const FORMAT: u32 = 1;
@@ -114,8 +115,8 @@ impl RunFolder {
             None => Ok(()),
             Some(_) => Err(Error::format(
                 path,
-                "the run folder exists and is not empty; choose another with --out, or continue \
-                 it with `treelora resume`",
+                "the folder exists and is not empty; choose another with --out (a run is continued \
+                 with `treelora resume`)",
             )),
         }
     }
@@ -152,6 +153,28 @@ impl RunFolder {
     /// When the file is missing or damaged.
     pub fn manifest(&self) -> Result<Manifest, Error> {
         self.read_json("manifest.json")
+    }
+
+    /// Refuse to take the run for one of other settings.
+    ///
+    /// # Errors
+    /// Naming the first line that differs.
+    pub fn check_config(&self, config_toml: &str) -> Result<(), Error> {
+        let path = self.config_path();
+        let then = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let mut lines = then.lines().zip(config_toml.lines());
+        match lines.find(|(then, now)| then != now) {
+            None if then.len() == config_toml.len() => Ok(()),
+            None => Err(Error::format(
+                path,
+                "settings of the run that are not asked for, or the other way round",
+            )),
+            Some((then, now)) => {
+                let problem =
+                    format!("`{then}` of the run, `{now}` asked for; choose another --out");
+                Err(Error::format(path, problem))
+            }
+        }
     }
 
     /// Refuse to go on with other weights or data than those of the run.
@@ -205,7 +228,18 @@ impl RunFolder {
     /// When writing fails.
     pub fn write_summary(&self, summary: &RunSummary) -> Result<(), Error> {
         self.write_json("matrix.json", &summary.matrix)?;
-        self.write_json("metrics.json", summary)
+        self.write_json(SUMMARY, summary)
+    }
+
+    /// The numbers of the run, once it is finished.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn summary(&self) -> Result<Option<RunSummary>, Error> {
+        match self.path.join(SUMMARY).exists() {
+            true => self.read_json(SUMMARY).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The last stage that the run completed.

@@ -6,11 +6,20 @@ use crate::{
     checkpoint::{Manifest, RunFolder},
     evaluation::TaskScore,
     event::Event,
+    experiment_config::ExperimentConfig,
     summary::{Floors, RunSummary},
 };
 
 /// A configuration with its model and data at hand.
 pub trait Experiment {
+    /// The experiment of another configuration, with the model, the data and what was computed of
+    /// them where the two have these in common. Its results are those of an experiment prepared
+    /// anew.
+    ///
+    /// # Errors
+    /// When the settings of `config` do not fit the model or the stream.
+    fn reconfigured(self: Box<Self>, config: ExperimentConfig) -> Result<Reconfigured, Error>;
+
     /// The configuration as TOML, every setting spelled out.
     ///
     /// # Errors
@@ -46,4 +55,12 @@ pub trait Experiment {
         folder: &RunFolder,
         shuffle: Option<u64>,
     ) -> Result<Vec<TaskScore>, Error>;
+}
+
+/// What became of [`Experiment::reconfigured`].
+pub enum Reconfigured {
+    /// Model and data were used again.
+    Ready(Box<dyn Experiment>),
+    /// The configuration needs another model or other data.
+    NeedsOtherInputs(ExperimentConfig),
 }

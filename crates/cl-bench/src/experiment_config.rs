@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use crate::{
-    config_file, event::Event, experiment::Experiment, image_experiment::ImageExperiment,
-    image_experiment_config::ImageExperimentConfig, method_config::MethodConfig,
-    text_experiment::TextExperiment, text_experiment_config::TextExperimentConfig,
+    config_file,
+    event::Event,
+    experiment::{Experiment, Reconfigured},
+    image_experiment::ImageExperiment,
+    image_experiment_config::ImageExperimentConfig,
+    method_config::MethodConfig,
+    text_experiment::TextExperiment,
+    text_experiment_config::TextExperimentConfig,
     training::TrainingConfig,
 };
 
@@ -125,6 +130,27 @@ impl ExperimentConfig {
             Self::Images(config) => Box::new(ImageExperiment::prepare(*config, device, on_event)?),
             Self::Text(config) => Box::new(TextExperiment::prepare(*config, device)?),
         })
+    }
+
+    /// As [`prepare`](Self::prepare), with the model and the data of `earlier` where they are the
+    /// same: several methods and seeds then share the work on the frozen backbone.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_after(
+        self,
+        earlier: Option<Box<dyn Experiment>>,
+        device: &Device,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Box<dyn Experiment>, Error> {
+        let config = match earlier {
+            None => self,
+            Some(earlier) => match earlier.reconfigured(self)? {
+                Reconfigured::Ready(experiment) => return Ok(experiment),
+                Reconfigured::NeedsOtherInputs(config) => config,
+            },
+        };
+        config.prepare(device, on_event)
     }
 }
 

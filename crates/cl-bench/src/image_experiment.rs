@@ -12,7 +12,8 @@ use crate::{
     dataset::Splits,
     evaluation::{Scoring, TaskIdentity, TaskScore, TopOne, best_classes},
     event::{Event, RunResult},
-    experiment::Experiment,
+    experiment::{Experiment, Reconfigured},
+    experiment_config::ExperimentConfig,
     image_experiment_config::ImageExperimentConfig,
     image_stream::ImageStream,
     inference::Inference,
@@ -31,6 +32,8 @@ pub struct ImageExperiment {
     /// The frozen backbone with a fresh head, without adapters, on the training device.
     model: VisionTransformer,
     data: ImageStream,
+    /// The block whose input was computed once for every image.
+    prefix: Option<usize>,
     classes: usize,
     weights_sha256: Option<String>,
     data_sha256: Option<String>,
@@ -62,11 +65,18 @@ impl ImageExperiment {
             .map(provenance::sha256)
             .transpose()?;
         let data_sha256 = config.data.path().map(provenance::sha256).transpose()?;
-        let data = with_prefix(data, &model, &config, on_event)?;
+        let prefix = prefix(&data, &model, &config)?;
+        let data = match prefix {
+            Some(until_block) => data.with_prefix(&model, until_block, &mut |images| {
+                on_event(&Event::Prefix { images });
+            })?,
+            None => data,
+        };
         Ok(Self {
             config,
             model,
             data,
+            prefix,
             classes,
             weights_sha256,
             data_sha256,
@@ -77,6 +87,12 @@ impl ImageExperiment {
     /// The same model and data with another method, classifier and training settings.
     pub fn with_config(self, config: ImageExperimentConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// Whether `config` trains on the model and the data at hand.
+    fn serves(&self, config: &ImageExperimentConfig) -> Result<bool, Error> {
+        Ok(self.config.has_inputs_of(config)
+            && prefix(&self.data, &self.model, config)? == self.prefix)
     }
 
     /// The configuration.
@@ -168,6 +184,15 @@ impl ImageExperiment {
 }
 
 impl Experiment for ImageExperiment {
+    fn reconfigured(self: Box<Self>, config: ExperimentConfig) -> Result<Reconfigured, Error> {
+        Ok(match config {
+            ExperimentConfig::Images(config) if self.serves(&config)? => {
+                Reconfigured::Ready(Box::new(self.with_config(*config)))
+            }
+            other => Reconfigured::NeedsOtherInputs(other),
+        })
+    }
+
     fn config_toml(&self) -> Result<String, Error> {
         self.config.to_toml()
     }
@@ -286,28 +311,23 @@ fn backbone(
     }
 }
 
-/// The stream with the activations before the first adapter computed once, if that is wanted and
-/// possible.
-fn with_prefix(
-    data: ImageStream,
+/// The block of the first adapter, where its input is to be computed once for every image.
+fn prefix(
+    data: &ImageStream,
     model: &VisionTransformer,
     config: &ImageExperimentConfig,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<ImageStream, Error> {
+) -> Result<Option<usize>, Error> {
     if data.prefix_bytes(model) > config.cache.prefix_bytes || config.images.augmentation.is_on() {
-        return Ok(data);
+        return Ok(None);
     }
-    let until_block = match config.method.lora() {
-        Some(lora) => {
-            // Attached to a copy only to see where the patterns put adapters.
-            let mut rng = ChaCha8Rng::seed_from_u64(0);
-            let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
-                .map_err(|e| Error::setting("method.lora", e.to_string()))?;
-            attached.first_adapted_block().unwrap_or(model.blocks.len())
-        }
-        None => model.blocks.len(),
+    let Some(lora) = config.method.lora() else {
+        return Ok(Some(model.blocks.len()));
     };
-    data.with_prefix(model, until_block, &mut |images| {
-        on_event(&Event::Prefix { images })
-    })
+    // Attached to a copy only to see where the patterns put adapters.
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
+        .map_err(|e| Error::setting("method.lora", e.to_string()))?;
+    Ok(Some(
+        attached.first_adapted_block().unwrap_or(model.blocks.len()),
+    ))
 }

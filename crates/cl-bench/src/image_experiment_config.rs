@@ -198,6 +198,25 @@ impl ImageExperimentConfig {
         }
     }
 
+    /// Whether `other` asks for the same examples and the same frozen backbone.
+    pub(crate) fn has_inputs_of(&self, other: &Self) -> bool {
+        let inputs = |config: &Self| {
+            let Self {
+                data,
+                stream,
+                images,
+                model,
+                pretraining,
+                cache,
+                ..
+            } = config.clone();
+            // The run's seed makes a backbone that has no weights.
+            let seed = model.weights.is_none().then_some(config.training.seed);
+            (data, stream, images, model, pretraining, cache, seed)
+        };
+        inputs(self) == inputs(other)
+    }
+
     /// # Errors
     /// [`Error::Setting`] when the method or the classifier has no adapter or no statistics of each
     /// task for the kind of inference.

@@ -83,7 +83,7 @@ pub use checkpoint::{FORMAT, Manifest, RunFolder};
 pub use classifier_config::ClassifierConfig;
 pub use evaluation::{Scoring, TaskIdentity, TaskInferenceCount, TaskScore, TopOne, best_classes};
 pub use event::{Event, RunResult, StageCost};
-pub use experiment::Experiment;
+pub use experiment::{Experiment, Reconfigured};
 pub use experiment_config::{ExperimentConfig, Modality};
 pub use export::export_adapter;
 pub use generated_answers::GeneratedAnswers;

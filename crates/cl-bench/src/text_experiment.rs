@@ -8,7 +8,8 @@ use crate::{
     checkpoint::{Manifest, RunFolder},
     evaluation::{Scoring, TaskScore},
     event::{Event, RunResult},
-    experiment::Experiment,
+    experiment::{Experiment, Reconfigured},
+    experiment_config::ExperimentConfig,
     generated_answers::GeneratedAnswers,
     language_model::LanguageModel,
     metrics::AccuracyMatrix,
@@ -58,15 +59,7 @@ impl TextExperiment {
             context,
         )?;
         config.training.validate_for(stream.tasks().len())?;
-        let demonstrated = match config.method.demonstrations() {
-            Some(demonstrations) => stream
-                .records()
-                .tasks
-                .iter()
-                .map(|task| demonstrations.prompts(task, &tokenizer, &config.encoding, context))
-                .collect::<Result<_, _>>()?,
-            None => Vec::new(),
-        };
+        let demonstrated = demonstrated(&config, &stream, &tokenizer, context)?;
         let weights_sha256 = Some(provenance::sha256(folder)?);
         let data_sha256 = config
             .data
@@ -134,6 +127,23 @@ impl TextExperiment {
     }
 }
 
+/// Prompts with the examples in front that the method asks for, one entry a task; empty when it asks
+/// for none.
+fn demonstrated(
+    config: &TextExperimentConfig,
+    stream: &TextStream,
+    tokenizer: &Tokenizer,
+    context: usize,
+) -> Result<Vec<DemonstratedPrompts>, Error> {
+    let Some(demonstrations) = config.method.demonstrations() else {
+        return Ok(Vec::new());
+    };
+    let tasks = stream.records().tasks.iter();
+    tasks
+        .map(|task| demonstrations.prompts(task, tokenizer, &config.encoding, context))
+        .collect()
+}
+
 /// A decoder under a method, as a checkpoint left them.
 pub struct RestoredDecoder {
     /// The method.
@@ -145,6 +155,22 @@ pub struct RestoredDecoder {
 }
 
 impl Experiment for TextExperiment {
+    fn reconfigured(self: Box<Self>, config: ExperimentConfig) -> Result<Reconfigured, Error> {
+        Ok(match config {
+            ExperimentConfig::Text(config) if self.config.has_inputs_of(&config) => {
+                config.training.validate_for(self.stream.tasks().len())?;
+                let context = self.model.config().max_position_embeddings;
+                let demonstrated = demonstrated(&config, &self.stream, &self.tokenizer, context)?;
+                Reconfigured::Ready(Box::new(Self {
+                    config: *config,
+                    demonstrated,
+                    ..*self
+                }))
+            }
+            other => Reconfigured::NeedsOtherInputs(other),
+        })
+    }
+
     fn config_toml(&self) -> Result<String, Error> {
         self.config.to_toml()
     }
@@ -221,8 +247,12 @@ impl Experiment for TextExperiment {
     fn score_again(
         &self,
         folder: &RunFolder,
-        _shuffle: Option<u64>,
+        shuffle: Option<u64>,
     ) -> Result<Vec<TaskScore>, Error> {
+        if shuffle.is_some() {
+            let problem = "answers on text are written prompt by prompt: there is nothing to mix";
+            return Err(Error::setting("--shuffle", problem));
+        }
         let RestoredDecoder {
             method,
             model,

@@ -149,6 +149,21 @@ impl TextExperimentConfig {
         Ok(())
     }
 
+    /// Whether `other` asks for the same stream and the same decoder.
+    pub(crate) fn has_inputs_of(&self, other: &Self) -> bool {
+        let inputs = |config: &Self| {
+            let Self {
+                data,
+                encoding,
+                batching,
+                model,
+                ..
+            } = config.clone();
+            (data, encoding, batching, model)
+        };
+        inputs(self) == inputs(other)
+    }
+
     /// The configuration as TOML, every setting spelled out.
     ///
     /// # Errors

@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Pretrain(PretrainArguments),
     /// Run an experiment: one method over the tasks of a stream.
     Run(RunArguments),
+    /// Run several methods and seeds of an experiment and compare them; what they have in common
+    /// (data, model, frozen features) is computed once.
+    Compare(CompareArguments),
     /// Continue an interrupted run after its last complete task.
     Resume(ResumeArguments),
     /// Score a finished (or interrupted) run again.
@@ -83,9 +86,9 @@ pub(crate) struct PretrainArguments {
     pub(crate) quiet: bool,
 }
 
-/// Arguments of `run` and `floors`.
+/// An experiment: a file and what the command line changes in it.
 #[derive(Debug, Args)]
-pub(crate) struct RunArguments {
+pub(crate) struct ExperimentArguments {
     /// The experiment (TOML); see `configs/`.
     pub(crate) config: PathBuf,
     /// Folder of the data; overrides `data.path`.
@@ -94,15 +97,6 @@ pub(crate) struct RunArguments {
     /// File (images) or folder (text) of the model's weights; overrides `model.weights`.
     #[arg(long)]
     pub(crate) weights: Option<PathBuf>,
-    /// Method with its defaults, or a table of the file's `[variants]`; overrides `[method]`.
-    #[arg(long)]
-    pub(crate) method: Option<String>,
-    /// Seed of everything random; overrides `training.seed`.
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// Folder of the run, which must not exist (default: runs/NAME-METHOD-SEED).
-    #[arg(long)]
-    pub(crate) out: Option<PathBuf>,
     /// Device, such as `flex`, `wgpu`, `vulkan`, `metal` or `cuda`, if compiled in.
     #[arg(long)]
     pub(crate) device: Option<String>,
@@ -116,6 +110,38 @@ pub(crate) struct RunArguments {
     /// No progress bar.
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// Arguments of `run` and `floors`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    /// Method with its defaults, or a table of the file's `[variants]`; overrides `[method]`.
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+    /// Seed of everything random; overrides `training.seed`.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Folder of the run, which must not exist (default: runs/NAME-METHOD-SEED).
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    /// Methods with their defaults, or tables of the file's `[variants]`, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) methods: Vec<String>,
+    /// Seeds of each method, separated by commas.
+    #[arg(long, value_delimiter = ',', default_values_t = [1])]
+    pub(crate) seeds: Vec<u64>,
+    /// Folder of the runs, each in METHOD-SEED: finished ones are read, interrupted ones continued.
+    #[arg(long, default_value = "runs")]
+    pub(crate) out: PathBuf,
 }
 
 /// Arguments of `resume`.

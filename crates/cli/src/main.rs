@@ -17,6 +17,7 @@ fn main() -> std::process::ExitCode {
         Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
         Command::Pretrain(arguments) => commands::pretrain::run(&arguments),
         Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Resume(arguments) => commands::resume::run(&arguments),
         Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Floors(arguments) => commands::floors::run(&arguments),

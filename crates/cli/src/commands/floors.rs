@@ -7,14 +7,20 @@ use crate::{arguments::RunArguments, commands::run::configure, device, progress:
 
 /// Score the floors of an experiment; with `--out`, write them as JSON.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
-    let config = configure(arguments)?;
-    let device = device::choose(arguments.device.as_deref())?;
-    let mut progress = Progress::new(None, arguments.quiet)?;
+    let RunArguments {
+        experiment: of,
+        method,
+        seed,
+        out,
+    } = arguments;
+    let config = configure(of, method.as_deref(), *seed)?;
+    let device = device::choose(of.device.as_deref())?;
+    let mut progress = Progress::new(None, of.quiet)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     let floors = experiment.floors(&mut |event| progress.on_event(event))?;
     progress.finish();
     println!("{}", table::floors(&floors));
-    if let Some(out) = &arguments.out {
+    if let Some(out) = out {
         write_json(out, &floors)?;
     }
     Ok(())

@@ -6,6 +6,8 @@ pub(crate) mod pretrain;
 
 pub(crate) mod run;
 
+pub(crate) mod compare;
+
 pub(crate) mod resume;
 
 pub(crate) mod eval;

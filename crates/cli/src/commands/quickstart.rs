@@ -3,12 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use treelora_cl_bench::{ImageExperiment, ImageExperimentConfig};
+use treelora_cl_bench::{ExperimentConfig, RunFolder};
 
-use crate::{
-    arguments::QuickstartArguments, commands::run::execute_prepared, device, progress::Progress,
-    table,
-};
+use crate::{arguments::QuickstartArguments, commands::compare::run_all, device, table};
 
 const CONFIG: &str = include_str!("../../../../configs/quickstart.toml");
 
@@ -20,29 +17,15 @@ pub(crate) fn run(arguments: &QuickstartArguments) -> Result<()> {
          learns five tasks of new classes one after the other. Nothing is downloaded.\n"
     );
     let source = Path::new("configs/quickstart.toml");
-    let mut summaries = Vec::new();
-    let mut prepared: Option<ImageExperiment> = None;
-    for method in ["sequential-lora", "tree-lora"] {
-        let overrides = [("training.seed".to_owned(), arguments.seed.to_string())];
-        let config = ImageExperimentConfig::parse(CONFIG, source, Some(method), &overrides)?;
-        // Model and data are those of the first method: the pre-training happens once.
-        let experiment = match prepared.take() {
-            Some(experiment) => experiment.with_config(config),
-            None => {
-                println!("pre-training on the base classes");
-                let mut progress = Progress::new(None, false)?;
-                let experiment = ImageExperiment::prepare(config, &device, &mut |event| {
-                    progress.on_event(event)
-                })?;
-                progress.finish();
-                experiment
-            }
-        };
-        println!("{method}");
-        let out = arguments.out.join(method);
-        summaries.push(execute_prepared(&experiment, &out, false)?);
-        prepared = Some(experiment);
-    }
+    let overrides = [("training.seed".to_owned(), arguments.seed.to_string())];
+    let configs = ["sequential-lora", "tree-lora"].map(|method| {
+        let config = ExperimentConfig::parse(CONFIG, source, Some(method), &overrides)?;
+        RunFolder::check_free(&arguments.out.join(method))?;
+        Ok((method.to_owned(), config))
+    });
+    let configs = configs.into_iter().collect::<Result<_>>()?;
+    // The pre-training happens once.
+    let summaries = run_all(configs, &arguments.out, &device, false)?;
     println!();
     for summary in &summaries {
         println!("{}", table::summary(summary));

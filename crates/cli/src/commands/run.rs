@@ -1,22 +1,37 @@
 //! `treelora run`: one method over the tasks of a stream.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
-use burn::tensor::Device;
 use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
 
-use crate::{arguments::RunArguments, device, progress::Progress, table};
+use crate::{
+    arguments::{ExperimentArguments, RunArguments},
+    device,
+    progress::Progress,
+    table,
+};
 
 /// Train, evaluate after each task, write the run's folder, print the tables.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
-    let config = configure(arguments)?;
-    let device = device::choose(arguments.device.as_deref())?;
+    let config = configure(
+        &arguments.experiment,
+        arguments.method.as_deref(),
+        arguments.seed,
+    )?;
+    let device = device::choose(arguments.experiment.device.as_deref())?;
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => PathBuf::from("runs").join(config.run_name()),
     };
-    let summary = execute(config, &device, &out, arguments.quiet)?;
+    // The folder comes first: a run that cannot be kept must not be trained.
+    RunFolder::check_free(&out)?;
+    let quiet = arguments.experiment.quiet;
+    let mut progress = Progress::new(None, quiet)?;
+    let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
+    progress.finish();
+    let folder = RunFolder::create(&out, &experiment.config_toml()?, &experiment.manifest())?;
+    let summary = execute(experiment.as_ref(), &folder, quiet)?;
     println!("{}", table::summary(&summary));
     println!(
         "results: {}\nnext: treelora report {} ...   (compare runs)",
@@ -27,7 +42,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
 }
 
 /// The experiment of the file with the overrides of the command line.
-pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
+pub(crate) fn configure(
+    arguments: &ExperimentArguments,
+    method: Option<&str>,
+    seed: Option<u64>,
+) -> Result<ExperimentConfig> {
     let mut overrides = Vec::new();
     if let Some(data) = &arguments.data {
         overrides.push(("data.path".to_owned(), quoted(&data.display().to_string())));
@@ -38,7 +57,7 @@ pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
             quoted(&weights.display().to_string()),
         ));
     }
-    if let Some(seed) = arguments.seed {
+    if let Some(seed) = seed {
         overrides.push(("training.seed".to_owned(), seed.to_string()));
     }
     if arguments.allow_missing {
@@ -49,7 +68,7 @@ pub(crate) fn configure(arguments: &RunArguments) -> Result<ExperimentConfig> {
     }
     Ok(ExperimentConfig::load(
         &arguments.config,
-        arguments.method.as_deref(),
+        method,
         &overrides,
     )?)
 }
@@ -67,30 +86,14 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'''{text}'''")
 }
 
-/// Prepare an experiment and run it into a new folder.
+/// Run a prepared experiment from the folder's last checkpoint to the end.
 pub(crate) fn execute(
-    config: ExperimentConfig,
-    device: &Device,
-    out: &Path,
-    quiet: bool,
-) -> Result<RunSummary> {
-    // The folder comes first: a run that cannot be kept must not be trained.
-    RunFolder::check_free(out)?;
-    let mut progress = Progress::new(None, quiet)?;
-    let experiment = config.prepare(device, &mut |event| progress.on_event(event))?;
-    progress.finish();
-    execute_prepared(experiment.as_ref(), out, quiet)
-}
-
-/// Run a prepared experiment into a new folder.
-pub(crate) fn execute_prepared(
     experiment: &dyn Experiment,
-    out: &Path,
+    folder: &RunFolder,
     quiet: bool,
 ) -> Result<RunSummary> {
-    let folder = RunFolder::create(out, &experiment.config_toml()?, &experiment.manifest())?;
     let mut progress = Progress::new(Some(folder.path()), quiet)?;
-    let summary = experiment.run(&folder, &mut |event| progress.on_event(event))?;
+    let summary = experiment.run(folder, &mut |event| progress.on_event(event))?;
     progress.finish();
     Ok(summary)
 }

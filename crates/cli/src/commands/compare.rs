@@ -1,0 +1,85 @@
+//! `treelora compare`: several methods and seeds over one stream.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::Result;
+use burn::tensor::Device;
+use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+
+use crate::{
+    arguments::CompareArguments,
+    commands::run::{configure, execute},
+    device,
+    progress::Progress,
+    table,
+};
+
+/// Run what is not there yet, then print one table.
+pub(crate) fn run(arguments: &CompareArguments) -> Result<()> {
+    let device = device::choose(arguments.experiment.device.as_deref())?;
+    // All settings are read first: a mistake in the last method must not cost the runs before it.
+    let mut configs = Vec::new();
+    for &seed in &arguments.seeds {
+        for method in &arguments.methods {
+            let config = configure(&arguments.experiment, Some(method), Some(seed))?;
+            configs.push((format!("{method}-{seed}"), config));
+        }
+    }
+    let quiet = arguments.experiment.quiet;
+    let summaries = run_all(configs, &arguments.out, &device, quiet)?;
+    println!("{}", table::comparison(&by_label(summaries), false));
+    println!("results: {}", arguments.out.display());
+    Ok(())
+}
+
+/// Every experiment in its own folder under `out`: a finished one is read, an interrupted one
+/// continued. Neighbours share model and data where they can.
+pub(crate) fn run_all(
+    configs: Vec<(String, ExperimentConfig)>,
+    out: &Path,
+    device: &Device,
+    quiet: bool,
+) -> Result<Vec<RunSummary>> {
+    let mut summaries = Vec::new();
+    let mut prepared: Option<Box<dyn Experiment>> = None;
+    for (name, config) in configs {
+        let path = out.join(&name);
+        let earlier = match path.join("manifest.json").exists() {
+            true => Some(RunFolder::open(&path)?),
+            false => None,
+        };
+        if let Some(folder) = &earlier {
+            folder.check_config(&config.to_toml()?)?;
+            if let Some(summary) = folder.summary()? {
+                summaries.push(summary);
+                continue;
+            }
+        }
+        eprintln!("{name}");
+        let mut progress = Progress::new(None, quiet)?;
+        let experiment = config.prepare_after(prepared.take(), device, &mut |event| {
+            progress.on_event(event);
+        })?;
+        progress.finish();
+        let folder = match earlier {
+            Some(folder) => {
+                folder.check_provenance(&experiment.manifest())?;
+                folder
+            }
+            None => RunFolder::create(&path, &experiment.config_toml()?, &experiment.manifest())?,
+        };
+        summaries.push(execute(experiment.as_ref(), &folder, quiet)?);
+        prepared = Some(experiment);
+    }
+    Ok(summaries)
+}
+
+/// Runs that differ in the seed alone, together.
+pub(crate) fn by_label(summaries: Vec<RunSummary>) -> BTreeMap<String, Vec<RunSummary>> {
+    let mut groups: BTreeMap<String, Vec<RunSummary>> = BTreeMap::new();
+    for summary in summaries {
+        let group = groups.entry(summary.label.clone()).or_default();
+        group.push(summary);
+    }
+    groups
+}
