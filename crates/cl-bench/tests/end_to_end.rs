@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use burn::tensor::Device;
 use treelora_cl_bench::{
-    Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig, PretrainingFile,
+    Event, Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig, PretrainingFile,
     RunFolder, RunSummary, TaskScore, metrics::Cell,
 };
 
@@ -189,6 +189,67 @@ fn every_method_fills_its_matrix_and_names_its_metrics() {
             "{variant}"
         );
         assert_eq!(summary.method, variant);
+    }
+}
+
+#[test]
+fn experiments_that_share_their_inputs_equal_those_prepared_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let finished = |experiment: &dyn Experiment, name: &str| {
+        let path = dir.path().join(name);
+        let toml = experiment.config_toml().unwrap();
+        let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+        assert!(folder.summary().unwrap().is_none());
+        let summary = experiment.run(&folder, &mut |_| {}).unwrap();
+        let kept = folder.summary().unwrap().unwrap();
+        assert_eq!(kept.matrix, summary.matrix);
+        let adapter = fs::read(path.join("tasks/02/adapter.safetensors")).unwrap();
+        (summary.matrix, adapter)
+    };
+    let wrapped =
+        |variant, changes: &[_]| ExperimentConfig::Images(Box::new(config(Some(variant), changes)));
+    // Another method; another first block; another seed, and with it another pre-training.
+    let cases: [(&str, &[(&str, &str)], bool); 3] = [
+        ("paper", &[], true),
+        (
+            "sequential-lora",
+            &[(
+                "method.lora.target_modules",
+                "['1\\.attention\\.q\\.weight$']",
+            )],
+            false,
+        ),
+        ("paper", &[("training.seed", "4")], false),
+    ];
+    for (case, (variant, changes, shared)) in cases.into_iter().enumerate() {
+        let first: Box<dyn Experiment> = Box::new(prepare(config(Some("hide-lora"), &[])));
+        finished(first.as_ref(), &format!("first-{case}"));
+        let mut prefixes = 0;
+        let device = Device::default();
+        let again = wrapped(variant, changes).prepare_after(Some(first), &device, &mut |event| {
+            prefixes += usize::from(matches!(event, Event::Prefix { .. }));
+        });
+        assert_eq!(prefixes == 0, shared, "{variant}");
+        let fresh = prepare(config(Some(variant), changes));
+        assert!(
+            finished(again.unwrap().as_ref(), &format!("again-{case}"))
+                == finished(&fresh, &format!("fresh-{case}")),
+            "{variant}"
+        );
+    }
+}
+
+#[test]
+fn a_run_of_other_settings_is_not_taken_for_this_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(None, &[]));
+    let toml = experiment.config_toml().unwrap();
+    let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
+    folder.check_config(&toml).unwrap();
+    let other = config(None, &[("training.epochs", "7")]).to_toml().unwrap();
+    let message = folder.check_config(&other).unwrap_err().to_string();
+    for part in ["config.toml", "epochs = 2", "epochs = 7"] {
+        assert!(message.contains(part), "{message}");
     }
 }
 

@@ -90,6 +90,94 @@ fn missing_data_and_weights_are_named() {
     );
 }
 
+const TINY: &str = r#"
+name = "tiny"
+
+[data]
+name = "procedural"
+classes = 6
+train_per_class = 4
+test_per_class = 2
+image_size = 16
+
+[stream]
+tasks = 2
+class_order = { given = [2, 3, 4, 5] }
+
+[model]
+preset = "tiny"
+image_size = 16
+patch_size = 8
+width = 16
+depth = 1
+heads = 2
+
+[pretraining]
+classes = [0, 1]
+epochs = 1
+batch_size = 8
+learning_rate = 1e-3
+weight_decay = 0.0
+
+[training]
+epochs = 1
+
+[method]
+name = "tree-lora"
+lora = { rank = 2, alpha = 2.0, target_modules = ['attention\.q\.weight$'] }
+
+[variants.sequential-lora]
+method = { name = "sequential-lora", lora = { rank = 2, alpha = 2.0, target_modules = ['attention\.q\.weight$'] } }
+
+[variants.mistaken]
+method = { name = "tree-lora", lora = { rank = 0 } }
+"#;
+
+#[test]
+fn a_comparison_runs_what_is_missing_and_reads_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tiny.toml");
+    std::fs::write(&file, TINY).unwrap();
+    let (file, out) = (file.display().to_string(), dir.path().join("runs"));
+    let compare = |methods: &str, more: &[&str]| {
+        let out = out.display().to_string();
+        let fixed = ["compare", &file, "--methods", methods, "--out", &out];
+        treelora(&[&fixed, more].concat())
+    };
+    let read = |path: &str| std::fs::read_to_string(out.join(path));
+
+    let wrong = compare("sequential-lora,mistaken", &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        !out.exists(),
+        "nothing is trained before all settings are read"
+    );
+
+    assert!(compare("sequential-lora", &[]).status.success());
+    let log = read("sequential-lora-1/log.jsonl").unwrap();
+    let output = compare("sequential-lora,tree-lora", &["--seeds", "1,2"]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{table}");
+    assert!(table.contains("tiny-tree-lora (2 seeds)"), "{table}");
+    assert_eq!(read("sequential-lora-1/log.jsonl").unwrap(), log);
+    assert!(read("tree-lora-2/metrics.json").is_ok());
+
+    // A run without its last word is gone on with; one of other settings is refused.
+    std::fs::remove_file(out.join("tree-lora-1/metrics.json")).unwrap();
+    assert!(compare("tree-lora", &[]).status.success());
+    assert!(read("tree-lora-1/metrics.json").is_ok());
+    let other = compare("tree-lora", &["--set", "training.epochs=3"]);
+    let message = String::from_utf8(other.stderr).unwrap();
+    assert_eq!(other.status.code(), Some(2), "{message}");
+    assert!(message.contains("epochs = 1"), "{message}");
+}
+
+#[test]
+fn a_cause_is_named_once() {
+    let message = refused(&["run", "no/such/file.toml"]);
+    assert_eq!(message.matches("No such file").count(), 1, "{message}");
+}
+
 #[test]
 fn an_existing_run_folder_is_refused_before_any_work() {
     let dir = tempfile::tempdir().unwrap();
