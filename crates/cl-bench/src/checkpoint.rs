@@ -9,11 +9,13 @@
 //!       stream.json      text: what was cut, left out, replaced or double
 //!       answers/03/01.json  text: what was written on task 1 after task 3
 //!       tasks/03/        adapter.safetensors: the adapter after the task
-//!       checkpoints/03/  model.safetensors (adapters and head), method/, result.json
+//!       checkpoints/03/  model.safetensors (adapters and head), method/, checksums.json, result.json
+//!       lock             the process that works on the run
 //! ```
 //!
 //! Every file is written beside its place and renamed. A checkpoint counts once its
-//! `result.json`, written last, is there. The last two are kept.
+//! `result.json`, written last, is there. The last two are kept; one whose files do not have
+//! their checksums is set aside as `checkpoints/03.damaged`, and the one before is used.
 
 use std::{
     fs,
@@ -28,8 +30,10 @@ use treelora_core::{
 use treelora_lora::AdapterSnapshot;
 
 use crate::{
+    checksums,
     event::RunResult,
     provenance,
+    run_lock::RunLock,
     stream_data::Stage,
     summary::RunSummary,
     trainable_state::{load_trainable_state, trainable_state},
@@ -37,6 +41,7 @@ use crate::{
 
 const ADAPTER: &str = "adapter.safetensors";
 const SUMMARY: &str = "metrics.json";
+const RESULT: &str = "result.json";
 
 /// Version of the layout above.
 pub const FORMAT: u32 = 1;
@@ -206,6 +211,35 @@ impl RunFolder {
         self.path.join("config.toml")
     }
 
+    /// Take the right to write into the folder.
+    ///
+    /// # Errors
+    /// When another process has it, which is named.
+    pub fn lock(&self) -> Result<RunLock, Error> {
+        RunLock::take(&self.path)
+    }
+
+    /// Rename checkpoints that are damaged, newest first, up to one that is whole; what was wrong
+    /// with each.
+    ///
+    /// # Errors
+    /// When one cannot be renamed.
+    pub fn set_damaged_aside(&self) -> Result<Vec<Error>, Error> {
+        let mut problems = Vec::new();
+        while let Some(checkpoint) = self.last_checkpoint() {
+            let Err(problem) = checksums::verify(&checkpoint) else {
+                break;
+            };
+            let aside = checkpoint.with_extension("damaged");
+            if aside.exists() {
+                fs::remove_dir_all(&aside).map_err(|e| Error::io(&aside, e))?;
+            }
+            fs::rename(&checkpoint, &aside).map_err(|e| Error::io(&checkpoint, e))?;
+            problems.push(problem);
+        }
+        Ok(problems)
+    }
+
     /// Write a value as indented JSON, atomically.
     ///
     /// # Errors
@@ -303,7 +337,9 @@ impl RunFolder {
         create(&memory)?;
         state.save(&checkpoint.join("model.safetensors"))?;
         method.save(&memory)?;
-        write_json(&checkpoint.join("result.json"), result)?;
+        let numbers = serde_json::to_vec_pretty(result).map_err(|e| Error::Data(e.to_string()))?;
+        checksums::write(&checkpoint, (RESULT, &numbers))?;
+        write_atomically(&checkpoint.join(RESULT), &numbers)?;
         self.write_json("matrix.json", &result.matrix)?;
         if let Some(old) = index.checked_sub(2) {
             let old = self.checkpoint(old);
@@ -328,7 +364,8 @@ impl RunFolder {
         let Some(checkpoint) = self.last_checkpoint() else {
             return Ok((model, None));
         };
-        let result: RunResult = read_json(&checkpoint.join("result.json"))?;
+        checksums::verify(&checkpoint)?;
+        let result: RunResult = read_json(&checkpoint.join(RESULT))?;
         let state = TensorFile::load(&checkpoint.join("model.safetensors"))?;
         let model = load_trainable_state(model, &state)
             .map_err(|e| Error::format(checkpoint.join("model.safetensors"), e.to_string()))?;
@@ -361,7 +398,7 @@ impl RunFolder {
         let entries = fs::read_dir(self.path.join("checkpoints")).ok()?;
         entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.join("result.json").is_file())
+            .filter(|path| path.join(RESULT).is_file())
             .filter_map(|path| {
                 let index: usize = path.file_name()?.to_str()?.parse().ok()?;
                 Some((index, path))

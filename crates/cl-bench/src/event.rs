@@ -11,6 +11,11 @@ use crate::{evaluation::TaskScore, metrics::AccuracyMatrix};
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// Something is not as it should be, and the run goes on.
+    Warning {
+        /// What, and what was done about it.
+        message: String,
+    },
     /// Images whose frozen prefix was computed.
     Prefix {
         /// How many since the last event.

@@ -7,6 +7,7 @@ use crate::{
     evaluation::TaskScore,
     event::Event,
     experiment_config::ExperimentConfig,
+    run_lock::RunLock,
     summary::{Floors, RunSummary},
 };
 
@@ -63,4 +64,18 @@ pub enum Reconfigured {
     Ready(Box<dyn Experiment>),
     /// The configuration needs another model or other data.
     NeedsOtherInputs(ExperimentConfig),
+}
+
+/// Make a folder ready to be written: no other process works on it, and its last checkpoint is
+/// whole.
+///
+/// # Errors
+/// When another process has the folder.
+pub(crate) fn take(folder: &RunFolder, on_event: &mut dyn FnMut(&Event)) -> Result<RunLock, Error> {
+    let lock = folder.lock()?;
+    for problem in folder.set_damaged_aside()? {
+        let message = format!("{problem}; the checkpoint before it is used");
+        on_event(&Event::Warning { message });
+    }
+    Ok(lock)
 }

@@ -12,7 +12,7 @@ use crate::{
     dataset::Splits,
     evaluation::{Scoring, TaskIdentity, TaskScore, TopOne, best_classes},
     event::{Event, RunResult},
-    experiment::{Experiment, Reconfigured},
+    experiment::{Experiment, Reconfigured, take},
     experiment_config::ExperimentConfig,
     image_experiment_config::ImageExperimentConfig,
     image_stream::ImageStream,
@@ -211,6 +211,7 @@ impl Experiment for ImageExperiment {
         folder: &RunFolder,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<RunSummary, Error> {
+        let _lock = take(folder, on_event)?;
         let mut method = self.method()?;
         let (model, result) = self.restored(folder, method.as_mut())?;
         let run = Run {

@@ -66,6 +66,10 @@ mod event;
 
 mod checkpoint;
 
+mod run_lock;
+
+mod checksums;
+
 mod export;
 
 mod trainable_state;
@@ -99,6 +103,7 @@ pub use pretraining::{
     pretrain,
 };
 pub use provenance::{commit, machine, sha256};
+pub use run_lock::RunLock;
 pub use stream_data::{BatchIterator, Stage, StreamData};
 pub use summary::{Floors, RunCost, RunIdentity, RunSummary};
 pub use text_experiment::{RestoredDecoder, TextExperiment};

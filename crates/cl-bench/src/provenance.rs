@@ -16,6 +16,13 @@ pub fn sha256(path: &Path) -> Result<String, Error> {
     Ok(hexadecimal(hasher))
 }
 
+/// SHA-256 of one byte string.
+pub(crate) fn sha256_of_bytes(bytes: &[u8]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(bytes);
+    hexadecimal(hasher)
+}
+
 /// SHA-256 of several byte strings, each preceded by its length in eight bytes, little-endian.
 pub(crate) fn sha256_of_parts<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
     let mut hasher = Sha256::new();

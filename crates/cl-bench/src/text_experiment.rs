@@ -8,7 +8,7 @@ use crate::{
     checkpoint::{Manifest, RunFolder},
     evaluation::{Scoring, TaskScore},
     event::{Event, RunResult},
-    experiment::{Experiment, Reconfigured},
+    experiment::{Experiment, Reconfigured, take},
     experiment_config::ExperimentConfig,
     generated_answers::GeneratedAnswers,
     language_model::LanguageModel,
@@ -189,6 +189,7 @@ impl Experiment for TextExperiment {
         folder: &RunFolder,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<RunSummary, Error> {
+        let _lock = take(folder, on_event)?;
         folder.write_json("stream.json", self.stream.report())?;
         let RestoredDecoder {
             mut method,

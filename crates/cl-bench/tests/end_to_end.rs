@@ -447,6 +447,60 @@ fn an_existing_run_folder_is_left_alone() {
     );
 }
 
+#[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(None, &[]));
+    let whole = run(&experiment, &dir.path().join("whole"));
+    for file in ["model.safetensors", "method/treelora.json", "result.json"] {
+        let path = dir.path().join(file.replace('/', "-"));
+        run(&experiment, &path);
+        let last = path.join("checkpoints/02");
+        let names: Vec<String> = fs::read_dir(last.join("method"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        assert!(last.join(file).is_file(), "{file}: {names:?}");
+        let mut bytes = fs::read(last.join(file)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(last.join(file), bytes).unwrap();
+        let folder = RunFolder::open(&path).unwrap();
+        // Scoring writes nothing, so it sets nothing aside.
+        let refused = experiment.score_again(&folder, None).unwrap_err();
+        assert!(refused.to_string().contains(file), "{refused}");
+        let mut warnings = Vec::new();
+        let resumed = experiment.run(&folder, &mut |event| {
+            if let Event::Warning { message } = event {
+                warnings.push(message.clone());
+            }
+        });
+        assert_eq!(resumed.unwrap().matrix, whole.matrix, "{file}");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(file),
+            "{warnings:?}"
+        );
+        assert!(path.join("checkpoints/02.damaged").is_dir());
+    }
+}
+
+#[test]
+fn a_run_that_another_process_works_on_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let toml = experiment.config().to_toml().unwrap();
+    let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
+    let lock = folder.lock().unwrap();
+    let error = experiment
+        .run(&folder, &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("works on this run"), "{error}");
+    assert!(!dir.path().join("checkpoints").exists());
+    drop(lock);
+    experiment.run(&folder, &mut |_| {}).unwrap();
+}
+
 /// A file system without space, as Linux offers it: writing to `/dev/full` fails with `ENOSPC`.
 #[cfg(target_os = "linux")]
 #[test]

@@ -50,6 +50,7 @@ impl Progress {
             let _ = writeln!(log, "{line}");
         }
         match event {
+            Event::Warning { message } => self.print(&format!("warning: {message}")),
             Event::Prefix { images } => {
                 self.bar.set_style(counter());
                 self.bar.set_message("images through the frozen blocks");
@@ -97,11 +98,16 @@ impl Progress {
                     row.join(" "),
                     100.0 * mean
                 );
-                match self.bar.is_hidden() {
-                    true => eprintln!("{line}"),
-                    false => self.bar.println(line),
-                }
+                self.print(&line);
             }
+        }
+    }
+
+    /// A line that stays.
+    fn print(&self, line: &str) {
+        match self.bar.is_hidden() {
+            true => eprintln!("{line}"),
+            false => self.bar.println(line),
         }
     }
 
