@@ -32,6 +32,7 @@ use treelora_lora::AdapterSnapshot;
 use crate::{
     checksums,
     event::RunResult,
+    experiment_config::ExperimentConfig,
     provenance,
     run_lock::RunLock,
     stream_data::Stage,
@@ -160,26 +161,25 @@ impl RunFolder {
         self.read_json("manifest.json")
     }
 
-    /// Refuse to take the run for one of other settings.
+    /// Refuse to take the run for one of other settings. Settings that have come into being since
+    /// then have their defaults.
     ///
     /// # Errors
     /// Naming the first line that differs.
-    pub fn check_config(&self, config_toml: &str) -> Result<(), Error> {
+    pub fn check_config(&self, asked: &ExperimentConfig) -> Result<(), Error> {
         let path = self.config_path();
-        let then = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-        let mut lines = then.lines().zip(config_toml.lines());
-        match lines.find(|(then, now)| then != now) {
-            None if then.len() == config_toml.len() => Ok(()),
-            None => Err(Error::format(
-                path,
-                "settings of the run that are not asked for, or the other way round",
-            )),
-            Some((then, now)) => {
-                let problem =
-                    format!("`{then}` of the run, `{now}` asked for; choose another --out");
-                Err(Error::format(path, problem))
-            }
-        }
+        let then = ExperimentConfig::load(&path, None, &[])?.to_toml()?;
+        let now = asked.to_toml()?;
+        let differs = |(then, now): &(&str, &str)| then != now;
+        let problem = match then.lines().zip(now.lines()).find(differs) {
+            Some((then, now)) => format!("`{then}` of the run, `{now}` asked for"),
+            None if then == now => return Ok(()),
+            None => "one has settings that the other lacks".to_owned(),
+        };
+        Err(Error::format(
+            path,
+            format!("{problem}; choose another --out"),
+        ))
     }
 
     /// Refuse to go on with other weights or data than those of the run.
@@ -204,6 +204,23 @@ impl RunFolder {
             }
         }
         Ok(())
+    }
+
+    /// Refuse data whose tasks are not those of the run.
+    ///
+    /// # Errors
+    /// Naming both lists.
+    pub fn check_tasks(&self, now: &Manifest) -> Result<(), Error> {
+        let then = self.manifest()?;
+        if then.tasks == now.tasks {
+            return Ok(());
+        }
+        let problem = format!(
+            "tasks of the run: {}; of the data: {}",
+            then.tasks.join(", "),
+            now.tasks.join(", ")
+        );
+        Err(Error::format(self.path.join("manifest.json"), problem))
     }
 
     /// The experiment's TOML.

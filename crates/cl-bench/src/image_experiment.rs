@@ -31,13 +31,13 @@ pub struct ImageExperiment {
     config: ImageExperimentConfig,
     /// The frozen backbone with a fresh head, without adapters, on the training device.
     model: VisionTransformer,
-    data: ImageStream,
+    pub(crate) data: ImageStream,
     /// The block whose input was computed once for every image.
     prefix: Option<usize>,
     classes: usize,
     weights_sha256: Option<String>,
     data_sha256: Option<String>,
-    device: Device,
+    pub(crate) device: Device,
 }
 
 impl ImageExperiment {
@@ -151,7 +151,7 @@ impl ImageExperiment {
         Ok(row.into_iter().map(TaskScore::from).collect())
     }
 
-    fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
+    pub(crate) fn method(&self) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
         let classifier = self.config.classifier.as_ref();
         let method =
             self.config
@@ -164,7 +164,7 @@ impl ImageExperiment {
     }
 
     /// Whether the task of a test example is told.
-    fn identity(&self) -> TaskIdentity {
+    pub(crate) fn identity(&self) -> TaskIdentity {
         match self.config.inference {
             Inference::Oracle => TaskIdentity::Oracle,
             Inference::Latest | Inference::Routed => self.config.stream.scenario.into(),
@@ -172,7 +172,7 @@ impl ImageExperiment {
     }
 
     /// Model and method at the folder's last checkpoint, or at the start.
-    fn restored(
+    pub(crate) fn restored(
         &self,
         folder: &RunFolder,
         method: &mut dyn Method<VisionTransformer>,

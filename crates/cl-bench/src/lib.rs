@@ -46,6 +46,8 @@ mod experiment;
 
 mod image_experiment;
 
+mod image_prediction;
+
 mod text_experiment;
 
 mod pretraining;
@@ -93,6 +95,7 @@ pub use export::export_adapter;
 pub use generated_answers::GeneratedAnswers;
 pub use image_experiment::ImageExperiment;
 pub use image_experiment_config::{CacheConfig, ImageExperimentConfig, ModelConfig};
+pub use image_prediction::{ImagePrediction, PredictionRequest, ScoredClass, image_files};
 pub use image_stream::ImageStream;
 pub use inference::Inference;
 pub use language_model::{Continuation, LanguageModel};
@@ -111,7 +114,7 @@ pub use text_experiment_config::{DecoderFolder, GenerationSettings, TextExperime
 pub use trainable_state::{load_trainable_state, trainable_state};
 pub use training::{Optimizer, Schedule, TrainingConfig};
 pub use treelora::bandit;
-pub use treelora_core::{Error, write_json};
+pub use treelora_core::{Error, TaskId, write_json};
 pub use treelora_models::decoder::GenerationConfig;
 
 /// Runs the README's example.

@@ -139,7 +139,10 @@ const VARIANTS: [&str; 15] = [
     "hide-lora",
 ];
 
-fn config(variant: Option<&str>, changes: &[(&str, &str)]) -> ImageExperimentConfig {
+/// Settings laid over a configuration: dotted keys with their values.
+type Changes<'a> = &'a [(&'a str, &'a str)];
+
+fn config(variant: Option<&str>, changes: Changes<'_>) -> ImageExperimentConfig {
     try_config(variant, changes).unwrap()
 }
 
@@ -209,7 +212,7 @@ fn experiments_that_share_their_inputs_equal_those_prepared_anew() {
     let wrapped =
         |variant, changes: &[_]| ExperimentConfig::Images(Box::new(config(Some(variant), changes)));
     // Another method; another first block; another seed, and with it another pre-training.
-    let cases: [(&str, &[(&str, &str)], bool); 3] = [
+    let cases: [(&str, Changes<'_>, bool); 3] = [
         ("paper", &[], true),
         (
             "sequential-lora",
@@ -245,8 +248,14 @@ fn a_run_of_other_settings_is_not_taken_for_this_one() {
     let experiment = prepare(config(None, &[]));
     let toml = experiment.config_toml().unwrap();
     let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
-    folder.check_config(&toml).unwrap();
-    let other = config(None, &[("training.epochs", "7")]).to_toml().unwrap();
+    let asked = |changes: &[_]| ExperimentConfig::Images(Box::new(config(None, changes)));
+    folder.check_config(&asked(&[])).unwrap();
+    // A folder of the time before a setting that has a default.
+    let kept = toml.replace("accumulation = 1\n", "");
+    assert_ne!(kept, toml);
+    fs::write(folder.config_path(), kept).unwrap();
+    folder.check_config(&asked(&[])).unwrap();
+    let other = asked(&[("training.epochs", "7")]);
     let message = folder.check_config(&other).unwrap_err().to_string();
     for part in ["config.toml", "epochs = 2", "epochs = 7"] {
         assert!(message.contains(part), "{message}");

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Resume(ResumeArguments),
     /// Score a finished (or interrupted) run again.
     Eval(EvalArguments),
+    /// Answer new images with a run's model.
+    Predict(PredictArguments),
     /// Score the frozen backbone: nearest class mean, LDA, random-projection ridge.
     Floors(RunArguments),
     /// Compare runs in one table, with mean and spread over seeds.
@@ -166,10 +168,37 @@ pub(crate) struct EvalArguments {
     /// Test examples a batch; has no influence on results.
     #[arg(long)]
     pub(crate) batch_size: Option<usize>,
+    /// Folder of other data with the same classes, to be scored in place of the run's own.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
     /// Score all test examples of all tasks in one shuffled sequence instead of task by task; the
     /// accuracies must not change.
     #[arg(long, value_name = "SEED")]
     pub(crate) shuffle: Option<u64>,
+    /// Device, if not the default.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    /// The run's folder.
+    #[arg(long)]
+    pub(crate) run: PathBuf,
+    /// Image files, or folders of them.
+    #[arg(required = true)]
+    pub(crate) images: Vec<PathBuf>,
+    /// Task of all images, counted from 0, where it is known: its adapter answers, if the method
+    /// keeps one a task.
+    #[arg(long)]
+    pub(crate) task: Option<usize>,
+    /// Classes an image.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) top: usize,
+    /// Print a JSON list.
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Device, if not the default.
     #[arg(long)]
     pub(crate) device: Option<String>,

@@ -20,6 +20,7 @@ fn main() -> std::process::ExitCode {
         Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Resume(arguments) => commands::resume::run(&arguments),
         Command::Eval(arguments) => commands::eval::run(&arguments),
+        Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Floors(arguments) => commands::floors::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Generate(arguments) => commands::generate::run(&arguments),

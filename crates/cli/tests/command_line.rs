@@ -172,6 +172,103 @@ fn a_comparison_runs_what_is_missing_and_reads_what_is_there() {
     assert!(message.contains("epochs = 1"), "{message}");
 }
 
+/// A small picture of one colour.
+fn picture(path: &std::path::Path, colour: [u8; 3]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image::RgbImage::from_pixel(20, 20, image::Rgb(colour))
+        .save(path)
+        .unwrap();
+}
+
+#[test]
+fn new_images_are_answered_and_new_data_is_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let colours = [
+        ("black", [0, 0, 0]),
+        ("blue", [0, 0, 255]),
+        ("green", [0, 255, 0]),
+        ("red", [255, 0, 0]),
+        ("white", [255, 255, 255]),
+        ("yellow", [255, 255, 0]),
+    ];
+    for data in ["photos", "others"] {
+        for (split, (class, colour)) in ["train", "test"]
+            .iter()
+            .flat_map(|s| colours.map(|c| (s, c)))
+        {
+            for number in 0..3 {
+                picture(
+                    &root.join(format!("{data}/{split}/{class}/{number}.png")),
+                    colour,
+                );
+            }
+        }
+    }
+    let procedural = TINY.find("name = \"procedural\"").unwrap()..TINY.find("[stream]").unwrap();
+    let mut text = TINY.to_owned();
+    text.replace_range(procedural, "name = \"image-folder\"\n\n");
+    let file = root.join("photos.toml");
+    std::fs::write(
+        &file,
+        text + "[classifier]\ndiscriminant = { kind = \"nearest-class-mean\" }\n",
+    )
+    .unwrap();
+    let path = |name: &str| root.join(name).display().to_string();
+    let (file, run) = (file.display().to_string(), path("run"));
+    let output = treelora(&[
+        "run",
+        &file,
+        "--data",
+        &path("photos"),
+        "--out",
+        &run,
+        "--quiet",
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    let asked = path("others/test/red");
+    let output = treelora(&["predict", "--run", &run, &asked, "--json", "--top", "2"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answers: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answers.as_array().unwrap().len(), 3, "{text}");
+    assert_eq!(answers[0]["classes"][0]["name"], "red", "{text}");
+    assert_eq!(answers[0]["classes"].as_array().unwrap().len(), 2, "{text}");
+
+    let scored = treelora(&["eval", "--run", &run, "--data", &path("others")]);
+    assert!(
+        String::from_utf8(scored.stdout)
+            .unwrap()
+            .contains("mean over tasks")
+    );
+    let missing = refused(&["predict", "--run", &run, &path("nothing.png")]);
+    assert!(missing.contains("nothing.png"), "{missing}");
+    std::fs::write(root.join("broken.png"), b"no picture").unwrap();
+    let broken = refused(&["predict", "--run", &run, &path("broken.png")]);
+    assert!(broken.contains("broken.png"), "{broken}");
+    let late = refused(&["predict", "--run", &run, "--task", "9", &asked]);
+    assert!(late.contains("--task"), "{late}");
+    // Other classes are other tasks.
+    for split in ["train", "test"] {
+        std::fs::rename(
+            root.join(format!("others/{split}/red")),
+            root.join(format!("others/{split}/rose")),
+        )
+        .unwrap();
+    }
+    let other = refused(&["eval", "--run", &run, "--data", &path("others")]);
+    assert!(other.contains("tasks of the run"), "{other}");
+}
+
 #[test]
 fn a_cause_is_named_once() {
     let message = refused(&["run", "no/such/file.toml"]);

@@ -99,7 +99,7 @@ fn list(roots: &[PathBuf], domain_names: Vec<String>) -> Result<Splits, DatasetE
                         class: class_name,
                     });
                 };
-                files.extend(images(&path)?.into_iter().map(|path| ImageFile {
+                files.extend(images_in(&path)?.into_iter().map(|path| ImageFile {
                     path,
                     class,
                     domain,
@@ -149,7 +149,7 @@ fn folders(
 }
 
 /// The image files in `path`, sorted, hidden ones passed over; at least one.
-fn images(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+pub(crate) fn images_in(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut files = entries(path)?;
     files.retain(|file| {
         let hidden = file
@@ -161,7 +161,7 @@ fn images(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     match files.is_empty() {
         true => Err(DatasetError::Empty {
             path: path.to_owned(),
-            expected: "image (jpg, jpeg or png) in the folder of the class",
+            expected: "image (jpg, jpeg or png)",
         }),
         false => Ok(files),
     }

@@ -24,6 +24,7 @@ mod error;
 mod image_folder;
 mod picture;
 mod procedural;
+mod unlabelled;
 
 use std::sync::Arc;
 
@@ -31,8 +32,10 @@ pub use cifar::{Cifar, CifarVariant};
 pub use config::DatasetConfig;
 pub use error::DatasetError;
 pub use image_folder::ImageFolder;
+pub(crate) use image_folder::images_in;
 pub use picture::{MAX_SIDE, Picture};
 pub use procedural::{Procedural, ProceduralConfig};
+pub use unlabelled::UnlabelledImages;
 
 /// One split of labelled pictures with random access.
 ///

@@ -49,7 +49,7 @@ pub(crate) fn run_all(
             false => None,
         };
         if let Some(folder) = &earlier {
-            folder.check_config(&config.to_toml()?)?;
+            folder.check_config(&config)?;
             if let Some(summary) = folder.summary()? {
                 summaries.push(summary);
                 continue;

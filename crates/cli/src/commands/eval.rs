@@ -3,12 +3,17 @@
 use anyhow::Result;
 use treelora_cl_bench::{ExperimentConfig, RunFolder};
 
-use crate::{arguments::EvalArguments, device, progress::Progress};
+use crate::{arguments::EvalArguments, commands::run::quoted, device, progress::Progress};
 
 /// Print the last row of the matrix, computed anew, as JSON and in words.
 pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
     let folder = RunFolder::open(&arguments.run)?;
-    let mut config = ExperimentConfig::load(&folder.config_path(), None, &[])?;
+    let other_data = arguments.data.as_ref().map(|data| {
+        let path = quoted(&data.display().to_string());
+        ("data.path".to_owned(), path)
+    });
+    let changes: Vec<_> = other_data.clone().into_iter().collect();
+    let mut config = ExperimentConfig::load(&folder.config_path(), None, &changes)?;
     if let Some(batch_size) = arguments.batch_size {
         config.training_mut().evaluation_batch_size = batch_size;
     }
@@ -16,7 +21,10 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, true)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
-    folder.check_provenance(&experiment.manifest())?;
+    match other_data {
+        None => folder.check_provenance(&experiment.manifest())?,
+        Some(_) => folder.check_tasks(&experiment.manifest())?,
+    }
     let row = experiment.score_again(&folder, arguments.shuffle)?;
     let accuracies: Vec<f64> = row.iter().filter_map(|score| score.value).collect();
     let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;

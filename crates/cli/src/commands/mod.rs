@@ -12,6 +12,8 @@ pub(crate) mod resume;
 
 pub(crate) mod eval;
 
+pub(crate) mod predict;
+
 pub(crate) mod floors;
 
 pub(crate) mod report;

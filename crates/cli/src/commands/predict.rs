@@ -1,0 +1,53 @@
+//! `treelora predict`: new images, answered with a run's model.
+
+use anyhow::{Result, bail};
+use treelora_cl_bench::{
+    ExperimentConfig, ImageExperiment, ImagePrediction, PredictionRequest, RunFolder, TaskId,
+    image_files,
+};
+
+use crate::{arguments::PredictArguments, device};
+
+/// Print the best classes of every image, a line each or as JSON.
+pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
+    let images = image_files(&arguments.images)?;
+    let folder = RunFolder::open(&arguments.run)?;
+    // The run's own images are not looked at: nothing is computed of them ahead.
+    let no_cache = [("cache.prefix_bytes".to_owned(), "0".to_owned())];
+    let config = match ExperimentConfig::load(&folder.config_path(), None, &no_cache)? {
+        ExperimentConfig::Images(config) => *config,
+        ExperimentConfig::Text(_) => bail!(
+            "{}: a run on text; `treelora export` and `treelora generate` answer prompts",
+            arguments.run.display()
+        ),
+    };
+    let device = device::choose(arguments.device.as_deref())?;
+    let experiment = ImageExperiment::prepare(config, &device, &mut |_| {})?;
+    let request = PredictionRequest {
+        task: arguments.task.map(TaskId),
+        classes: arguments.top,
+    };
+    let predictions = experiment.predict(&folder, &images, request)?;
+    match arguments.json {
+        true => println!("{}", serde_json::to_string_pretty(&predictions)?),
+        false => predictions
+            .iter()
+            .for_each(|prediction| println!("{}", line(prediction))),
+    }
+    Ok(())
+}
+
+fn line(prediction: &ImagePrediction) -> String {
+    let classes: Vec<String> = prediction
+        .classes
+        .iter()
+        .map(|class| format!("{} ({:.3})", class.name, class.score))
+        .collect();
+    let task = prediction.task.map(|task| format!("  [task {task}]"));
+    format!(
+        "{}: {}{}",
+        prediction.image.display(),
+        classes.join(", "),
+        task.unwrap_or_default()
+    )
+}
