@@ -45,7 +45,8 @@ impl ModuleMapper for HalfBase<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let container = self.path.first().map(String::as_str);
         let is_projection = D == 2
-            && container.is_some_and(|name| matches!(name, "blocks" | "layers") || name == self.head);
+            && container
+                .is_some_and(|name| matches!(name, "blocks" | "layers") || name == self.head);
         match is_projection && !param.is_require_grad() {
             true => param
                 .map(|weight| weight.cast(DType::BF16))
