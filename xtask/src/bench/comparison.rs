@@ -144,7 +144,11 @@ pub(crate) fn table(comparisons: &[Comparison]) -> String {
         let Comparison { case, ours, theirs } = comparison;
         let (amount, unit) = case.amount();
         let time = |side: &Side| format!("{:.1}", side.median());
-        let rate = |side: &Side| format!("{:.1} {unit}", amount as f64 * 1e3 / side.median());
+        let rate = |side: &Side| {
+            let rate = amount as f64 * 1e3 / side.median();
+            let decimals = if rate < 100.0 { 1 } else { 0 };
+            format!("{rate:.decimals$} {unit}")
+        };
         let memory = |side: &Side| {
             let megabytes = |kilobytes: u64| kilobytes as f64 / 1024.0;
             side.memory.map(|memory| {
