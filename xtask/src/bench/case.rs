@@ -4,11 +4,13 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::processor::Bf16;
+
 /// Model, adapters and batch of a training step.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Case {
     shape: Shape,
-    precision: &'static str,
+    precision: Precision,
     adapters: Adapters,
 }
 
@@ -34,6 +36,13 @@ enum Model {
     Decoder,
 }
 
+/// Of the frozen projections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Precision {
+    F32,
+    Bf16,
+}
+
 /// The blocks whose query and value are adapted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Adapters {
@@ -42,7 +51,7 @@ enum Adapters {
     Last(usize),
 }
 
-const PRECISIONS: [&str; 2] = ["f32", "bf16"];
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 const LAST: usize = 5;
 
@@ -139,9 +148,30 @@ fn cases(vits: &[Shape], decoders: &[Shape]) -> Vec<Case> {
     .concat()
 }
 
+impl Precision {
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 impl Case {
-    /// The line that both sides read.
+    /// The line that our side reads.
     pub(crate) fn line(&self) -> String {
+        self.line_in(self.precision)
+    }
+
+    /// The line that PyTorch reads: it computes in f32 where bf16 would only slow it down.
+    pub(crate) fn opponents_line(&self, bf16: Bf16) -> String {
+        self.line_in(match bf16 {
+            Bf16::Multiplied => self.precision,
+            Bf16::Emulated => Precision::F32,
+        })
+    }
+
+    fn line_in(&self, precision: Precision) -> String {
         let shape = &self.shape;
         let (first_adapted, prefix) = match self.adapters {
             Adapters::All => (0, "computed"),
@@ -162,7 +192,7 @@ impl Case {
             "batch": shape.batch,
             "first_adapted": first_adapted,
             "prefix": prefix,
-            "precision": self.precision,
+            "precision": precision.name(),
         });
         case.to_string()
     }
@@ -186,7 +216,7 @@ impl fmt::Display for Case {
         if self.shape.model == Model::Decoder {
             write!(f, " x {size}")?;
         }
-        write!(f, " {}", self.precision)?;
+        write!(f, " {}", self.precision.name())?;
         match self.adapters {
             Adapters::All => Ok(()),
             Adapters::Last(count) => write!(f, " last {count}"),
@@ -233,6 +263,10 @@ mod tests {
         assert_eq!(value["heads"], 6);
         assert_eq!(value["first_adapted"], 7);
         assert_eq!(value["prefix"], "cached");
+        assert_eq!(value["precision"], "bf16");
+        assert_eq!(case.opponents_line(Bf16::Multiplied), line);
+        let emulated = case.opponents_line(Bf16::Emulated);
+        assert_eq!(emulated, line.replace("bf16", "f32"));
         assert_eq!(case.amount(), (32, "images"));
         let decoder = &chosen(&["decoder-512".to_owned()])[0];
         assert_eq!(decoder.amount(), (2048, "tokens"));

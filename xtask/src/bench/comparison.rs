@@ -1,6 +1,9 @@
 //! Our training step beside PyTorch's: one case at a time, the two processes in turns.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 
@@ -11,6 +14,22 @@ use super::{
 
 /// Idle threads of a process that has just computed may spin for a while before they sleep.
 const REST: Duration = Duration::from_millis(50);
+
+/// A case takes no more rounds after this time, but at least [`FEWEST`].
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const FEWEST: usize = 5;
+
+/// How many rounds a case takes, in words.
+pub(crate) fn rounds(most: usize) -> String {
+    match most > FEWEST {
+        true => format!(
+            "{most}, fewer but at least {FEWEST} where they take over {} s",
+            PATIENCE.as_secs()
+        ),
+        false => most.to_string(),
+    }
+}
 
 /// What one side needed.
 #[derive(Debug, PartialEq)]
@@ -30,7 +49,7 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Takes `rounds` steps of each side, in turns.
+    /// Takes up to `rounds` steps of each side, in turns.
     pub(crate) fn run(
         case: Case,
         mut ours: Contender,
@@ -38,8 +57,10 @@ impl Comparison {
         rounds: usize,
     ) -> Result<Self> {
         let mut steps = [Vec::new(), Vec::new()];
+        let start = Instant::now();
+        let goes_on = |round: &usize| *round < FEWEST || start.elapsed() < PATIENCE;
         let Some(mut theirs) = theirs else {
-            for _ in 0..rounds {
+            for _ in (0..rounds).take_while(goes_on) {
                 steps[0].push(ours.step()?);
             }
             let [ours_steps, _] = steps;
@@ -54,7 +75,7 @@ impl Comparison {
             bail!("{case}: the models differ, ours has {left:?}, theirs {right:?}");
         }
         let mut sides = [ours, theirs];
-        for round in 0..rounds {
+        for round in (0..rounds).take_while(goes_on) {
             // Neither is always the one that follows the other.
             for turn in [round % 2, 1 - round % 2] {
                 sleep(REST);

@@ -9,7 +9,8 @@ use super::{
     comparison::{self, Comparison},
     contender::Contender,
     options::{Opponent, Options},
-    report::{self, Circumstances},
+    processor::{Bf16, Processor, cores},
+    report::Circumstances,
 };
 use crate::{process, python, workspace::Workspace};
 
@@ -22,10 +23,15 @@ const SCRIPT: &str = "xtask/bench/lora_step.py";
 pub(crate) const NOTES: &str = "\
 Forward, backward and AdamW of rank 8 adapters on query and value (and the head of a ViT), random weights and data.
 Ours and PyTorch are two processes that take steps in turns; times are medians, ratios medians of the quotients of one
-round. `bf16`: frozen projections stored in bf16 on both sides, PyTorch under autocast. `last 5`: adapters in the last 5
-of 12 blocks; ours reads what enters them from its cache, as in every epoch after the first, PyTorch computes it. Ours
-leaves out the rows of the last block that no one reads. Peak memory is resident memory of a process while it trains;
-in brackets what it grew by since before the model was built, without the libraries.";
+round.
+
+- `bf16`: frozen projections stored in bf16, in PyTorch too, under autocast. On a processor that cannot multiply bf16
+  PyTorch is many times slower in it than in f32, so that there it computes in f32.
+- `last 5`: adapters in the last 5 of 12 blocks. Ours reads what enters them from its cache, as in every epoch after
+  the first; PyTorch computes it.
+- In every ViT, ours leaves out the rows of the last block that no one reads.
+- Peak memory is resident memory of the process while it trains; in brackets what that is above the memory before the
+  model was built, so without the libraries.";
 
 /// The table and what it depends on beside the machine.
 pub(crate) struct Run {
@@ -63,13 +69,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Run> {
             )?)
         }
     };
-    let threads = options.threads.unwrap_or_else(report::cores);
+    let threads = options.threads.unwrap_or_else(cores);
     let mut circumstances = vec![
         ("threads of either side", threads.to_string()),
-        ("rounds", options.rounds.to_string()),
+        ("rounds", comparison::rounds(options.rounds)),
     ];
+    let bf16 = Processor::of_this_machine().bf16;
     if let Some(python) = &python {
-        circumstances.push(("PyTorch", version(workspace, python)?));
+        let instead = match bf16 {
+            Bf16::Multiplied => "bf16 under autocast in the bf16 rows",
+            Bf16::Emulated => "f32 in the bf16 rows too",
+        };
+        let version = version(workspace, python)?;
+        circumstances.push(("PyTorch", format!("{version}, {instead}")));
     }
     let contender = |mut command: std::process::Command, line: &str| {
         for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
@@ -79,12 +91,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Run> {
     };
     let mut comparisons = Vec::new();
     for case in cases {
-        let line = case.line();
-        let ours = contender(process::command(&binary, &workspace.root), &line)?;
+        let ours = contender(process::command(&binary, &workspace.root), &case.line())?;
         let theirs = python.as_ref().map(|python| {
             let mut command = process::command(python, &workspace.root);
             command.arg(SCRIPT);
-            contender(command, &line)
+            contender(command, &case.opponents_line(bf16))
         });
         let comparison = Comparison::run(case, ours, theirs.transpose()?, options.rounds)?;
         eprintln!("{}", comparison.summary());

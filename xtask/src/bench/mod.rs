@@ -12,6 +12,8 @@ mod comparison;
 
 mod lora_step;
 
+mod processor;
+
 mod report;
 
 use anyhow::{Result, bail};

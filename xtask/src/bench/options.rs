@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) const ARGUMENTS: &str = "[--only NAME].. [--features LIST] [--no-default-features] [FILTER] | \
     [--against-pytorch] [--python EXE] [--case TEXT].. [--threads N] [--rounds N] [--profile NAME]";
 
-/// Steps that each side takes in a case.
+/// Steps that each side takes in a case, at most.
 const ROUNDS: usize = 15;
 
 const RELEASE: &str = "release";
@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) cases: Vec<String>,
     /// Of both sides; the cores of this machine unless told.
     pub(crate) threads: Option<usize>,
+    /// Steps of each side in a case, at most.
     pub(crate) rounds: usize,
     /// cargo's profile of the training step.
     pub(crate) profile: String,

@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use anyhow::Result;
 
-use super::options::Options;
+use super::{
+    options::Options,
+    processor::{Processor, cores},
+};
 use crate::{process, workspace::Workspace};
 
 const TITLE: &str = "# Benchmarks";
@@ -28,10 +31,6 @@ pub(crate) fn circumstances(
     commit.args(["describe", "--always", "--dirty", "--abbrev=12"]);
     let mut compiler = process::command("rustc", &workspace.root);
     compiler.arg("--version");
-    let processor = fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| processor(&text))
-        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let features = match options.features.is_empty() {
         true => "default".to_owned(),
         false => options.features.join(" "),
@@ -39,7 +38,10 @@ pub(crate) fn circumstances(
     let command = ["cargo xtask bench"].into_iter();
     let command: Vec<&str> = command.chain(words(arguments)).collect();
     Ok(vec![
-        ("processor", format!("{processor}, {} threads", cores())),
+        (
+            "processor",
+            format!("{}, {} threads", Processor::of_this_machine().name, cores()),
+        ),
         ("system", std::env::consts::OS.to_owned()),
         ("features", features),
         (
@@ -58,27 +60,6 @@ fn words(arguments: &[String]) -> impl Iterator<Item = &str> {
     before.zip(arguments).map(|(before, word)| match before {
         "--python" => "EXE",
         _ => word,
-    })
-}
-
-/// Threads that this process may use at once.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Model and instruction sets that matter for matrix products, of `/proc/cpuinfo`.
-fn processor(cpuinfo: &str) -> Option<String> {
-    let field = |name: &str| {
-        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim())
-    };
-    let sets = field("flags").unwrap_or_default().split_whitespace();
-    let known = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"];
-    let sets: Vec<&str> = sets.filter(|set| known.contains(set)).collect();
-    let name = field("model name")?;
-    Some(match sets.is_empty() {
-        true => name.to_owned(),
-        false => format!("{name} ({})", sets.join(", ")),
     })
 }
 
@@ -148,12 +129,5 @@ mod tests {
         let arguments = ["--python", "/somewhere/python", "--rounds", "3"].map(str::to_owned);
         let shown: Vec<&str> = words(&arguments).collect();
         assert_eq!(shown, ["--python", "EXE", "--rounds", "3"]);
-    }
-
-    #[test]
-    fn a_processor_is_named_with_its_matrix_units() {
-        let text = "model name\t: Some CPU\nflags\t\t: fpu avx2 avx512f\nmodel name\t: Some CPU\n";
-        assert_eq!(processor(text).unwrap(), "Some CPU (avx2, avx512f)");
-        assert_eq!(processor("Hardware\t: board\n"), None);
     }
 }
