@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{process, workspace::Workspace};
+use crate::{process, python, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
 const SCRIPTS: [(&str, &str); 7] = [
@@ -33,7 +33,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
     let python = match options.python {
         Some(python) => python,
-        None => virtual_environment(workspace)?,
+        None => {
+            let requirements = ["-r", "xtask/golden/requirements.txt"];
+            python::virtual_environment(workspace, "golden-venv", &requirements)?
+        }
     };
     let models = options
         .models
@@ -74,31 +77,6 @@ impl Options {
         }
         Ok(options)
     }
-}
-
-/// The Python of a virtual environment with the requirements, made on first use.
-fn virtual_environment(workspace: &Workspace) -> Result<OsString> {
-    let folder = workspace.target.join("golden-venv");
-    let python = match cfg!(windows) {
-        true => folder.join("Scripts/python.exe"),
-        false => folder.join("bin/python"),
-    };
-    if !python.exists() {
-        let mut make = process::command("python3", &workspace.root);
-        make.args(["-m", "venv"]).arg(&folder);
-        process::run(make)?;
-    }
-    let mut install = process::command(&python, &workspace.root);
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "-r",
-        "xtask/golden/requirements.txt",
-    ]);
-    process::run(install)?;
-    Ok(python.into())
 }
 
 fn check_sizes(folder: &Path) -> Result<()> {

@@ -5,6 +5,8 @@ mod workspace;
 
 mod process;
 
+mod python;
+
 mod tidy;
 
 mod golden;
@@ -37,7 +39,7 @@ const COMMANDS: [(&str, &str, &str); 5] = [
     ),
     (
         "bench",
-        "[--features LIST] [--no-default-features] [FILTER]",
+        bench::ARGUMENTS,
         "run the benchmarks, print one table, write docs/benchmarks.md",
     ),
     (

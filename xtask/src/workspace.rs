@@ -28,6 +28,7 @@ pub(crate) struct Package {
     pub(crate) license: Option<String>,
     pub(crate) binaries: Vec<String>,
     pub(crate) examples: Vec<String>,
+    pub(crate) benches: Vec<String>,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -108,6 +109,7 @@ impl Package {
             license: package["license"].as_str().map(str::to_owned),
             binaries: targets("bin"),
             examples: targets("example"),
+            benches: targets("bench"),
             dependencies: list_of(&package["dependencies"])
                 .iter()
                 .map(|dependency| Dependency {

@@ -1,4 +1,4 @@
-//! The benchmarks as one table, with what is needed to judge it.
+//! What criterion measured, from the files that it leaves.
 
 use std::{
     fs,
@@ -9,48 +9,26 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::options::Options;
 use crate::{process, workspace::Workspace};
 
-const REPORT: &str = "docs/benchmarks.md";
-
-pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    let (features, filter) = split_arguments(arguments);
+/// Run the bench target `name` and return its medians as a table.
+///
+/// # Errors
+/// When the benchmark does not build or run, or leaves files that cannot be read.
+pub(crate) fn run(workspace: &Workspace, options: &Options, name: &str) -> Result<String> {
     let start = SystemTime::now();
     let mut bench = process::cargo(&workspace.root);
     bench
-        .args(["bench", "-p", "treelora-benches"])
-        .args(&features)
+        .args(["bench", "-p", super::PACKAGE, "--bench", name])
+        .args(&options.features)
         .arg("--")
-        .args(&filter);
+        .args(&options.filter);
     process::run(bench)?;
-
     let mut results = Vec::new();
     collect(&workspace.target.join("criterion"), start, &mut results)?;
     results.sort_by(|a, b| a.name.cmp(&b.name));
-    let table = table(&results);
-    print!("{table}");
-    if filter.is_empty() {
-        let report = report(&table, &circumstances(workspace, &features)?);
-        fs::write(workspace.root.join(REPORT), report).context(REPORT)?;
-        println!("\nwritten to {REPORT}");
-    } else {
-        println!("\n{REPORT} is unchanged: a filter was given");
-    }
-    Ok(())
-}
-
-/// cargo's feature options, and what criterion filters by.
-fn split_arguments(arguments: &[String]) -> (Vec<String>, Vec<String>) {
-    let (mut features, mut filter) = (Vec::new(), Vec::new());
-    let mut rest = arguments.iter();
-    while let Some(word) = rest.next() {
-        match word.as_str() {
-            "--features" => features.extend([word].into_iter().chain(rest.next()).cloned()),
-            "--no-default-features" => features.push(word.clone()),
-            _ => filter.push(word.clone()),
-        }
-    }
-    (features, filter)
+    Ok(table(&results))
 }
 
 /// Median of one benchmark and its confidence interval, in nanoseconds; a number without unit where the
@@ -129,51 +107,6 @@ fn duration(nanoseconds: f64) -> String {
     format!("{:.3} {unit}", nanoseconds / size)
 }
 
-/// What the numbers depend on, name and value.
-fn circumstances(
-    workspace: &Workspace,
-    features: &[String],
-) -> Result<Vec<(&'static str, String)>> {
-    let mut commit = process::command("git", &workspace.root);
-    commit.args(["describe", "--always", "--dirty", "--abbrev=12"]);
-    let mut compiler = process::command("rustc", &workspace.root);
-    compiler.arg("--version");
-    let processor = fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("model name"))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        })
-        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(vec![
-        ("processor", format!("{processor}, {threads} threads")),
-        ("system", std::env::consts::OS.to_owned()),
-        (
-            "features",
-            if features.is_empty() {
-                "default".to_owned()
-            } else {
-                features.join(" ")
-            },
-        ),
-        (
-            "device",
-            std::env::var("BURN_DEVICE").unwrap_or_else(|_| "default".to_owned()),
-        ),
-        ("compiler", process::output(compiler)?.trim().to_owned()),
-        ("commit", process::output(commit)?.trim().to_owned()),
-    ])
-}
-
-fn report(table: &str, circumstances: &[(&str, String)]) -> String {
-    let mut text = "# Benchmarks\n\nWritten by `cargo xtask bench`.\n\n".to_owned();
-    for (name, value) in circumstances {
-        text += &format!("- {name}: {value}\n");
-    }
-    text + "\n" + table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,13 +144,5 @@ mod tests {
     fn durations_take_a_unit_that_fits() {
         let shown = [2.0, 2e3, 2e6, 2e9].map(duration);
         assert_eq!(shown, ["2.000 ns", "2.000 us", "2.000 ms", "2.000 s"]);
-    }
-
-    #[test]
-    fn features_go_to_cargo_and_the_rest_to_criterion() {
-        let words = ["--features", "wgpu", "gelu", "--no-default-features"].map(str::to_owned);
-        let (features, filter) = split_arguments(&words);
-        assert_eq!(features, ["--features", "wgpu", "--no-default-features"]);
-        assert_eq!(filter, ["gelu"]);
     }
 }

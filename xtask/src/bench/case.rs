@@ -1,0 +1,274 @@
+//! The training steps that are compared. Both sides read them as JSON, so that their shapes stand here only.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::processor::Bf16;
+
+/// Model, adapters and batch of a training step.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Case {
+    shape: Shape,
+    precision: Precision,
+    adapters: Adapters,
+}
+
+/// A model and its batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shape {
+    name: &'static str,
+    model: Model,
+    width: usize,
+    depth: usize,
+    heads: usize,
+    mlp_width: usize,
+    /// Classes or vocabulary.
+    outputs: usize,
+    /// Pixels of an image's side, or tokens of a text.
+    size: usize,
+    batch: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Model {
+    Vit,
+    Decoder,
+}
+
+/// Of the frozen projections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Precision {
+    F32,
+    Bf16,
+}
+
+/// The blocks whose query and value are adapted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Adapters {
+    All,
+    /// The last ones, and what enters the first of them is cached on our side.
+    Last(usize),
+}
+
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
+const LAST: usize = 5;
+
+const fn vit(name: &'static str, width: usize, batch: usize) -> Shape {
+    Shape {
+        name,
+        model: Model::Vit,
+        width,
+        depth: 12,
+        heads: width / 64,
+        mlp_width: 4 * width,
+        outputs: 100,
+        size: 224,
+        batch,
+    }
+}
+
+const fn decoder(size: usize, batch: usize) -> Shape {
+    Shape {
+        name: "decoder-512",
+        model: Model::Decoder,
+        width: 512,
+        depth: 8,
+        heads: 8,
+        mlp_width: 1536,
+        outputs: 8192,
+        size,
+        batch,
+    }
+}
+
+const VITS: [Shape; 6] = [
+    vit("vit-ti", 192, 8),
+    vit("vit-ti", 192, 32),
+    vit("vit-s", 384, 8),
+    vit("vit-s", 384, 32),
+    vit("vit-b", 768, 8),
+    vit("vit-b", 768, 32),
+];
+
+/// 2048 tokens a step each.
+const DECODERS: [Shape; 2] = [decoder(256, 8), decoder(1024, 2)];
+
+/// Shows within seconds that both sides work; measured only where it is named.
+const TINY: [Shape; 2] = [
+    Shape {
+        width: 32,
+        depth: 6,
+        heads: 2,
+        mlp_width: 64,
+        outputs: 10,
+        size: 32,
+        ..vit("tiny-vit", 0, 2)
+    },
+    Shape {
+        name: "tiny-decoder",
+        width: 32,
+        depth: 2,
+        heads: 2,
+        mlp_width: 64,
+        outputs: 50,
+        ..decoder(16, 2)
+    },
+];
+
+/// The cases whose name contains one of `parts`, in their order; without any, all but the tiny ones.
+pub(crate) fn chosen(parts: &[String]) -> Vec<Case> {
+    let all = cases(&VITS, &DECODERS);
+    if parts.is_empty() {
+        return all;
+    }
+    let tiny = cases(&TINY[..1], &TINY[1..]);
+    let is_named = |case: &Case| parts.iter().any(|part| case.to_string().contains(part));
+    all.into_iter().chain(tiny).filter(is_named).collect()
+}
+
+fn cases(vits: &[Shape], decoders: &[Shape]) -> Vec<Case> {
+    let of = |shapes: &[Shape], adapters: Adapters| {
+        let with = |shape: &Shape, precision| Case {
+            shape: *shape,
+            precision,
+            adapters,
+        };
+        let pairs = shapes
+            .iter()
+            .flat_map(|shape| PRECISIONS.map(|precision| with(shape, precision)));
+        pairs.collect::<Vec<_>>()
+    };
+    [
+        of(vits, Adapters::All),
+        of(vits, Adapters::Last(LAST)),
+        of(decoders, Adapters::All),
+    ]
+    .concat()
+}
+
+impl Precision {
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+impl Case {
+    /// The line that our side reads.
+    pub(crate) fn line(&self) -> String {
+        self.line_in(self.precision)
+    }
+
+    /// The line that PyTorch reads: it computes in f32 where bf16 would only slow it down.
+    pub(crate) fn opponents_line(&self, bf16: Bf16) -> String {
+        self.line_in(match bf16 {
+            Bf16::Multiplied => self.precision,
+            Bf16::Emulated => Precision::F32,
+        })
+    }
+
+    fn line_in(&self, precision: Precision) -> String {
+        let shape = &self.shape;
+        let (first_adapted, prefix) = match self.adapters {
+            Adapters::All => (0, "computed"),
+            Adapters::Last(count) => (shape.depth - count, "cached"),
+        };
+        let model = match shape.model {
+            Model::Vit => "vit",
+            Model::Decoder => "decoder",
+        };
+        let case: Value = json!({
+            "model": model,
+            "width": shape.width,
+            "depth": shape.depth,
+            "heads": shape.heads,
+            "mlp_width": shape.mlp_width,
+            "outputs": shape.outputs,
+            "size": shape.size,
+            "batch": shape.batch,
+            "first_adapted": first_adapted,
+            "prefix": prefix,
+            "precision": precision.name(),
+        });
+        case.to_string()
+    }
+
+    /// What a step processes, and of what.
+    pub(crate) fn amount(&self) -> (usize, &'static str) {
+        match self.shape.model {
+            Model::Vit => (self.shape.batch, "images"),
+            Model::Decoder => (self.shape.batch * self.shape.size, "tokens"),
+        }
+    }
+}
+
+/// `vit-b batch 8 bf16 last 5`, `decoder-512 batch 2 x 1024 f32`.
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shape {
+            name, batch, size, ..
+        } = &self.shape;
+        write!(f, "{name} batch {batch}")?;
+        if self.shape.model == Model::Decoder {
+            write!(f, " x {size}")?;
+        }
+        write!(f, " {}", self.precision.name())?;
+        match self.adapters {
+            Adapters::All => Ok(()),
+            Adapters::Last(count) => write!(f, " last {count}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn names(parts: &[&str]) -> Vec<String> {
+        let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+        chosen(&parts).iter().map(Case::to_string).collect()
+    }
+
+    #[test]
+    fn every_target_is_a_case_and_tiny_ones_are_asked_for() {
+        let all = names(&[]);
+        assert_eq!(all.len(), 2 * (6 + 6 + 2));
+        assert!(all.iter().all(|name| !name.contains("tiny")), "{all:?}");
+        assert_eq!(
+            names(&["vit-b batch 8 "]),
+            [
+                "vit-b batch 8 f32",
+                "vit-b batch 8 bf16",
+                "vit-b batch 8 f32 last 5",
+                "vit-b batch 8 bf16 last 5"
+            ]
+        );
+        assert_eq!(names(&["1024 f32"]), ["decoder-512 batch 2 x 1024 f32"]);
+        assert_eq!(names(&["tiny"]).len(), 6);
+        assert_eq!(names(&["huge"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_case_is_one_line_of_json() {
+        let case = &chosen(&["vit-s batch 32 bf16 last".to_owned()])[0];
+        let line = case.line();
+        assert!(!line.contains('\n'));
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["width"], 384);
+        assert_eq!(value["heads"], 6);
+        assert_eq!(value["first_adapted"], 7);
+        assert_eq!(value["prefix"], "cached");
+        assert_eq!(value["precision"], "bf16");
+        assert_eq!(case.opponents_line(Bf16::Multiplied), line);
+        let emulated = case.opponents_line(Bf16::Emulated);
+        assert_eq!(emulated, line.replace("bf16", "f32"));
+        assert_eq!(case.amount(), (32, "images"));
+        let decoder = &chosen(&["decoder-512".to_owned()])[0];
+        assert_eq!(decoder.amount(), (2048, "tokens"));
+    }
+}
