@@ -1,11 +1,12 @@
 //! Whether memory and time stay flat over a long stream: TreeLoRA on many tiny text tasks.
 //!
 //! ```text
-//! cargo run --release -p treelora-cl-bench --example many_tasks -- OUT [TASKS]
+//! cargo run --release -p treelora-cl-bench --example many_tasks -- OUT [TASKS] [KEY=VALUE ...]
 //! ```
 //!
 //! makes `OUT/{data,model,run}` (a decoder of random weights, 50 tasks of a few records when `TASKS` is left out), runs
 //! the stream through the run loop with its checkpoints, prints a line a task and writes all of them to `OUT/tasks.json`.
+//! `KEY=VALUE` overrides a setting of the experiment, as in `training.epochs=16`.
 
 use std::{error::Error, fs, io::Write, path::Path};
 
@@ -62,10 +63,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_model(&model, &texts)?;
 
     let path = |path: &Path| format!("'''{}'''", path.display());
-    let changes = [
+    let mut changes = vec![
         ("data.path".to_owned(), path(&data)),
         ("model.weights".to_owned(), path(&model)),
     ];
+    for setting in arguments {
+        let (key, value) = setting.split_once('=').ok_or("settings are KEY=VALUE")?;
+        changes.push((key.to_owned(), value.to_owned()));
+    }
     let config = ExperimentConfig::parse(EXPERIMENT, "many_tasks".as_ref(), None, &changes)?;
     let ExperimentConfig::Text(config) = config else {
         return Err("the experiment is about text".into());

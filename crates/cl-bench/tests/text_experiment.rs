@@ -280,6 +280,8 @@ fn a_run_that_diverges_keeps_its_last_task_and_names_step_and_batch() {
         ("training.schedule", "'constant'"),
         ("training.warm_up", "0.0"),
         ("training.epochs_per_task", "[1, 200, 1]"),
+        // Else later tasks learn at a tenth of the rate, and decay instead.
+        ("method.slow_learning", "1.0"),
     ];
     let experiment = world.prepare(METHODS[0], &changes);
     let path = world.dir.path().join("diverging");
