@@ -201,7 +201,7 @@ impl ModuleMapper for Write {
         }
         let part = next_part(&self.flat, &mut self.at, &param);
         param.map(|old| match old.is_autodiff() {
-            true => part.autodiff().require_grad(),
+            true => treelora_core::in_context_of(part, &old.device()).require_grad(),
             false => part,
         })
     }

@@ -4,8 +4,5 @@ use burn::tensor::Tensor;
 
 /// `constant`, which is in no graph, brought to where `like` is; no gradient flows into it.
 pub(crate) fn on_graph<const D: usize>(constant: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
-    match like.is_autodiff() {
-        true => constant.autodiff(),
-        false => constant,
-    }
+    treelora_core::in_context_of(constant, &like.device())
 }

@@ -51,7 +51,7 @@ impl ImageExperiment {
         device: &Device,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Self, Error> {
-        let device = device.clone().autodiff();
+        let device = config.training.activations.on(device);
         device.seed(config.training.seed);
         let splits = config.data.open()?;
         let stream = Stream::new(&config.stream, &splits)?;
@@ -294,22 +294,23 @@ fn backbone(
 ) -> Result<VisionTransformer, Error> {
     let architecture = config.model.architecture(classes);
     architecture.validate()?;
-    match (&config.model.weights, &config.pretraining) {
+    let model = match (&config.model.weights, &config.pretraining) {
         (Some(weights), _) => {
             VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)
-                .map_err(|e| Error::Data(e.to_string()))
+                .map_err(|e| Error::Data(e.to_string()))?
         }
         (None, Some(pretraining)) => {
             let model = pretrained(config, pretraining, splits, device, on_event)?;
             let mut rng = ChaCha8Rng::seed_from_u64(config.training.seed);
             let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
-            Ok(model.with_head(zeros))
+            model.with_head(zeros)
         }
-        (None, None) => Err(Error::setting(
-            "model.weights",
-            "no weights and no [pretraining]",
-        )),
-    }
+        (None, None) => {
+            let problem = "no weights and no [pretraining]";
+            return Err(Error::setting("model.weights", problem));
+        }
+    };
+    Ok(model.in_precision(config.model.precision))
 }
 
 /// The block of the first adapter, where its input is to be computed once for every image.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
-use treelora_models::vit::{VitConfig, VitPreset};
+use treelora_models::{
+    Precision,
+    vit::{VitConfig, VitPreset},
+};
 
 use crate::{
     classifier_config::ClassifierConfig,
@@ -95,6 +98,10 @@ pub struct ModelConfig {
     /// timm's `model.safetensors`; without it the model is pre-trained in the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
+    /// Number format of the frozen blocks, `f32` or `bf16`, which halves their memory; adapters, head, normalisations
+    /// and activations are `f32` in either. A model that is pre-trained in the run is pre-trained in `f32`.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 impl ModelConfig {
@@ -212,7 +219,17 @@ impl ImageExperimentConfig {
             } = config.clone();
             // The run's seed makes a backbone that has no weights.
             let seed = model.weights.is_none().then_some(config.training.seed);
-            (data, stream, images, model, pretraining, cache, seed)
+            let activations = config.training.activations;
+            (
+                data,
+                stream,
+                images,
+                model,
+                pretraining,
+                cache,
+                seed,
+                activations,
+            )
         };
         inputs(self) == inputs(other)
     }

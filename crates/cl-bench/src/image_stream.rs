@@ -8,7 +8,7 @@ use burn::{
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora_core::{Batch, Batches, Classifier, Error, Task, TaskId};
+use treelora_core::{Batch, Batches, Classifier, Error, Task, TaskId, in_context_of};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer};
 
 use crate::{
@@ -221,23 +221,16 @@ impl Split {
 
 /// In the autodiff context of `device`, or outside of any.
 fn on_device(mut batch: ImageBatch, device: &Device) -> ImageBatch {
-    fn place<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
-        match (device.is_autodiff(), tensor.is_autodiff()) {
-            (true, false) => tensor.autodiff(),
-            (false, true) => tensor.without_autodiff(),
-            _ => tensor,
-        }
-    }
     batch.input = match batch.input {
-        ImageInput::Images(images) => ImageInput::Images(place(images, device)),
+        ImageInput::Images(images) => ImageInput::Images(in_context_of(images, device)),
         ImageInput::Hidden { block, tokens } => ImageInput::Hidden {
             block,
-            tokens: place(tokens, device),
+            tokens: in_context_of(tokens, device),
         },
     };
     batch.frozen_features = batch
         .frozen_features
-        .map(|features| place(features, device));
+        .map(|features| in_context_of(features, device));
     batch
 }
 

@@ -6,7 +6,10 @@ use burn::tensor::Device;
 use serde::Serialize;
 use treelora_core::Error;
 use treelora_lora::{AdapterSnapshot, Selection, attach_bank, peft};
-use treelora_models::decoder::{Decoder, GenerationConfig, GenerationRequest};
+use treelora_models::{
+    Precision,
+    decoder::{Decoder, GenerationConfig, GenerationRequest},
+};
 
 use crate::text::{Encoding, Tokenizer};
 
@@ -36,7 +39,16 @@ impl LanguageModel {
     /// # Errors
     /// When a file is missing or damaged, or the tokenizer is of another model.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        let decoder = Decoder::load(folder, device).map_err(|e| Error::Data(e.to_string()))?;
+        Self::load_in(folder, Precision::F32, device)
+    }
+
+    /// As [`load`](Self::load), with the decoder as a frozen base in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_in(folder: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
+        let decoder =
+            Decoder::load_in(folder, precision, device).map_err(|e| Error::Data(e.to_string()))?;
         let tokenizer = Tokenizer::load(folder)?;
         let architecture = decoder.config();
         tokenizer.check_model(architecture.vocab_size, &architecture.eos_token_ids)?;

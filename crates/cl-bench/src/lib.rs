@@ -112,10 +112,10 @@ pub use summary::{Floors, RunCost, RunIdentity, RunSummary};
 pub use text_experiment::{RestoredDecoder, TextExperiment};
 pub use text_experiment_config::{DecoderFolder, GenerationSettings, TextExperimentConfig};
 pub use trainable_state::{load_trainable_state, trainable_state};
-pub use training::{Optimizer, Schedule, TrainingConfig};
+pub use training::{Activations, Optimizer, Schedule, TrainingConfig};
 pub use treelora::bandit;
 pub use treelora_core::{Error, TaskId, write_json};
-pub use treelora_models::decoder::GenerationConfig;
+pub use treelora_models::{Precision, decoder::GenerationConfig};
 
 /// Runs the README's example.
 #[cfg(doctest)]

@@ -142,7 +142,7 @@ impl<M: ContinualModel> Run<'_, M> {
         let accumulation = self.training.accumulation;
         let mut sum = GradientsAccumulator::new();
         let (mut gradients, mut total, mut count) = (GradientsParams::new(), 0.0, 0);
-        for _ in 0..accumulation {
+        for index in 0..accumulation {
             let waiting = Instant::now();
             // The last step of an epoch may have fewer batches.
             let Some(batch) = batches.next().transpose()? else {
@@ -154,7 +154,11 @@ impl<M: ContinualModel> Run<'_, M> {
             let loss = self.method.objective(model, &batch, info);
             let value = f64::from(loss.clone().into_scalar::<f32>());
             if !value.is_finite() {
-                return Err(Error::Diverged { step: *info, value });
+                return Err(Error::Diverged {
+                    step: *info,
+                    batch: info.step * accumulation + index,
+                    value,
+                });
             }
             (total, count) = (total + value, count + 1);
             let scaled = match accumulation {

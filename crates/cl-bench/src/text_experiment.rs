@@ -42,13 +42,13 @@ impl TextExperiment {
     /// # Errors
     /// From data, weights, tokenizer or settings.
     pub fn prepare(config: TextExperimentConfig, device: &Device) -> Result<Self, Error> {
-        let device = device.clone().autodiff();
+        let device = config.training.activations.on(device);
         device.seed(config.training.seed);
         let folder = &config.model.weights;
         let LanguageModel {
             decoder: model,
             tokenizer,
-        } = LanguageModel::load(folder, &device)?;
+        } = LanguageModel::load_in(folder, config.model.precision, &device)?;
         let context = model.config().max_position_embeddings;
         let records = config.data.open()?;
         let stream = TextStream::new(

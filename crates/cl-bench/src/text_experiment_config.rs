@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_core::Error;
-use treelora_models::decoder::GenerationConfig;
+use treelora_models::{Precision, decoder::GenerationConfig};
 
 use crate::{
     config_file,
@@ -61,6 +61,10 @@ pub struct DecoderFolder {
     /// `tokenizer.json`.
     #[serde(default)]
     pub weights: PathBuf,
+    /// Number format of the frozen matrices, `f32` or `bf16`, which halves their memory; adapters, normalisations and
+    /// activations are `f32` in either.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// How answers are written and scored.
@@ -159,7 +163,7 @@ impl TextExperimentConfig {
                 model,
                 ..
             } = config.clone();
-            (data, encoding, batching, model)
+            (data, encoding, batching, model, config.training.activations)
         };
         inputs(self) == inputs(other)
     }

@@ -3,6 +3,7 @@
 use burn::{
     grad_clipping::GradientClippingConfig,
     optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig},
+    tensor::Device,
 };
 use serde::{Deserialize, Serialize};
 use treelora_core::{Error, LearningRates, StepInfo, TaskId};
@@ -45,6 +46,9 @@ pub struct TrainingConfig {
     /// Largest norm of a parameter's gradient; no clipping when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_clip: Option<f32>,
+    /// Whether the backward finds the activations of the forward or computes them again.
+    #[serde(default)]
+    pub activations: Activations,
     /// Seed of everything random in the run.
     #[serde(default)]
     pub seed: u64,
@@ -64,6 +68,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::default(),
             warm_up: 0.0,
             gradient_clip: None,
+            activations: Activations::default(),
             seed: 0,
         }
     }
@@ -116,6 +121,33 @@ pub enum Schedule {
     Cosine,
     /// A line from 1 to 0 over the task.
     Linear,
+}
+
+/// What happens to the activations between forward and backward: activation (or gradient) checkpointing, as burn has it.
+///
+/// Results are equal in either. Burn computes again what is cheap (element-wise operations) and keeps what products and
+/// attention need. The fused kernels of the CPU, which are the default there, keep their inputs in any case, and a frozen
+/// projection without an adapter keeps none: on the CPU there is little left to save. It is meant for the backends that
+/// run plain operations, and for the CPU without its kernels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activations {
+    /// Kept until the backward has used them.
+    #[default]
+    Kept,
+    /// Computed again where that is cheap.
+    Recomputed,
+}
+
+impl Activations {
+    /// The training device that treats activations so.
+    pub fn on(self, device: &Device) -> Device {
+        let device = device.clone().autodiff();
+        match self {
+            Self::Kept => device,
+            Self::Recomputed => device.gradient_checkpointing(),
+        }
+    }
 }
 
 impl Schedule {

@@ -311,6 +311,78 @@ fn a_resumed_run_ends_with_equal_results() {
     }
 }
 
+#[test]
+fn a_base_in_half_precision_trains_resumes_and_is_recorded() {
+    let half = ("model.precision", "bf16");
+    for variant in [None, Some("hide-lora"), Some("o-lora")] {
+        let dir = tempfile::tempdir().unwrap();
+        let [whole, stopped, single] = ["whole", "stopped", "single"].map(|n| dir.path().join(n));
+        let mut experiment = prepare(config(variant, &[half]));
+        let expected = run(&experiment, &whole);
+        let written = fs::read_to_string(whole.join("config.toml")).unwrap();
+        assert!(written.contains("precision = \"bf16\""), "{written}");
+        run(&experiment, &stopped);
+        fs::remove_file(stopped.join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(stopped.join("metrics.json")).unwrap();
+        let folder = RunFolder::open(&stopped).unwrap();
+        let fresh = prepare(config(variant, &[half]));
+        let resumed = fresh.run(&folder, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, expected.matrix, "{variant:?}");
+        let state = |run: &Path| fs::read(run.join("checkpoints/02/model.safetensors")).unwrap();
+        assert_eq!(state(&whole), state(&stopped), "{variant:?}");
+        // Another base, another result.
+        run(&prepare(config(variant, &[])), &single);
+        assert_ne!(state(&whole), state(&single), "{variant:?}");
+
+        let row = experiment.score_again(&folder, None).unwrap();
+        for batch_size in ["1", "7"] {
+            let changes = [half, ("training.evaluation_batch_size", batch_size)];
+            experiment = experiment.with_config(config(variant, &changes));
+            let again = experiment.score_again(&folder, Some(3)).unwrap();
+            assert_eq!(counts(&again), counts(&row), "{variant:?}, {batch_size}");
+        }
+    }
+}
+
+/// Every method meets its own constants and the activations in one graph.
+#[test]
+fn recomputed_activations_give_equal_results() {
+    let variants = [
+        None,
+        Some("ewc"),
+        Some("gem"),
+        Some("ogd"),
+        Some("lwf"),
+        Some("o-lora"),
+        Some("aligned"),
+        Some("hide-lora"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let runs = ["kept", "recomputed"].map(|activations| {
+        let setting = [("training.activations", activations)];
+        let mut experiment = prepare(config(None, &setting));
+        let mut matrices = Vec::new();
+        for (number, variant) in variants.into_iter().enumerate() {
+            experiment = experiment.with_config(config(variant, &setting));
+            let folder = dir.path().join(format!("{activations}-{number}"));
+            matrices.push(run(&experiment, &folder).matrix);
+            let written = fs::read_to_string(folder.join("config.toml")).unwrap();
+            let line = format!("activations = \"{activations}\"");
+            assert!(written.contains(&line), "{written}");
+        }
+        matrices
+    });
+    let [kept, recomputed] = runs;
+    for (number, variant) in variants.into_iter().enumerate() {
+        assert_eq!(kept[number], recomputed[number], "{variant:?}");
+        let [kept, recomputed] = ["kept", "recomputed"].map(|activations| {
+            let folder = dir.path().join(format!("{activations}-{number}"));
+            fs::read(folder.join("checkpoints/02/model.safetensors")).unwrap()
+        });
+        assert!(kept == recomputed, "{variant:?}: other parameters");
+    }
+}
+
 /// Right answers of each task; what a task inference got right is not counted in a mixture.
 fn counts(row: &[TaskScore]) -> Vec<Cell> {
     row.iter().filter_map(|score| score.counts).collect()

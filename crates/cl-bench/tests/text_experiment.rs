@@ -11,8 +11,8 @@ use burn::{module::Module, tensor::Device};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_cl_bench::{
-    Experiment, ExperimentConfig, GenerationConfig, LanguageModel, RunFolder, RunSummary,
-    TextExperiment, TextExperimentConfig, export_adapter,
+    Error, Event, Experiment, ExperimentConfig, GenerationConfig, LanguageModel, RunFolder,
+    RunSummary, TextExperiment, TextExperimentConfig, export_adapter,
     text::{BytePairTraining, Encoding},
 };
 use treelora_models::decoder::DecoderConfig;
@@ -215,6 +215,127 @@ fn scores_do_not_depend_on_the_evaluation_batch_size() {
         let row = changed.score_again(&folder, None).unwrap();
         assert_eq!(row, expected, "batches of {size}");
     }
+}
+
+#[test]
+fn a_base_in_half_precision_trains_resumes_and_is_recorded_on_text() {
+    let world = World::new();
+    let half = ("model.precision", "bf16");
+    for (number, method) in [METHODS[0], "name = 'o-lora'"].into_iter().enumerate() {
+        let experiment = world.prepare(method, &[half]);
+        let (whole, summary) = world.run(&experiment, &format!("whole-{number}"));
+        let written = fs::read_to_string(whole.config_path()).unwrap();
+        assert!(written.contains("precision = \"bf16\""), "{written}");
+        let (stopped, _) = world.run(&experiment, &format!("stopped-{number}"));
+        fs::remove_file(stopped.path().join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(stopped.path().join("metrics.json")).unwrap();
+        let fresh = world.prepare(method, &[half]);
+        let resumed = fresh.run(&stopped, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, summary.matrix, "{method}");
+        let state = |run: &RunFolder| {
+            fs::read(run.path().join("checkpoints/02/model.safetensors")).unwrap()
+        };
+        assert!(state(&whole) == state(&stopped), "{method}: other adapters");
+        let (single, _) = world.run(&world.prepare(method, &[]), &format!("single-{number}"));
+        assert!(
+            state(&whole) != state(&single),
+            "{method}: the setting does nothing"
+        );
+
+        let row = experiment.score_again(&whole, None).unwrap();
+        for size in ["1", "4"] {
+            let changes = [half, ("training.evaluation_batch_size", size)];
+            let again = world.prepare(method, &changes).score_again(&whole, None);
+            assert_eq!(again.unwrap(), row, "{method}: batches of {size}");
+        }
+    }
+}
+
+#[test]
+fn recomputed_activations_give_equal_results_on_text() {
+    let world = World::new();
+    for (number, method) in METHODS.into_iter().enumerate() {
+        let [kept, recomputed] = ["kept", "recomputed"].map(|activations| {
+            let experiment = world.prepare(method, &[("training.activations", activations)]);
+            let (folder, summary) = world.run(&experiment, &format!("{activations}-{number}"));
+            let state = folder.path().join("checkpoints/02/model.safetensors");
+            (summary.matrix, fs::read(state).ok())
+        });
+        assert_eq!(kept.0, recomputed.0, "{method}");
+        assert!(kept.1 == recomputed.1, "{method}: other adapters");
+    }
+}
+
+/// A weight decay of 4 times the step blows adapters up threefold a step: a task of a few steps bears it, a long one
+/// does not.
+#[test]
+fn a_run_that_diverges_keeps_its_last_task_and_names_step_and_batch() {
+    let world = World::new();
+    let changes = [
+        (
+            "training.optimizer",
+            "{ name = 'adamw', weight_decay = 400.0 }",
+        ),
+        ("training.learning_rate", "1e-2"),
+        ("training.schedule", "'constant'"),
+        ("training.warm_up", "0.0"),
+        ("training.epochs_per_task", "[1, 200, 1]"),
+        // Else later tasks learn at a tenth of the rate, and decay instead.
+        ("method.slow_learning", "1.0"),
+    ];
+    let experiment = world.prepare(METHODS[0], &changes);
+    let path = world.dir.path().join("diverging");
+    let toml = experiment.config_toml().unwrap();
+    let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+    let (mut steps, mut row) = (0, Vec::new());
+    let error = experiment
+        .run(&folder, &mut |event| match event {
+            Event::Step { step, .. } if step.task.0 == 1 => steps += 1,
+            Event::Evaluated { score, .. } => row.push(score.clone()),
+            _ => {}
+        })
+        .unwrap_err();
+    // The steps before went well, and the one that is named did not.
+    let Error::Diverged { step, batch, value } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(step.task.0, 1);
+    assert_eq!(step.step_in_task(), steps);
+    assert!(steps > 1 && *batch / 2 == step.step && !value.is_finite());
+    let message = error.to_string();
+    let named = [
+        "task 1".to_owned(),
+        format!("epoch {}", step.epoch),
+        format!("step {}", step.step),
+        format!("batch {batch}"),
+    ];
+    for part in named {
+        assert!(message.contains(&part), "{message} names no {part}");
+    }
+
+    // What the first task left is whole: it scores as it did, and nothing follows it.
+    assert_eq!(row.len(), 1, "the first task alone was scored");
+    assert!(path.join("tasks/00/adapter.safetensors").is_file());
+    assert!(!path.join("checkpoints/01").exists() && !path.join("metrics.json").exists());
+    let before = fs::read(path.join("checkpoints/00/model.safetensors")).unwrap();
+    let fresh = world.prepare(METHODS[0], &changes);
+    let opened = RunFolder::open(&path).unwrap();
+    assert_eq!(fresh.score_again(&opened, None).unwrap(), row);
+    let restored = fresh.restored(&opened).unwrap();
+    assert_eq!(restored.result.costs.len(), 1);
+    // Resumed, it comes to the same step, and the checkpoint stands.
+    let again = fresh.run(&opened, &mut |_| {}).unwrap_err();
+    assert_eq!(again.to_string(), message);
+    let after = fs::read(path.join("checkpoints/00/model.safetensors")).unwrap();
+    assert!(before == after, "the checkpoint has changed");
+    // With bearable settings the folder goes on to its end.
+    let mut bearable = changes;
+    bearable[4].1 = "[1, 1, 1]";
+    let summary = world
+        .prepare(METHODS[0], &bearable)
+        .run(&opened, &mut |_| {})
+        .unwrap();
+    assert_eq!(summary.matrix.tasks(), 3);
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn replace_columns<const D: usize>(
     new: Tensor<D>,
 ) -> Param<Tensor<D>> {
     param.map(|old| {
-        let (autodiff, tracked) = (old.is_autodiff(), old.is_require_grad());
+        let (device, tracked) = (old.device(), old.is_require_grad());
         let old = old.inner();
         let change = new - old.clone().select(dim, columns.clone());
         let value = old.select_assign(
@@ -199,8 +199,8 @@ fn replace_columns<const D: usize>(
             change,
             burn::tensor::IndexingUpdateOp::Add,
         );
-        match autodiff {
-            true => value.autodiff().set_require_grad(tracked),
+        match device.is_autodiff() {
+            true => treelora_core::in_context_of(value, &device).set_require_grad(tracked),
             false => value,
         }
     })

@@ -33,12 +33,15 @@ pub enum Error {
     },
     /// The loss is not a finite number.
     #[error(
-        "the loss is {value} at task {}, epoch {}, step {}: lower the learning rate or clip gradients",
+        "the loss is {value} at task {}, epoch {}, step {}, batch {batch} of the epoch: lower the learning rate or clip \
+         gradients",
         step.task, step.epoch, step.step
     )]
     Diverged {
         /// Where it happened.
         step: StepInfo,
+        /// Which batch of the epoch, from 0: a step may accumulate the gradients of several.
+        batch: usize,
         /// The loss.
         value: f64,
     },

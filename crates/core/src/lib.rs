@@ -38,6 +38,9 @@ mod json_file;
 
 mod error;
 
+mod autodiff_context;
+
+pub use autodiff_context::in_context_of;
 pub use batch::{Batch, Batches};
 pub use error::Error;
 pub use json_file::{read_json, write_json};

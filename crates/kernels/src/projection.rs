@@ -76,9 +76,12 @@ pub fn lora_linear<const D: usize>(
         let (a, b) = (a.into_dispatch(), b.into_dispatch());
         return Tensor::from_dispatch(Kernels::lora_linear_fused(x, weight, bias, a, b, scale));
     }
-    let update = module::linear(module::linear(x.clone(), a, None), b, None);
+    let inputs = x.clone().cast(a.dtype());
+    let update = module::linear(module::linear(inputs, a, None), b, None) * scale;
     let weight = weight.cast(x.dtype());
-    module::linear(x, weight, bias) + update * scale
+    let output = module::linear(x, weight, bias);
+    let update = update.cast(output.dtype());
+    output + update
 }
 
 #[cfg(feature = "flex")]

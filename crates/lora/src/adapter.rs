@@ -90,6 +90,16 @@ pub(crate) fn initial_a(d_in: usize, rank: usize, rng: &mut impl Rng) -> TensorD
     TensorData::new(values, [d_in, rank])
 }
 
+/// A factor beside its weight: on its device and in its autodiff context; untracked. In `f32` beside a weight of lower
+/// precision, in which the steps of an optimiser would be rounded away.
+pub(crate) fn beside(value: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    let value = match weight.dtype() {
+        DType::F64 => value.cast(DType::F64),
+        _ => value.cast(DType::F32),
+    };
+    in_context_of(weight, value.without_autodiff())
+}
+
 /// `value` on the device, in the autodiff context and in the float type of `like`; untracked.
 pub(crate) fn placed(value: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
     let value = value.without_autodiff();
@@ -101,6 +111,10 @@ pub(crate) fn placed(value: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
         }
         _ => value,
     };
+    in_context_of(like, value)
+}
+
+fn in_context_of(like: &Tensor<2>, value: Tensor<2>) -> Tensor<2> {
     let value = value.to_device(&like.device().without_autodiff());
     match like.gradient_checkpointing_strategy() {
         Some(strategy) => value

@@ -13,7 +13,7 @@ use rand::Rng;
 
 use crate::{
     AdapterSnapshot, LoraAdapter, LoraBank, LoraConfig, LoraError, Selection,
-    adapter::{initial_a, placed},
+    adapter::{beside, initial_a},
     config::Patterns,
     parameters::{Parameter, Parameters},
     traversal::{AttachedBank, banks, update_banks},
@@ -75,7 +75,7 @@ pub fn attach<M: Module>(
             let b = Tensor::zeros([rank, d_out], &device);
             // A base that is not initialised yet has the device's default type, as `a` has.
             let (a, b) = match base.is_initialized() {
-                true => (placed(a, &base.base()), placed(b, &base.base())),
+                true => (beside(a, &base.base()), beside(b, &base.base())),
                 false => (a, b),
             };
             vec![LoraAdapter::new(a, b, scale, dropout)]
@@ -145,7 +145,7 @@ pub fn attach_bank<M: Module>(
             let like = base.base();
             let frozen = |param: Param<Tensor<2>>| {
                 let param = param.set_require_grad(false);
-                param.map(|value| placed(value, &like))
+                param.map(|value| beside(value, &like))
             };
             let place = |adapter: LoraAdapter| LoraAdapter {
                 a: frozen(adapter.a),
@@ -229,7 +229,7 @@ pub fn add_frozen_adapter<M: Module>(
             let problem = format!("weight {:?}, adapter of [{d_in}, {d_out}]", base.dims());
             return Err(LoraError::layer(&attached.path, problem));
         }
-        let place = |value: &Tensor<2>| placed(value.clone(), &base);
+        let place = |value: &Tensor<2>| beside(value.clone(), &base);
         let added = LoraAdapter::new(place(&layer.a), place(&layer.b), layer.scale, 0.0);
         let mut adapters = attached.bank.adapters;
         adapters.push(added.set_require_grad(false));

@@ -87,7 +87,8 @@ impl Reparameterization for LoraBank {
             return merged.clone().reshape(shape);
         }
         match self.delta() {
-            Some(delta) => base + delta.reshape(shape),
+            // A base of lower precision is widened: the sum has the precision of the update.
+            Some(delta) => base.cast(delta.dtype()) + delta.reshape(shape),
             None => base,
         }
     }

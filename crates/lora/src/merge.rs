@@ -25,7 +25,9 @@ pub fn merge<M: Module>(model: M) -> Result<M, LoraError> {
             return Err(LoraError::layer(&attached.path, problem));
         }
         let weight = match bank.delta() {
-            Some(delta) => (base + delta).detach().set_require_grad(false),
+            Some(delta) => (base.cast(delta.dtype()) + delta)
+                .detach()
+                .set_require_grad(false),
             None => base.set_require_grad(false),
         };
         Ok(bank.with_merged(Some(weight)))

@@ -58,6 +58,10 @@ pub mod import;
 
 mod export;
 
+mod precision;
+
+pub use precision::Precision;
+
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;

@@ -99,7 +99,11 @@ pub fn pretrain(
                 let loss = model.loss(&batch?);
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 if !value.is_finite() {
-                    return Err(Error::Diverged { step: info, value });
+                    return Err(Error::Diverged {
+                        step: info,
+                        batch: step,
+                        value,
+                    });
                 }
                 let gradients = GradientsParams::from_grads(loss.backward(), &model);
                 // One epoch of linear warm-up: a transformer from scratch needs it.

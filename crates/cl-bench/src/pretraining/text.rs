@@ -108,7 +108,11 @@ impl TextPretraining {
                 let loss = model.loss(&batch_of(batch));
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 if !value.is_finite() {
-                    return Err(Error::Diverged { step: info, value });
+                    return Err(Error::Diverged {
+                        step: info,
+                        batch: step,
+                        value,
+                    });
                 }
                 let gradients = GradientsParams::from_grads(loss.backward(), &model);
                 // Over all steps, which need not be whole passes.

@@ -12,7 +12,10 @@ use super::{
     Decoder, DecoderBlock, DecoderConfig, GatedMlp, RmsNorm, SelfAttention, TokenEmbedding,
     weight_folder::WeightFolder,
 };
-use crate::import::{ImportError, Misshaped};
+use crate::{
+    Precision,
+    import::{ImportError, Misshaped},
+};
 
 /// The tensor by which a decoder is recognised.
 const EMBEDDING: &str = "model.embed_tokens.weight";
@@ -31,12 +34,26 @@ impl Decoder {
     /// # Errors
     /// An [`ImportError`] that names the file, and the field of the configuration or every tensor that does not fit.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ImportError> {
+        Self::load_in(folder, Precision::F32, device)
+    }
+
+    /// As [`load`](Self::load), with the matrices as a frozen base in `precision`. Each layer is converted as soon as it
+    /// is read, so that the model never lies in memory in `f32`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_in(
+        folder: &Path,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, ImportError> {
         let config = DecoderConfig::load(folder)?;
         let folder = WeightFolder::open(folder)?;
         check(&folder, &config)?;
         let tensors = Tensors {
             folder: &folder,
             config: &config,
+            precision,
             device,
         };
         tensors.decoder()
@@ -121,26 +138,27 @@ fn expected_shapes(config: &DecoderConfig) -> BTreeMap<String, Vec<usize>> {
 struct Tensors<'f> {
     folder: &'f WeightFolder,
     config: &'f DecoderConfig,
+    precision: Precision,
     device: &'f Device,
 }
 
 impl Tensors<'_> {
     fn decoder(&self) -> Result<Decoder, ImportError> {
-        let config = self.config;
+        let (config, precision) = (self.config, self.precision);
         let (width, vocabulary) = (config.hidden_size, config.vocab_size);
         let embedding = self.values(EMBEDDING)?;
         Ok(Decoder {
-            embed_tokens: TokenEmbedding::new(
+            embed_tokens: precision.of_matrices(TokenEmbedding::new(
                 self.on_device(embedding, [vocabulary, width]),
                 config.family.embedding_scale(width),
-            ),
+            )),
             layers: (0..config.num_hidden_layers)
-                .map(|layer| self.block(layer))
+                .map(|layer| self.block(layer).map(|block| precision.of_matrices(block)))
                 .collect::<Result<_, _>>()?,
             norm: self.norm("model.norm", width)?,
             lm_head: match config.tie_word_embeddings {
                 true => None,
-                false => Some(self.linear("lm_head", width, vocabulary)?),
+                false => Some(precision.of_matrices(self.linear("lm_head", width, vocabulary)?)),
             },
             config: config.clone(),
         })

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Int, Tensor, module::embedding},
+    tensor::{DType, Int, Tensor, module::embedding},
 };
 
 /// One vector a token.
@@ -18,12 +18,17 @@ impl TokenEmbedding {
         Self { weight, scale }
     }
 
-    /// The vectors of tokens, scaled where the family does so.
+    /// The vectors of tokens in `f32`, scaled where the family does so.
     ///
     /// # Shapes
     /// `[batch, positions]` -> `[batch, positions, width]`.
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let vectors = embedding(self.weight.val(), ids);
+        let vectors = match vectors.dtype() {
+            // Of a base in half precision.
+            DType::BF16 => vectors.cast(DType::F32),
+            _ => vectors,
+        };
         match self.scale {
             1.0 => vectors,
             scale => vectors * scale,

@@ -12,6 +12,7 @@ use super::{
     DecoderBlock, DecoderConfig, KeyValueCache, Positions, RmsNorm, TokenEmbedding, TokenGrid,
     initialization::{linear, normal},
 };
+use crate::Precision;
 
 /// Token vectors through a stack of layers; a linear head scores the next token at every position.
 ///
@@ -60,6 +61,11 @@ impl Decoder {
     /// The shape of this model.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// The same model as a frozen base in another number format: projections, embedding and head.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        precision.of_matrices(self)
     }
 
     /// The device of the parameters, on which the model computes.

@@ -12,6 +12,7 @@ use super::{
     Block, LayerNorm, PatchEmbedding, VitConfig,
     initialization::{CLASS_TOKEN_STD, WEIGHT_STD, linear, truncated_normal},
 };
+use crate::Precision;
 
 /// Patches and a class token through a stack of blocks; the class token is the feature vector and
 /// a linear head scores it.
@@ -79,6 +80,16 @@ impl VisionTransformer {
         self.config.classes = classes;
         self.head = head;
         self
+    }
+
+    /// The same model with the patch embedding and the blocks as a frozen base in another number format. The head,
+    /// which is trained, stays `f32`.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self {
+            patch_embedding: precision.of_matrices(self.patch_embedding),
+            blocks: precision.of_matrices(self.blocks),
+            ..self
+        }
     }
 
     /// The activations entering block 0.
