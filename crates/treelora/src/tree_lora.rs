@@ -120,7 +120,10 @@ impl TreeLora {
             if in_the_loss {
                 self.terms.push(("pull".into(), self.config.lambda * sum));
             }
-            if let Err(error) = self.relatives.observe(&pending.chosen, &costs, pending.progress) {
+            if let Err(error) = self
+                .relatives
+                .observe(&pending.chosen, &costs, pending.progress)
+            {
                 self.failure
                     .get_or_insert(Error::Data(format!("task {}: {error}", self.task)));
             }

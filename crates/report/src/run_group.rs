@@ -1,0 +1,78 @@
+//! Runs that differ in the seed alone, and the floors beside them.
+
+use std::collections::BTreeMap;
+
+use treelora_cl_bench::metrics::{MetricValue, mean_and_spread};
+
+use crate::RunRecord;
+
+/// Runs of one label.
+#[derive(Clone, Debug)]
+pub struct RunGroup<'a> {
+    /// The label.
+    pub label: &'a str,
+    /// The runs, in the order in which they were given.
+    pub runs: Vec<&'a RunRecord>,
+}
+
+/// One floor of one experiment.
+#[derive(Clone, Debug)]
+pub struct FloorGroup<'a> {
+    /// Experiment and floor.
+    pub label: String,
+    /// Its metrics for every seed.
+    pub seeds: BTreeMap<u64, &'a BTreeMap<String, MetricValue>>,
+}
+
+impl RunGroup<'_> {
+    /// Values of a metric, of the runs that have it.
+    pub fn values(&self, metric: &str) -> Vec<f64> {
+        let values = self.runs.iter().map(|run| run.metrics.get(metric));
+        values.filter_map(|metric| metric?.value).collect()
+    }
+}
+
+impl FloorGroup<'_> {
+    /// Values of a metric, of the seeds that have it.
+    pub fn values(&self, metric: &str) -> Vec<f64> {
+        let values = self.seeds.values().map(|metrics| metrics.get(metric));
+        values.filter_map(|metric| metric?.value).collect()
+    }
+}
+
+/// The runs by label.
+pub fn run_groups(runs: &[RunRecord]) -> Vec<RunGroup<'_>> {
+    let mut groups: BTreeMap<&str, Vec<&RunRecord>> = BTreeMap::new();
+    for run in runs {
+        groups.entry(&run.label).or_default().push(run);
+    }
+    let groups = groups.into_iter();
+    groups
+        .map(|(label, runs)| RunGroup { label, runs })
+        .collect()
+}
+
+/// The floors by experiment and name; several runs of one seed have the same floors.
+pub fn floor_groups(runs: &[RunRecord]) -> Vec<FloorGroup<'_>> {
+    let mut groups: BTreeMap<String, BTreeMap<u64, _>> = BTreeMap::new();
+    for run in runs {
+        for (name, metrics) in &run.floors {
+            let label = format!("{}, floor: {name}", run.experiment());
+            let seeds = groups.entry(label).or_default();
+            seeds.insert(run.manifest.seed, metrics);
+        }
+    }
+    let groups = groups.into_iter();
+    groups
+        .map(|(label, seeds)| FloorGroup { label, seeds })
+        .collect()
+}
+
+/// Mean, and the spread where there are several values, in percent.
+pub(crate) fn mean_with_spread(values: &[f64]) -> String {
+    match (values.len(), mean_and_spread(values)) {
+        (_, None) => "–".to_owned(),
+        (1, Some((mean, _))) => format!("{:.2}", 100.0 * mean),
+        (_, Some((mean, spread))) => format!("{:.2} ± {:.2}", 100.0 * mean, 100.0 * spread),
+    }
+}
