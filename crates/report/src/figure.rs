@@ -2,7 +2,10 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::{DataTable, drawing::Rounded};
+use crate::{
+    DataTable,
+    drawing::{CHART_WIDTH, Rounded},
+};
 
 /// Colours of figures, light and dark; the page uses the same.
 pub(crate) const FIGURE_STYLE: &str = include_str!("figure.css");
@@ -37,10 +40,10 @@ impl Figure {
 
     /// The figure as a part of the page, which has the colours.
     pub(crate) fn inline(&self) -> Markup {
-        // Below three quarters of their size letters are too small: then the figure scrolls.
+        // Below four fifths of their size letters are too small: then the figure scrolls.
         let style = format!(
             "min-width:{:.0}px;max-width:{:.0}px",
-            0.72 * self.width,
+            0.8 * self.width,
             1.35 * self.width
         );
         self.svg(html! {}, &style)
@@ -65,11 +68,16 @@ impl Figure {
         }
     }
 
+    /// Whether it needs the width of the page.
+    fn is_wide(&self) -> bool {
+        self.width > 1.1 * CHART_WIDTH
+    }
+
     /// The figure with its words, its table, and links to its files in the folder `files`.
     pub(crate) fn to_html(&self, files: &str) -> Markup {
         let href = |extension: &str| format!("{files}/{}.{extension}", self.name);
         html! {
-            figure id={ "figure-" (self.name) } {
+            figure id={ "figure-" (self.name) } class=[self.is_wide().then_some("wide")] {
                 figcaption { (self.title) }
                 div.scroll tabindex="0" role="region" aria-label=(self.title) { (self.inline()) }
                 p.note { (self.description) }

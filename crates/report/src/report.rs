@@ -24,8 +24,6 @@ pub struct Report {
 /// Figures of one run, by what they are about.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFigures {
-    /// Begins the names of the run's figures; unique.
-    pub(crate) prefix: String,
     pub(crate) scores: Vec<Figure>,
     pub(crate) training: Vec<Figure>,
     pub(crate) costs: Vec<Figure>,
@@ -51,7 +49,7 @@ impl Report {
         Self {
             comparison: comparison(&runs),
             of_runs: of_runs
-                .map(|(run, prefix)| RunFigures::of(run, prefix))
+                .map(|(run, prefix)| RunFigures::of(run, &prefix))
                 .collect(),
             runs,
         }
@@ -93,7 +91,8 @@ impl Report {
 }
 
 impl RunFigures {
-    fn of(run: &RunRecord, prefix: String) -> Self {
+    /// `prefix` begins the names of the figures and is unique.
+    fn of(run: &RunRecord, prefix: &str) -> Self {
         let name = |figure: &str| format!("{prefix}{figure}");
         let (matrix, tasks, costs) = (&run.matrix, &run.tasks, &run.costs);
         let mut scores = vec![
@@ -130,10 +129,9 @@ impl RunFigures {
         };
         Self {
             scores,
-            training: figures::loss_terms(&prefix, &run.log, tasks),
+            training: figures::loss_terms(prefix, &run.log, tasks),
             costs,
             tasks: run.relatives.iter().map(of_task).collect(),
-            prefix,
         }
     }
 

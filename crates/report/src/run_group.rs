@@ -9,8 +9,10 @@ use crate::RunRecord;
 /// Runs of one label.
 #[derive(Clone, Debug)]
 pub struct RunGroup<'a> {
-    /// The label.
+    /// Experiment and method.
     pub label: &'a str,
+    /// The method alone where all runs are of one experiment, else the label.
+    pub short: String,
     /// The runs, in the order in which they were given.
     pub runs: Vec<&'a RunRecord>,
 }
@@ -20,6 +22,8 @@ pub struct RunGroup<'a> {
 pub struct FloorGroup<'a> {
     /// Experiment and floor.
     pub label: String,
+    /// The floor alone where all runs are of one experiment, else the label.
+    pub short: String,
     /// Its metrics for every seed.
     pub seeds: BTreeMap<u64, &'a BTreeMap<String, MetricValue>>,
 }
@@ -46,26 +50,45 @@ pub fn run_groups(runs: &[RunRecord]) -> Vec<RunGroup<'_>> {
     for run in runs {
         groups.entry(&run.label).or_default().push(run);
     }
-    let groups = groups.into_iter();
-    groups
-        .map(|(label, runs)| RunGroup { label, runs })
-        .collect()
+    let alone = of_one_experiment(runs);
+    let group = |(label, runs): (_, Vec<&'_ RunRecord>)| RunGroup {
+        label,
+        short: match (alone, runs.as_slice()) {
+            (true, [run, ..]) => run.method.clone(),
+            _ => label.to_owned(),
+        },
+        runs,
+    };
+    groups.into_iter().map(group).collect()
 }
 
 /// The floors by experiment and name; several runs of one seed have the same floors.
 pub fn floor_groups(runs: &[RunRecord]) -> Vec<FloorGroup<'_>> {
-    let mut groups: BTreeMap<String, BTreeMap<u64, _>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str), BTreeMap<u64, _>> = BTreeMap::new();
     for run in runs {
         for (name, metrics) in &run.floors {
-            let label = format!("{}, floor: {name}", run.experiment());
-            let seeds = groups.entry(label).or_default();
+            let seeds = groups.entry((run.experiment(), name)).or_default();
             seeds.insert(run.manifest.seed, metrics);
         }
     }
-    let groups = groups.into_iter();
-    groups
-        .map(|(label, seeds)| FloorGroup { label, seeds })
-        .collect()
+    let alone = of_one_experiment(runs);
+    let group = |((experiment, name), seeds)| {
+        let label = format!("{experiment}, floor: {name}");
+        FloorGroup {
+            short: match alone {
+                true => format!("floor: {name}"),
+                false => label.clone(),
+            },
+            label,
+            seeds,
+        }
+    };
+    groups.into_iter().map(group).collect()
+}
+
+fn of_one_experiment(runs: &[RunRecord]) -> bool {
+    runs.windows(2)
+        .all(|pair| pair[0].experiment() == pair[1].experiment())
 }
 
 /// Mean, and the spread where there are several values, in percent.

@@ -44,7 +44,7 @@ pub fn curve_comparison(
             });
         }
         series.push(Series {
-            name: shortened(group.label, 48),
+            name: shortened(&group.short, 48),
             points,
         });
     }

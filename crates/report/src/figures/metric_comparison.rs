@@ -20,6 +20,25 @@ const LINE: f64 = 26.0;
 const TOP: f64 = 24.0;
 const NAME: usize = 32;
 
+/// A group of runs or a floor, and its values of the metric.
+struct Row<'a> {
+    label: &'a str,
+    short: &'a str,
+    kind: &'a str,
+    values: Vec<f64>,
+}
+
+impl<'a> Row<'a> {
+    fn new(label: &'a str, short: &'a str, kind: &'a str, values: Vec<f64>) -> Self {
+        Self {
+            label,
+            short,
+            kind,
+            values,
+        }
+    }
+}
+
 /// One metric of every group of runs and every floor: a dot for each seed, and mean and spread.
 pub fn metric_comparison(
     name: &str,
@@ -30,17 +49,23 @@ pub fn metric_comparison(
     let key = metric.name();
     let of_floors = floors
         .iter()
-        .map(|floor| (floor.label.clone(), "floor", floor.values(key)));
+        .map(|floor| Row::new(&floor.label, &floor.short, "floor", floor.values(key)));
     let of_runs = runs
         .iter()
-        .map(|run| (run.label.to_owned(), "run", run.values(key)));
-    let rows: Vec<(String, &str, Vec<f64>)> = of_floors.chain(of_runs).collect();
+        .map(|run| Row::new(run.label, &run.short, "run", run.values(key)));
+    let rows: Vec<Row<'_>> = of_floors.chain(of_runs).collect();
     let mut data = DataTable::new(["label", "kind", "seeds", "mean", "spread", "values"]);
-    for (label, kind, values) in &rows {
+    for Row {
+        label,
+        kind,
+        values,
+        ..
+    } in &rows
+    {
         let summary = mean_and_spread(values);
         let texts: Vec<String> = values.iter().map(f64::to_string).collect();
         data.push(vec![
-            label.clone(),
+            (*label).to_owned(),
             (*kind).to_owned(),
             values.len().to_string(),
             DataTable::number(summary.map(|(mean, _)| mean)),
@@ -70,10 +95,10 @@ pub fn metric_comparison(
             line class="grid" x1=(Rounded(at)) x2=(Rounded(at)) y1=(Rounded(TOP)) y2=(Rounded(bottom)) {}
             text class="soft small middle" x=(Rounded(at)) y="15" { (compact(tick)) }
         }
-        @for (index, (label, kind, values)) in rows.iter().enumerate() {
+        @for (index, Row { short, kind, values, .. }) in rows.iter().enumerate() {
             @let y = TOP + LINE * (index as f64 + 0.5);
             @let colour = if *kind == "floor" { "7" } else { "0" };
-            text class="ink" x="10" y=(Rounded(y + 4.0)) { (shortened(label, NAME)) }
+            text class="ink" x="10" y=(Rounded(y + 4.0)) { (shortened(short, NAME)) }
             @if let Some((mean, spread)) = mean_and_spread(values) {
                 @let (low, high) = (x.at(100.0 * (mean - spread)), x.at(100.0 * (mean + spread)));
                 line class={ "line l" (colour) } x1=(Rounded(low)) x2=(Rounded(high)) y1=(Rounded(y)) y2=(Rounded(y)) {}

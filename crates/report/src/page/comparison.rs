@@ -23,12 +23,12 @@ pub(super) fn section(report: &Report, files: &str) -> Markup {
                             th scope="col" { "metric" }
                             @for group in &groups {
                                 th scope="col" {
-                                    (group.label) br; span.soft { (seeds(group.runs.len())) }
+                                    (group.short) br; span.soft { (seeds(group.runs.len())) }
                                 }
                             }
                             @for floor in &floors {
                                 th scope="col" {
-                                    (floor.label) br; span.soft { (seeds(floor.seeds.len())) }
+                                    (floor.short) br; span.soft { (seeds(floor.seeds.len())) }
                                 }
                             }
                         }
