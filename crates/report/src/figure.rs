@@ -43,8 +43,8 @@ impl Figure {
         // Below four fifths of their size letters are too small: then the figure scrolls.
         let style = format!(
             "min-width:{:.0}px;max-width:{:.0}px",
-            0.8 * self.width,
-            1.35 * self.width
+            0.78 * self.width,
+            1.4 * self.width
         );
         self.svg(html! {}, &style)
     }

@@ -20,10 +20,10 @@ pub(crate) use line_chart::{LineChart, Point, Series};
 pub(crate) use scale::{Scale, Spacing};
 
 /// Width of charts in pixels: readable on a phone without scrolling, two beside each other on a desk.
-pub(crate) const CHART_WIDTH: f64 = 480.0;
+pub(crate) const CHART_WIDTH: f64 = 420.0;
 
 /// Height of a chart without its legend.
-pub(crate) const CHART_HEIGHT: f64 = 260.0;
+pub(crate) const CHART_HEIGHT: f64 = 240.0;
 
 /// Number of colours in `figure.css`.
 pub(crate) const COLOURS: usize = 8;

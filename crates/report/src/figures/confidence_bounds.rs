@@ -68,21 +68,20 @@ pub fn bounds_of_arms(name: &str, relatives: &TaskRelatives, tasks: &TaskNames) 
 }
 
 fn cell(record: &ArmRecord, share: f64, layer: &str, relative: &str) -> Cell {
-    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), compact);
+    let pulls = format!("{}×", record.pulls);
+    let (lines, words) = match (record.mean, record.bound) {
+        (Some(mean), Some(bound)) => {
+            let (mean, bound) = (compact(mean), compact(bound));
+            let words = format!("{pulls}, mean cost {mean}, lower bound {bound}");
+            (vec![pulls, mean, format!("≥ {bound}")], words)
+        }
+        _ => (vec![pulls], "never chosen".to_owned()),
+    };
     Cell {
         class: "heat".into(),
         strength: share,
-        lines: vec![
-            format!("{}×", record.pulls),
-            number(record.mean),
-            format!("≥ {}", number(record.bound)),
-        ],
-        words: format!(
-            "{layer}, {relative}: {} pulls, mean cost {}, lower bound {}",
-            record.pulls,
-            number(record.mean),
-            number(record.bound)
-        ),
+        lines,
+        words: format!("{layer}, {relative}: {words}"),
     }
 }
 

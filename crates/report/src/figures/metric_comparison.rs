@@ -85,9 +85,12 @@ pub fn metric_comparison(
     let width = CHART_WIDTH.max(left + 260.0);
     let right = width - 56.0;
     let bottom = TOP + LINE * rows.len() as f64;
-    let values = rows
-        .iter()
-        .flat_map(|(.., values)| values.iter().map(|v| 100.0 * v));
+    let ends = rows.iter().flat_map(|row| {
+        let (mean, spread) = mean_and_spread(&row.values).unwrap_or((f64::NAN, 0.0));
+        let values = row.values.iter().copied();
+        values.chain([mean - spread, mean + spread])
+    });
+    let values = ends.map(|value| 100.0 * value);
     let x = Scale::around(Spacing::Linear, values, (left, right));
     let drawing = html! {
         @for tick in x.ticks() {

@@ -25,7 +25,7 @@ pub(super) fn slider(
                     aria-label={ "After task " (tasks.numbered(*task)) }
                 {
                     h4 { "After task " (tasks.numbered(*task)) }
-                    div.figures.wide { @for figure in figures { (figure.to_html(files)) } }
+                    div.figures { @for figure in figures { (figure.to_html(files)) } }
                 }
             }
         }
