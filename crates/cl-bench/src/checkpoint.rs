@@ -8,7 +8,8 @@
 //!       log.jsonl        one event a line
 //!       stream.json      text: what was cut, left out, replaced or double
 //!       answers/03/01.json  text: what was written on task 1 after task 3
-//!       tasks/03/        adapter.safetensors: the adapter after the task
+//!       tasks/03/        adapter.safetensors: the adapter after the task; a JSON file for each of
+//!                        the method's diagnostics, such as relatives.json
 //!       checkpoints/03/  model.safetensors (adapters and head), method/, checksums.json, result.json
 //!       lock             the process that works on the run
 //! ```
@@ -293,6 +294,33 @@ impl RunFolder {
         }
     }
 
+    /// Scores and costs of the stages so far, from the last checkpoint; `None` before the first.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn result(&self) -> Result<Option<RunResult>, Error> {
+        let checkpoint = self.last_checkpoint();
+        checkpoint
+            .map(|checkpoint| read_json(&checkpoint.join("result.json")))
+            .transpose()
+    }
+
+    /// One of the method's diagnostics after a task; `None` where it left none of this name.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn diagnostics<T: for<'de> Deserialize<'de>>(
+        &self,
+        task: TaskId,
+        name: &str,
+    ) -> Result<Option<T>, Error> {
+        let path = self.task(task).join(format!("{name}.json"));
+        match path.exists() {
+            true => read_json(&path).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The last stage that the run completed.
     ///
     /// # Errors
@@ -344,6 +372,10 @@ impl RunFolder {
             adapter
                 .save(&path)
                 .map_err(|e| Error::format(&path, e.to_string()))?;
+        }
+
+        for (name, value) in method.diagnostics() {
+            write_json(&folder.join(format!("{name}.json")), &value)?;
         }
 
         let checkpoint = self.checkpoint(index);

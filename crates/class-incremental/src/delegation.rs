@@ -45,6 +45,10 @@ macro_rules! trained_by_inner {
         fn log(&self) -> Vec<(String, f64)> {
             self.inner.log()
         }
+
+        fn diagnostics(&self) -> Vec<(String, serde_json::Value)> {
+            self.inner.diagnostics()
+        }
     };
 }
 

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// Score the frozen backbone: nearest class mean, LDA, random-projection ridge.
     Floors(RunArguments),
-    /// Compare runs in one table, with mean and spread over seeds.
+    /// Compare runs: a table with mean and spread over seeds, and a page with every figure.
     Report(ReportArguments),
     /// Continue a prompt with a decoder, with an adapter if wanted.
     Generate(GenerateArguments),
@@ -205,14 +205,25 @@ pub(crate) struct PredictArguments {
 }
 
 /// Arguments of `report`.
+///
+/// The page is one file that needs no network: configuration and provenance, accuracy matrix,
+/// accuracy and forgetting over tasks, loss terms, time and memory, the gradient tree and the chosen
+/// relatives of each task, and all runs side by side with their floors.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// Folders of runs.
+    /// Folders of runs; unfinished ones are on the page, not in the table.
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
     /// Print Markdown instead of a drawn table.
     #[arg(long)]
     pub(crate) markdown: bool,
+    /// The page (default: report.html in the folder of a single run, else in the current folder).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Folder for each figure as SVG and its numbers as CSV (default: NAME-figures beside the page
+    /// NAME.html).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
 }
 
 /// Arguments of `generate`.

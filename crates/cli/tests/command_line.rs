@@ -33,7 +33,7 @@ fn wrong_input_exits_with_2_and_names_what_is_wrong() {
     let cifar = config("split-cifar100-vit-tiny.toml");
     let quickstart = config("quickstart.toml");
     let trace = config("trace-500-stories260k.toml");
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["run", &trace], "model.weights"),
         (
             &["run", &trace, "--weights", "no/model", "--data", "no/data"],
@@ -64,6 +64,7 @@ fn wrong_input_exits_with_2_and_names_what_is_wrong() {
             "no-such-method",
         ),
         (&["resume", "no/such/run"], "no/such/run"),
+        (&["report", "no/such/run"], "no/such/run"),
         (&["run", &quickstart, "--device", "abacus"], "abacus"),
     ];
     for (arguments, named) in cases {

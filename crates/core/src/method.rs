@@ -140,6 +140,13 @@ pub trait Method<M: ContinualModel> {
         Vec::new()
     }
 
+    /// What readers may want to know of the task that just ended and that has no place in
+    /// [`log`](Self::log): a tree, arm statistics. The run keeps each value as
+    /// `tasks/<task>/<name>.json`; nothing is ever read back from it.
+    fn diagnostics(&self) -> Vec<(String, serde_json::Value)> {
+        Vec::new()
+    }
+
     /// Bytes that the method keeps from task to task beside the model: adapters, signatures,
     /// statistics, stored examples.
     fn stored_bytes(&self) -> usize {

@@ -40,7 +40,7 @@ mod tree_config;
 mod tree_structure;
 
 pub use closest_pair::Merge;
-pub use drawing::NamedTree;
+pub use drawing::{NamedTree, TreeDrawing};
 pub use error::TreeError;
 pub use gradient_tree::GradientTree;
 pub use median_split::Split;

@@ -56,6 +56,11 @@ impl AdapterStore {
         &self.slots[slot].tasks
     }
 
+    /// Tasks of every slot.
+    pub fn slots(&self) -> Vec<Vec<TaskId>> {
+        self.slots.iter().map(|slot| slot.tasks.clone()).collect()
+    }
+
     /// Keep the adapter of a task in a slot of its own.
     pub fn insert(&mut self, task: TaskId, adapter: AdapterSnapshot) {
         self.slots.push(Slot {

@@ -33,6 +33,8 @@ mod signature;
 
 mod relatives;
 
+mod choice_history;
+
 pub mod regulariser;
 
 mod sparsity;
@@ -44,6 +46,7 @@ pub use treelora_kdtree as kdtree;
 pub use treelora_lora as lora;
 
 pub use adapter_store::AdapterStore;
+pub use choice_history::{ArmRecord, ChoiceWindow, LayerChoice, TaskRelatives};
 pub use config::{Choice, Initialisation, Mode, Regulariser, Scale, TreeLoraConfig};
 pub use relatives::Relatives;
 pub use signature::SignatureRecorder;

@@ -10,7 +10,10 @@ use treelora_kdtree::{
     GradientTree, Merge, NodeKind, TaskSignature, TreeConfig, TreeError, TreeStructure,
 };
 
-use crate::{Choice, Scale, TreeLoraConfig};
+use crate::{
+    Choice, Scale, TreeLoraConfig,
+    choice_history::{ArmRecord, ChoiceHistory, ChoiceWindow},
+};
 
 /// What TreeLoRA knows of the tasks it has learned.
 ///
@@ -25,6 +28,7 @@ pub struct Relatives {
     tree: Option<GradientTree>,
     bandits: Option<LayerBandits>,
     horizon: u64,
+    history: ChoiceHistory,
 }
 
 impl Relatives {
@@ -45,6 +49,7 @@ impl Relatives {
             tree: None,
             bandits: None,
             horizon: 1,
+            history: ChoiceHistory::default(),
         }
     }
 
@@ -77,6 +82,7 @@ impl Relatives {
 
     /// Start the arm statistics anew: distances to the last task say nothing about the next.
     pub(crate) fn begin_task(&mut self) {
+        self.history = ChoiceHistory::default();
         self.bandits = self
             .tree
             .as_ref()
@@ -105,15 +111,36 @@ impl Relatives {
         bandits.choose(policy, rng)
     }
 
-    /// Add the observed costs of a choice.
+    /// Add the observed costs of a choice that was made when the share `progress` of the task was
+    /// done.
     ///
     /// # Errors
     /// When a cost is no number of its scale: the layer vectors are not finite.
-    pub(crate) fn observe(&mut self, chosen: &[usize], costs: &[f64]) -> Result<(), BanditError> {
+    pub(crate) fn observe(
+        &mut self,
+        chosen: &[usize],
+        costs: &[f64],
+        progress: f64,
+    ) -> Result<(), BanditError> {
         match &mut self.bandits {
-            Some(bandits) => bandits.record(chosen, costs),
+            Some(bandits) => {
+                self.history.note(chosen, progress, bandits);
+                bandits.record(chosen, costs)
+            }
             None => Ok(()),
         }
+    }
+
+    /// The choices of the current task so far.
+    pub(crate) fn windows(&self) -> Vec<ChoiceWindow> {
+        let bandits = self.bandits.as_ref();
+        bandits.map_or_else(Vec::new, |bandits| self.history.windows(bandits))
+    }
+
+    /// Arm statistics of the current task so far, `[layer][arm]`.
+    pub(crate) fn arm_records(&self) -> Vec<Vec<ArmRecord>> {
+        let bandits = self.bandits.iter().flat_map(LayerBandits::layers);
+        bandits.map(ArmRecord::of_layer).collect()
     }
 
     /// The slot with the smallest mean cost of each layer; slot 0 where none was observed.

@@ -18,8 +18,8 @@ use treelora_lora::{
 };
 
 use crate::{
-    Initialisation, TreeLoraConfig, adapter_store::AdapterStore, regulariser, relatives::Relatives,
-    signature::SignatureRecorder, sparsity,
+    Initialisation, Regulariser, TaskRelatives, TreeLoraConfig, adapter_store::AdapterStore,
+    regulariser, relatives::Relatives, signature::SignatureRecorder, sparsity,
 };
 
 /// Layer-wise low-rank adapters, guided by a gradient-similarity tree over the past tasks.
@@ -36,19 +36,24 @@ pub struct TreeLora {
     relatives: Relatives,
     adapters: AdapterStore,
     recorder: SignatureRecorder,
-    /// Chosen relatives and their costs, still on the device: read back one step late.
-    pending: Option<(Vec<usize>, Tensor<1>)>,
+    pending: Option<Pending>,
     chosen: Vec<usize>,
     task: TaskId,
-    terms: Terms,
+    /// Tasks behind each arm of the current task's bandits.
+    arms: Vec<Vec<TaskId>>,
+    /// Numbers of the last settled step, for the log; none before it.
+    terms: Vec<(String, f64)>,
     /// The first cost that was no number; ends the task with an error.
     failure: Option<Error>,
 }
 
-/// Sizes of the loss terms at the last step, for the log.
-#[derive(Clone, Copy, Debug, Default)]
-struct Terms {
-    mean_cost: f64,
+/// Chosen relatives and their costs, still on the device: read back one step late.
+#[derive(Debug)]
+struct Pending {
+    chosen: Vec<usize>,
+    costs: Tensor<1>,
+    /// [`StepInfo::progress`] of the step.
+    progress: f64,
 }
 
 impl TreeLora {
@@ -65,7 +70,8 @@ impl TreeLora {
             pending: None,
             chosen: Vec::new(),
             task: TaskId(0),
-            terms: Terms::default(),
+            arms: Vec::new(),
+            terms: Vec::new(),
             failure: None,
             config,
         })
@@ -105,10 +111,19 @@ impl TreeLora {
 
     /// Read the costs of the last choice and add them to the arm statistics.
     fn settle(&mut self) {
-        if let Some((chosen, costs)) = self.pending.take() {
-            let costs: Vec<f64> = costs.into_data().iter::<f64>().collect();
-            self.terms.mean_cost = costs.iter().sum::<f64>() / costs.len().max(1) as f64;
-            if let Err(error) = self.relatives.observe(&chosen, &costs) {
+        if let Some(pending) = self.pending.take() {
+            let costs: Vec<f64> = pending.costs.into_data().iter::<f64>().collect();
+            let sum: f64 = costs.iter().sum();
+            self.terms = vec![("mean_cost".into(), sum / costs.len().max(1) as f64)];
+            let in_the_loss = self.config.layer_vector == LayerView::FactorA
+                && self.config.regulariser == Regulariser::L1;
+            if in_the_loss {
+                self.terms.push(("pull".into(), self.config.lambda * sum));
+            }
+            if let Err(error) = self
+                .relatives
+                .observe(&pending.chosen, &costs, pending.progress)
+            {
                 self.failure
                     .get_or_insert(Error::Data(format!("task {}: {error}", self.task)));
             }
@@ -137,6 +152,8 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         self.task = task.id;
         self.pending = None;
         self.chosen.clear();
+        self.terms.clear();
+        self.arms = self.adapters.slots();
         self.relatives.begin_task();
         if self.config.initialisation == Initialisation::Fresh && !self.relatives.is_empty() {
             return treelora_lora::attach(detach(model), &self.config.lora, &mut self.rng)
@@ -170,7 +187,11 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         self.relatives.set_horizon(step.epochs * step.steps);
         let rows = self.choose();
         let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
-        self.pending = Some((self.chosen.clone(), distances.clone().detach()));
+        self.pending = Some(Pending {
+            chosen: self.chosen.clone(),
+            costs: distances.clone().detach(),
+            progress: step.progress(),
+        });
         regulariser::regularised(
             self.config.regulariser,
             self.config.lambda,
@@ -202,9 +223,13 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         self.relatives.set_horizon(step.epochs * step.steps);
         let rows = self.choose();
         let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
-        self.pending = Some((self.chosen.clone(), distances));
+        self.pending = Some(Pending {
+            chosen: self.chosen.clone(),
+            costs: distances,
+            progress: step.progress(),
+        });
         match self.config.regulariser {
-            crate::Regulariser::None => gradients,
+            Regulariser::None => gradients,
             _ => {
                 let lambda = self.config.lambda;
                 let pulled = regulariser::pulled_gradients(lambda, vectors.tensor(), rows);
@@ -285,11 +310,28 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         Some(select(model.clone(), Selection::One(1 + slot)))
     }
 
+    /// `mean_cost`, the mean distance to the chosen relatives, and `pull`, what they add to the
+    /// loss; both of the step before, since costs are read back one step late.
     fn log(&self) -> Vec<(String, f64)> {
-        match self.chosen.is_empty() {
-            true => Vec::new(),
-            false => vec![("mean_cost".into(), self.terms.mean_cost)],
-        }
+        self.terms.clone()
+    }
+
+    /// `relatives`: a [`TaskRelatives`].
+    fn diagnostics(&self) -> Vec<(String, serde_json::Value)> {
+        let Some(tree) = self.relatives.tree() else {
+            return Vec::new();
+        };
+        let relatives = TaskRelatives {
+            task: self.task,
+            layers: self.layers.clone(),
+            arms: self.arms.clone(),
+            windows: self.relatives.windows(),
+            statistics: self.relatives.arm_records(),
+            slots: self.adapters.slots(),
+            tree: tree.structure().clone(),
+        };
+        let value = serde_json::to_value(relatives).expect("keys are strings");
+        vec![(TaskRelatives::NAME.into(), value)]
     }
 
     fn stored_bytes(&self) -> usize {

@@ -13,6 +13,17 @@ pub struct NamedTree<'a, N> {
     names: &'a [N],
 }
 
+/// The tree as a part of a larger SVG image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeDrawing {
+    /// Width in pixels.
+    pub width: f64,
+    /// Height in pixels.
+    pub height: f64,
+    /// SVG elements, names escaped; text has 13 pixels where it says nothing else.
+    pub elements: String,
+}
+
 impl TreeStructure {
     /// The tree with names for its tasks, in task order; a task without one is `task <number>`.
     pub fn named<'a, N: AsRef<str>>(&'a self, names: &'a [N]) -> NamedTree<'a, N> {
@@ -27,6 +38,11 @@ impl TreeStructure {
     /// The tree as a self-contained SVG image with names for its tasks. Lines and text take the
     /// colour of the page around it (`currentColor`), so that it is readable on light and dark.
     pub fn to_svg(&self, names: &[impl AsRef<str>]) -> String {
+        svg::file(&self.named(names))
+    }
+
+    /// What [`to_svg`](Self::to_svg) draws, for an image that has more to show.
+    pub fn to_drawing(&self, names: &[impl AsRef<str>]) -> TreeDrawing {
         svg::draw(&self.named(names))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::NamedTree;
+use super::{NamedTree, TreeDrawing};
 use crate::NodeKind;
 
 const MARGIN: f64 = 12.0;
@@ -11,7 +11,23 @@ const LINE: f64 = 26.0;
 const GLYPH: f64 = 7.5;
 const SMALL_GLYPH: f64 = 6.3;
 
-pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
+/// The image as a file of its own.
+pub(super) fn file(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
+    let TreeDrawing {
+        width,
+        height,
+        elements,
+    } = draw(tree);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" fill=\"currentColor\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"13\">\n<title>Gradient tree of {} \
+         tasks</title>\n{elements}</svg>\n",
+        tree.tree.num_tasks()
+    )
+}
+
+pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> TreeDrawing {
     let nodes = &tree.tree.nodes;
     let leaves = tree.tree.leaves();
     let mut heights = vec![0.0; nodes.len()];
@@ -40,13 +56,7 @@ pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
         2.0 * MARGIN + LINE * leaves.len() as f64,
     );
 
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-         width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" fill=\"currentColor\" \
-         font-family=\"system-ui, sans-serif\" font-size=\"13\">\n<title>Gradient tree of {} \
-         tasks</title>\n",
-        tree.tree.num_tasks()
-    );
+    let mut elements = String::new();
     for (index, node) in nodes.iter().enumerate() {
         let (x, y) = (x_of(node.level), heights[index]);
         // Writing to a string cannot fail.
@@ -54,7 +64,7 @@ pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
             NodeKind::Leaf { .. } => Ok(()),
             NodeKind::Inner { left, right, .. } => [left, right].iter().try_for_each(|&child| {
                 writeln!(
-                    svg,
+                    elements,
                     "<path d=\"M{x:.1} {y:.1} V{:.1} H{:.1}\" fill=\"none\" \
                      stroke=\"currentColor\" stroke-opacity=\"0.45\"/>",
                     heights[child],
@@ -71,15 +81,18 @@ pub(super) fn draw(tree: &NamedTree<'_, impl AsRef<str>>) -> String {
             NodeKind::Inner { .. } => (4.0, " font-size=\"11\" fill-opacity=\"0.75\""),
         };
         let _ = writeln!(
-            svg,
+            elements,
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/><text x=\"{:.1}\" y=\"{:.1}\"{style}>\
              {label}</text>",
             x + 8.0,
             y + dy
         );
     }
-    svg.push_str("</svg>\n");
-    svg
+    TreeDrawing {
+        width,
+        height,
+        elements,
+    }
 }
 
 fn escape(text: &str) -> String {
