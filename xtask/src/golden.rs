@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::{process, python, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 7] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
     ("xtask/golden/scorers.py", "crates/cl-bench/tests/fixtures"),
     ("xtask/golden/text.py", "crates/cl-bench/tests/fixtures"),
@@ -24,6 +24,7 @@ const SCRIPTS: [(&str, &str); 7] = [
         "xtask/golden/pretrained.py",
         "crates/cl-bench/tests/fixtures",
     ),
+    ("xtask/golden/exported.py", "crates/cl-bench/tests/fixtures"),
 ];
 
 /// Larger fixtures do not belong in a repository.
