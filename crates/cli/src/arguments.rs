@@ -37,6 +37,10 @@ pub(crate) enum Command {
     /// Score the frozen backbone: nearest class mean, LDA, random-projection ridge.
     Floors(RunArguments),
     /// Compare runs: a table with mean and spread over seeds, and a page with every figure.
+    ///
+    /// The page is one HTML file that needs no network: configuration and provenance, accuracy
+    /// matrix, accuracy and forgetting over tasks, loss terms, time and memory, the gradient tree
+    /// and the chosen relatives of each task, and all runs side by side with their floors.
     Report(ReportArguments),
     /// Continue a prompt with a decoder, with an adapter if wanted.
     Generate(GenerateArguments),
@@ -205,10 +209,6 @@ pub(crate) struct PredictArguments {
 }
 
 /// Arguments of `report`.
-///
-/// The page is one file that needs no network: configuration and provenance, accuracy matrix,
-/// accuracy and forgetting over tasks, loss terms, time and memory, the gradient tree and the chosen
-/// relatives of each task, and all runs side by side with their floors.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
     /// Folders of runs; unfinished ones are on the page, not in the table.

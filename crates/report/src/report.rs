@@ -121,8 +121,8 @@ impl RunFigures {
             if !relatives.windows.is_empty() {
                 of_task.extend([
                     figures::chosen_relatives(&after("relatives"), relatives, tasks),
-                    figures::bounds_of_arms(&after("bounds"), relatives, tasks),
                     figures::bounds_over_time(&after("bounds-over-time"), relatives, tasks),
+                    figures::bounds_of_arms(&after("bounds"), relatives, tasks),
                 ]);
             }
             (relatives.task.0, of_task)

@@ -51,15 +51,15 @@ pub fn run_groups(runs: &[RunRecord]) -> Vec<RunGroup<'_>> {
         groups.entry(&run.label).or_default().push(run);
     }
     let alone = of_one_experiment(runs);
-    let group = |(label, runs): (_, Vec<&'_ RunRecord>)| RunGroup {
+    let groups = groups.into_iter().map(|(label, runs)| RunGroup {
         label,
         short: match (alone, runs.as_slice()) {
             (true, [run, ..]) => run.method.clone(),
             _ => label.to_owned(),
         },
         runs,
-    };
-    groups.into_iter().map(group).collect()
+    });
+    groups.collect()
 }
 
 /// The floors by experiment and name; several runs of one seed have the same floors.
@@ -72,7 +72,7 @@ pub fn floor_groups(runs: &[RunRecord]) -> Vec<FloorGroup<'_>> {
         }
     }
     let alone = of_one_experiment(runs);
-    let group = |((experiment, name), seeds)| {
+    let groups = groups.into_iter().map(|((experiment, name), seeds)| {
         let label = format!("{experiment}, floor: {name}");
         FloorGroup {
             short: match alone {
@@ -82,8 +82,8 @@ pub fn floor_groups(runs: &[RunRecord]) -> Vec<FloorGroup<'_>> {
             label,
             seeds,
         }
-    };
-    groups.into_iter().map(group).collect()
+    });
+    groups.collect()
 }
 
 fn of_one_experiment(runs: &[RunRecord]) -> bool {

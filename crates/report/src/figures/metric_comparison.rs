@@ -80,7 +80,7 @@ pub fn metric_comparison(
     }
     let widths = rows
         .iter()
-        .map(|(label, ..)| label_width(&shortened(label, NAME)));
+        .map(|row| label_width(&shortened(row.short, NAME)));
     let left = 20.0 + widths.fold(0.0, f64::max);
     let width = CHART_WIDTH.max(left + 260.0);
     let right = width - 56.0;
