@@ -116,6 +116,9 @@ pub(crate) struct ExperimentArguments {
     /// No progress bar.
     #[arg(long)]
     pub(crate) quiet: bool,
+    /// Print results as JSON instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `run` and `floors`.

@@ -2,21 +2,26 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Write,
+    io::{IsTerminal, Write},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use treelora_cl_bench::Event;
 
-/// Draws a progress bar with ETA and loss, prints a row of the matrix after each task, and writes
+/// Between two lines about steps where there is no terminal to draw a bar on.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// Draws a progress bar with ETA and loss (lines of text where the output is no terminal), prints a row of the matrix after each task, and writes
 /// every event to the run's `log.jsonl`.
 pub(crate) struct Progress {
     bar: ProgressBar,
     log: Option<File>,
     row: Vec<f64>,
+    /// When the last line about steps was printed, where there is no bar; `None` for no such lines.
+    last_line: Option<Instant>,
 }
 
 impl Progress {
@@ -38,6 +43,7 @@ impl Progress {
             bar: ProgressBar::with_draw_target(None, target),
             log,
             row: Vec::new(),
+            last_line: (!quiet && !std::io::stderr().is_terminal()).then(Instant::now),
         })
     }
 
@@ -60,8 +66,11 @@ impl Progress {
                 self.bar.reset();
                 self.bar.set_length(*steps as u64);
                 self.bar.set_style(style());
-                self.bar
-                    .set_prefix(format!("task {} {}", task.id.0 + 1, task.name));
+                let name = format!("task {} {}", task.id.0 + 1, task.name);
+                if self.last_line.is_some() {
+                    eprintln!("{name}: {steps} steps");
+                }
+                self.bar.set_prefix(name);
                 self.bar.enable_steady_tick(Duration::from_millis(200));
             }
             Event::Step {
@@ -70,12 +79,22 @@ impl Progress {
                 step,
                 ..
             } => {
-                self.bar.set_message(format!(
+                let message = format!(
                     "epoch {}/{}  loss {loss:.4}  lr {learning_rate:.1e}",
                     step.epoch + 1,
                     step.epochs
-                ));
+                );
                 self.bar.inc(1);
+                if self
+                    .last_line
+                    .is_some_and(|last| last.elapsed() > LINE_EVERY)
+                {
+                    let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
+                    let left = self.bar.eta().as_secs();
+                    eprintln!("  step {done}/{all}  ETA {left} s  {message}");
+                    self.last_line = Some(Instant::now());
+                }
+                self.bar.set_message(message);
             }
             Event::EndTask { .. } => {
                 self.bar.set_message("class statistics and heads");

@@ -154,7 +154,13 @@ fn a_comparison_runs_what_is_missing_and_reads_what_is_there() {
         "nothing is trained before all settings are read"
     );
 
-    assert!(compare("sequential-lora", &[]).status.success());
+    let first = compare("sequential-lora", &["--json"]);
+    assert!(first.status.success());
+    let summaries: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(summaries[0]["method"], "sequential-lora");
+    // Without a terminal, lines tell how far it is.
+    let told = String::from_utf8(first.stderr).unwrap();
+    assert!(told.contains("task 2") && told.contains("steps"), "{told}");
     let log = read("sequential-lora-1/log.jsonl").unwrap();
     let output = compare("sequential-lora,tree-lora", &["--seeds", "1,2"]);
     let table = String::from_utf8(output.stdout).unwrap();

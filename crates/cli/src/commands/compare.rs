@@ -27,6 +27,10 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<()> {
     }
     let quiet = arguments.experiment.quiet;
     let summaries = run_all(configs, &arguments.out, &device, quiet)?;
+    if arguments.experiment.json {
+        println!("{}", serde_json::to_string_pretty(&summaries)?);
+        return Ok(());
+    }
     println!("{}", table::comparison(&by_label(summaries), false));
     println!("results: {}", arguments.out.display());
     Ok(())

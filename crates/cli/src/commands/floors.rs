@@ -19,7 +19,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     let floors = experiment.floors(&mut |event| progress.on_event(event))?;
     progress.finish();
-    println!("{}", table::floors(&floors));
+    match of.json {
+        true => println!("{}", serde_json::to_string_pretty(&floors)?),
+        false => println!("{}", table::floors(&floors)),
+    }
     if let Some(out) = out {
         write_json(out, &floors)?;
     }

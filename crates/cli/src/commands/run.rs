@@ -32,6 +32,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     progress.finish();
     let folder = RunFolder::create(&out, &experiment.config_toml()?, &experiment.manifest())?;
     let summary = execute(experiment.as_ref(), &folder, quiet)?;
+    if arguments.experiment.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+        return Ok(());
+    }
     println!("{}", table::summary(&summary));
     println!(
         "results: {}\nnext: treelora report {} ...   (compare runs)",
