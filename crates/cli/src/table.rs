@@ -92,7 +92,11 @@ pub(crate) fn comparison(groups: &BTreeMap<String, Vec<RunSummary>>, markdown: b
         }));
     }
     for (label, summaries) in groups {
-        let name = format!("{label} ({} seeds)", summaries.len());
+        let seeds = match summaries.len() {
+            1 => "1 seed".to_owned(),
+            several => format!("{several} seeds"),
+        };
+        let name = format!("{label} ({seeds})");
         table.add_row(row(name, |key| {
             summaries
                 .iter()
