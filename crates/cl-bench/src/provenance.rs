@@ -1,6 +1,6 @@
 //! Where a result comes from: hashes, machine, commit.
 
-use std::{fs, io::Read, path::Path, process::Command};
+use std::{fs, io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
 use treelora_core::Error;
@@ -79,21 +79,14 @@ pub fn machine() -> String {
     format!("{processor}, {cores} cores, {}", std::env::consts::OS)
 }
 
-/// Commit of the working folder, with `-dirty` when it has changes; `None` outside a repository.
+/// Commit this program was built from, with `-dirty` when tracked files differed from it; `None`
+/// when it was built outside a repository (a release from a registry).
 pub fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
-    Some(match changed {
-        true => format!("{commit}-dirty"),
-        false => commit,
-    })
+    let commit = git_version::git_version!(
+        args = ["--always", "--exclude=*", "--dirty=-dirty", "--abbrev=12"],
+        fallback = ""
+    );
+    (!commit.is_empty()).then(|| commit.to_owned())
 }
 
 #[cfg(test)]
