@@ -13,6 +13,8 @@ mod golden;
 
 mod bench;
 
+mod reproduce;
+
 mod test_wgpu;
 
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ use anyhow::{Result, bail};
 use workspace::Workspace;
 
 /// Name, arguments and purpose of each command; the README is checked against the names.
-const COMMANDS: [(&str, &str, &str); 5] = [
+const COMMANDS: [(&str, &str, &str); 6] = [
     (
         "ci",
         "",
@@ -41,6 +43,11 @@ const COMMANDS: [(&str, &str, &str); 5] = [
         "bench",
         bench::ARGUMENTS,
         "run the benchmarks, print one table, write docs/benchmarks.md",
+    ),
+    (
+        "reproduce",
+        reproduce::ARGUMENTS,
+        "run committed results again: those that need no files, or those named, and compare",
     ),
     (
         "test-wgpu",
@@ -80,6 +87,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "tidy" => tidy::run(&workspace),
         "golden" => golden::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
+        "reproduce" => reproduce::run(&workspace, rest),
         "test-wgpu" => test_wgpu::run(&workspace),
         other => bail!("no command `{other}`\n\n{}", help()),
     }

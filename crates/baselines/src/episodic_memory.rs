@@ -8,7 +8,9 @@ use burn::{
 };
 use rand::{SeedableRng, seq::index};
 use rand_chacha::ChaCha8Rng;
-use treelora_core::{Batch, Batches, ContinualModel, Error, TaskId, TensorFile, write_atomically};
+use treelora_core::{
+    Batch, Batches, ContinualModel, Error, TaskId, TensorFile, read_json, write_json,
+};
 
 use crate::flat_parameters::FlatParameters;
 
@@ -94,20 +96,14 @@ impl<B: Batch> EpisodicMemory<B> {
             batch.save(&format!("task-{:04}", task.0), &mut file);
         }
         let tasks: Vec<TaskId> = self.tasks.keys().copied().collect();
-        let json = dir.join("memory.json");
-        let bytes = serde_json::to_vec(&(tasks, self.num_bytes))
-            .map_err(|e| Error::format(&json, e.to_string()))?;
         file.save(&dir.join("memory.safetensors"))?;
-        write_atomically(&json, &bytes)
+        write_json(&dir.join("memory.json"), &(tasks, self.num_bytes))
     }
 
     /// # Errors
     /// When a file is missing or damaged.
     pub(crate) fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
-        let json = dir.join("memory.json");
-        let bytes = std::fs::read(&json).map_err(|e| Error::io(&json, e))?;
-        let (tasks, num_bytes): (Vec<TaskId>, usize) =
-            serde_json::from_slice(&bytes).map_err(|e| Error::format(&json, e.to_string()))?;
+        let (tasks, num_bytes): (Vec<TaskId>, usize) = read_json(&dir.join("memory.json"))?;
         let file = TensorFile::load(&dir.join("memory.safetensors"))?;
         let tasks = tasks
             .into_iter()

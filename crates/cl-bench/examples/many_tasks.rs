@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::json;
 use treelora_cl_bench::{
-    Event, Experiment, ExperimentConfig, RunFolder, StageCost, TextExperiment,
+    Event, Experiment, ExperimentConfig, RunFolder, StageCost, TextExperiment, resident_memory,
     text::BytePairTraining, write_json,
 };
 use treelora_models::decoder::DecoderConfig;
@@ -159,12 +159,4 @@ fn bytes_in(folder: &Path) -> u64 {
         _ => entry.metadata().map_or(0, |file| file.len()),
     };
     entries.flatten().map(bytes).sum()
-}
-
-/// Resident memory of this process in bytes (Linux; `None` elsewhere).
-fn resident_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }

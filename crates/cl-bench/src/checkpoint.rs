@@ -11,6 +11,7 @@
 //!       tasks/03/        adapter.safetensors: the adapter after the task; a JSON file for each of
 //!                        the method's diagnostics, such as relatives.json
 //!       checkpoints/03/  model.safetensors (adapters and head), method/, checksums.json, result.json
+//!       progress/        the same in the middle of a task, see `stage_progress`
 //!       lock             the process that works on the run
 //! ```
 //!
@@ -21,6 +22,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use burn::tensor::Device;
@@ -36,6 +41,7 @@ use crate::{
     experiment_config::ExperimentConfig,
     provenance,
     run_lock::RunLock,
+    stage_progress::{ProgressFolder, StageProgress},
     stream_data::Stage,
     summary::RunSummary,
     trainable_state::{load_trainable_state, trainable_state},
@@ -92,6 +98,7 @@ impl Manifest {
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    stop: Arc<AtomicBool>,
 }
 
 impl RunFolder {
@@ -102,12 +109,35 @@ impl RunFolder {
     pub fn create(path: &Path, config_toml: &str, manifest: &Manifest) -> Result<Self, Error> {
         Self::check_free(path)?;
         fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
-        let folder = Self {
-            path: path.to_owned(),
-        };
+        let folder = Self::at(path);
         write_atomically(&folder.path.join("config.toml"), config_toml.as_bytes())?;
         folder.write_json("manifest.json", manifest)?;
         Ok(folder)
+    }
+
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            stop: Arc::default(),
+        }
+    }
+
+    /// The same folder; a run in it ends after the step during which `stop` becomes true, with a
+    /// checkpoint and [`Error::Interrupted`].
+    #[must_use]
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] when the run is to end here.
+    pub(crate) fn check_stop(&self) -> Result<(), Error> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted {
+                run: self.path.clone(),
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Check that a new run may go to `path`.
@@ -133,9 +163,7 @@ impl RunFolder {
     /// # Errors
     /// When it is no run folder or of another format.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let folder = Self {
-            path: path.to_owned(),
-        };
+        let folder = Self::at(path);
         let manifest = folder.manifest()?;
         if manifest.format != FORMAT {
             return Err(Error::format(
@@ -243,18 +271,8 @@ impl RunFolder {
     /// # Errors
     /// When one cannot be renamed.
     pub fn set_damaged_aside(&self) -> Result<Vec<Error>, Error> {
-        let mut problems = Vec::new();
-        while let Some(checkpoint) = self.last_checkpoint() {
-            let Err(problem) = checksums::verify(&checkpoint) else {
-                break;
-            };
-            let aside = checkpoint.with_extension("damaged");
-            if aside.exists() {
-                fs::remove_dir_all(&aside).map_err(|e| Error::io(&aside, e))?;
-            }
-            fs::rename(&checkpoint, &aside).map_err(|e| Error::io(&checkpoint, e))?;
-            problems.push(problem);
-        }
+        let mut problems = set_aside(|| self.progress().last())?;
+        problems.extend(set_aside(|| self.last_checkpoint())?);
         Ok(problems)
     }
 
@@ -396,7 +414,34 @@ impl RunFolder {
                 fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
             }
         }
-        Ok(())
+        self.progress().clear()
+    }
+
+    /// Write a checkpoint in the middle of stage `index`.
+    ///
+    /// # Errors
+    /// When writing fails; earlier checkpoints are then whole.
+    pub(crate) fn write_progress<M: ContinualModel>(
+        &self,
+        index: usize,
+        progress: &StageProgress<M>,
+        method: &dyn Method<M>,
+    ) -> Result<(), Error> {
+        self.progress().write(index, progress, method)
+    }
+
+    /// `fresh`, whose task has begun, brought to where stage `index` was left.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit model or method, or is damaged.
+    pub(crate) fn go_on<M: ContinualModel>(
+        &self,
+        index: usize,
+        fresh: StageProgress<M>,
+        method: &mut dyn Method<M>,
+        device: &Device,
+    ) -> Result<StageProgress<M>, Error> {
+        self.progress().go_on(index, fresh, method, device)
     }
 
     /// Bring `model` (with the method's adapters attached) and `method` to the last checkpoint;
@@ -443,6 +488,10 @@ impl RunFolder {
         self.path.join("checkpoints").join(format!("{index:02}"))
     }
 
+    fn progress(&self) -> ProgressFolder {
+        ProgressFolder::of_run(&self.path)
+    }
+
     fn last_checkpoint(&self) -> Option<PathBuf> {
         let entries = fs::read_dir(self.path.join("checkpoints")).ok()?;
         entries
@@ -455,6 +504,23 @@ impl RunFolder {
             .max()
             .map(|(_, path)| path)
     }
+}
+
+/// Rename the newest checkpoint while it is damaged.
+fn set_aside(newest: impl Fn() -> Option<PathBuf>) -> Result<Vec<Error>, Error> {
+    let mut problems = Vec::new();
+    while let Some(checkpoint) = newest() {
+        let Err(problem) = checksums::verify(&checkpoint) else {
+            break;
+        };
+        let aside = checkpoint.with_extension("damaged");
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(|e| Error::io(&aside, e))?;
+        }
+        fs::rename(&checkpoint, &aside).map_err(|e| Error::io(&checkpoint, e))?;
+        problems.push(problem);
+    }
+    Ok(problems)
 }
 
 fn create(folder: &Path) -> Result<(), Error> {

@@ -21,12 +21,14 @@ pub enum Event {
         /// How many since the last event.
         images: usize,
     },
-    /// A stage begins: `steps` training steps follow.
+    /// A stage begins or goes on.
     Stage {
         /// The task, or the joint stage.
         task: Task,
         /// Training steps of the stage.
         steps: usize,
+        /// How many of them an earlier process has taken.
+        done: usize,
         /// Parameters that receive gradients.
         trainable_parameters: usize,
     },
@@ -35,6 +37,8 @@ pub enum Event {
         /// Where the step stands.
         #[serde(flatten)]
         step: StepInfo,
+        /// Training examples that it saw.
+        examples: usize,
         /// Value of the objective.
         loss: f64,
         /// Learning rate of the adapters.

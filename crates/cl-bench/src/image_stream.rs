@@ -264,9 +264,11 @@ impl StreamData<ImageBatch> for ImageStream {
         stage: &Stage,
         batch_size: usize,
         order_seed: u64,
+        skip: usize,
     ) -> Result<BatchIterator<'_, ImageBatch>, Error> {
         let mut order = self.train.order(&stage.members);
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(order_seed));
+        order.drain(..order.len().min(skip * batch_size));
         let allowed: Arc<[usize]> = stage.task.classes.clone().into();
         let view = View::Augmented {
             seed: order_seed,

@@ -68,6 +68,12 @@ mod event;
 
 mod checkpoint;
 
+mod finite;
+
+mod memory;
+
+mod stage_progress;
+
 mod run_lock;
 
 mod checksums;
@@ -99,6 +105,7 @@ pub use image_prediction::{ImagePrediction, PredictionRequest, ScoredClass, imag
 pub use image_stream::ImageStream;
 pub use inference::Inference;
 pub use language_model::{Continuation, LanguageModel};
+pub use memory::{peak_memory, resident_memory};
 pub use method_config::MethodConfig;
 pub use pretraining::{
     DecoderShape, ImagePretraining, LanguageTraining, Pretraining, PretrainingConfig,

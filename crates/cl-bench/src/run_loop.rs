@@ -1,6 +1,6 @@
 //! The run loop: one page that reads like the paper.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
@@ -14,6 +14,9 @@ use crate::{
     checkpoint::RunFolder,
     evaluation::{Scoring, TaskInferenceCount},
     event::{Event, RunResult, StageCost},
+    finite::{spoiled_gradient, spoiled_parameter},
+    memory::peak_memory,
+    stage_progress::StageProgress,
     stream_data::{BatchIterator, Stage, StreamData},
     training::TrainingConfig,
 };
@@ -30,7 +33,7 @@ pub struct Run<'a, M: ContinualModel> {
     pub scoring: &'a dyn Scoring<M>,
     /// The training device.
     pub device: &'a Device,
-    /// Where checkpoints go after each stage, if anywhere.
+    /// Where checkpoints go, after each stage and within, if anywhere.
     pub folder: Option<&'a RunFolder>,
     /// Hears of every step.
     pub on_event: &'a mut dyn FnMut(&Event),
@@ -40,25 +43,29 @@ impl<M: ContinualModel> Run<'_, M> {
     /// Train on every task of the stream and evaluate after each.
     ///
     /// Stages that `result` already holds (from a checkpoint) are skipped; `model` and the method
-    /// must then be those of the checkpoint. The data order derives from `(seed, stage, epoch)`
-    /// alone, so that a resumed run equals an uninterrupted one.
+    /// must then be those of the checkpoint. A stage that the folder has a checkpoint within goes on
+    /// there. Everything random derives from the seed and the place in the stream alone, so that a
+    /// resumed run equals an uninterrupted one.
     ///
     /// # Errors
-    /// From the data, the method or the checkpoint, and when the loss is not finite.
+    /// From the data, the method or the checkpoint, when the loss is not finite, and when the folder
+    /// is asked to stop.
     pub fn train(mut self, mut model: M, mut result: RunResult) -> Result<(M, RunResult), Error> {
         let stages = self.data.stages(self.method.exposure());
         for (index, stage) in stages.iter().enumerate().skip(result.costs.len()) {
-            let mut cost = StageCost::default();
-            // Dropout draws from the device: a resumed run must draw the same.
+            // What begins or ends a task may draw from the device, as each step may: a resumed run
+            // must draw the same.
             self.device
                 .seed(self.training.order_seed(index, usize::MAX));
             model = self.method.begin_task(model, &stage.task)?;
             result.trainable_parameters = trainable_parameters(&model);
-            model = self.learn(model, stage, index, &mut cost)?;
+            let mut cost;
+            (model, cost) = self.learn(model, stage, index)?;
 
             let end_task = Instant::now();
             let task = stage.task.id;
             (self.on_event)(&Event::EndTask { task });
+            self.device.seed(self.training.step_seed(index, usize::MAX));
             let in_order = self.data.in_order(stage);
             model = self
                 .method
@@ -73,18 +80,13 @@ impl<M: ContinualModel> Run<'_, M> {
                 folder.write_stage(index, task, &model, self.method, &result)?;
             }
             (self.on_event)(&Event::Row { after: task, cost });
+            self.check_stop()?;
         }
         Ok((model, result))
     }
 
-    /// The training steps of one stage, with a fresh optimiser.
-    fn learn(
-        &mut self,
-        mut model: M,
-        stage: &Stage,
-        index: usize,
-        cost: &mut StageCost,
-    ) -> Result<M, Error> {
+    /// The training steps of one stage, with a fresh optimiser or from a checkpoint within it.
+    fn learn(&mut self, model: M, stage: &Stage, index: usize) -> Result<(M, StageCost), Error> {
         let trainable = trainable_parameters(&model);
         // A method that trains nothing (a floor) has no steps.
         let epochs = match trainable {
@@ -93,18 +95,31 @@ impl<M: ContinualModel> Run<'_, M> {
         };
         let batches = self.data.num_batches(stage, self.training.batch_size);
         let steps = batches.div_ceil(self.training.accumulation);
+        let mut progress = StageProgress {
+            model,
+            optimizer: self.training.optimizer(),
+            cost: StageCost::default(),
+        };
+        if let Some(folder) = self.folder {
+            progress = folder.go_on(index, progress, self.method, self.device)?;
+        }
+        let done = progress.cost.steps;
         (self.on_event)(&Event::Stage {
             task: stage.task.clone(),
             steps: epochs * steps,
+            done,
             trainable_parameters: trainable,
         });
-        let started = Instant::now();
-        let mut optimizer = self.training.optimizer();
-        let adapters = treelora_lora::adapter_parameters(&model);
-        for epoch in 0..epochs {
+        let mut since_checkpoint = Instant::now();
+        let adapters = treelora_lora::adapter_parameters(&progress.model);
+        for epoch in done / steps.max(1)..epochs {
             let order = self.training.order_seed(index, epoch);
-            let mut batches = self.data.epoch(stage, self.training.batch_size, order)?;
-            for step in 0..steps {
+            let first = done.saturating_sub(epoch * steps);
+            let skip = first * self.training.accumulation;
+            let mut batches = self
+                .data
+                .epoch(stage, self.training.batch_size, order, skip)?;
+            for step in first..steps {
                 let info = StepInfo {
                     task: stage.task.id,
                     epoch,
@@ -112,23 +127,83 @@ impl<M: ContinualModel> Run<'_, M> {
                     step,
                     steps,
                 };
-                let (gradients, loss) = self.accumulate(&model, &mut batches, &info, cost)?;
-                let gradients = self.method.gradients(&model, gradients, &info);
-                let rates = self.rates(&info);
-                model = optimizer_step(&mut optimizer, model, gradients, rates, &adapters);
-                model = self.method.after_step(model, &info);
-
-                cost.steps += 1;
-                (self.on_event)(&Event::Step {
-                    step: info,
-                    loss,
-                    learning_rate: rates.adapter,
-                    terms: self.method.log(),
-                });
+                let started = Instant::now();
+                progress = self.step(progress, &mut batches, index, &info, &adapters)?;
+                progress.cost.train_seconds += started.elapsed().as_secs_f64();
+                self.keep(&progress, index, &info, &mut since_checkpoint)?;
             }
         }
-        cost.train_seconds = started.elapsed().as_secs_f64();
-        Ok(model)
+        Ok((progress.model, progress.cost))
+    }
+
+    /// One step of the optimiser.
+    fn step(
+        &mut self,
+        progress: StageProgress<M>,
+        batches: &mut BatchIterator<'_, M::Batch>,
+        index: usize,
+        info: &StepInfo,
+        adapters: &[ParamId],
+    ) -> Result<StageProgress<M>, Error> {
+        let StageProgress {
+            mut model,
+            mut optimizer,
+            mut cost,
+        } = progress;
+        self.device
+            .seed(self.training.step_seed(index, info.step_in_task()));
+        let before = cost.examples;
+        let (gradients, loss) = self.accumulate(&model, batches, info, &mut cost)?;
+        let gradients = self.method.gradients(&model, gradients, info);
+        let rates = self.rates(info);
+        model = optimizer_step(&mut optimizer, model, gradients, rates, adapters);
+        model = self.method.after_step(model, info);
+        cost.steps += 1;
+        (self.on_event)(&Event::Step {
+            step: *info,
+            examples: cost.examples - before,
+            loss,
+            learning_rate: rates.adapter,
+            terms: self.method.log(),
+        });
+        Ok(StageProgress {
+            model,
+            optimizer,
+            cost,
+        })
+    }
+
+    /// A checkpoint after a step: the last of the stage, when it is time, or when the run is to stop.
+    fn keep(
+        &self,
+        progress: &StageProgress<M>,
+        index: usize,
+        info: &StepInfo,
+        since: &mut Instant,
+    ) -> Result<(), Error> {
+        let Some(folder) = self.folder else {
+            return Ok(());
+        };
+        let stop = folder.check_stop();
+        let last = info.step_in_task() + 1 == info.epochs * info.steps;
+        let due = since.elapsed() >= Duration::from_secs_f64(self.training.checkpoint_seconds);
+        if last || due || stop.is_err() {
+            if let Some(parameter) = spoiled_parameter(&progress.model) {
+                return Err(Error::Diverged {
+                    step: *info,
+                    batch: info.step * self.training.accumulation,
+                    what: format!("the parameter `{parameter}`"),
+                    value: f64::NAN,
+                });
+            }
+            folder.write_progress(index, progress, self.method)?;
+            *since = Instant::now();
+        }
+        stop
+    }
+
+    fn check_stop(&self) -> Result<(), Error> {
+        self.folder.map_or(Ok(()), RunFolder::check_stop)
     }
 
     /// Mean gradient of the objective over the batches of one step, and its mean value.
@@ -153,12 +228,14 @@ impl<M: ContinualModel> Run<'_, M> {
 
             let loss = self.method.objective(model, &batch, info);
             let value = f64::from(loss.clone().into_scalar::<f32>());
+            let diverged = |what: String, value: f64| Error::Diverged {
+                step: *info,
+                batch: info.step * accumulation + index,
+                what,
+                value,
+            };
             if !value.is_finite() {
-                return Err(Error::Diverged {
-                    step: *info,
-                    batch: info.step * accumulation + index,
-                    value,
-                });
+                return Err(diverged("the loss".into(), value));
             }
             (total, count) = (total + value, count + 1);
             let scaled = match accumulation {
@@ -166,6 +243,9 @@ impl<M: ContinualModel> Run<'_, M> {
                 several => loss / several as f64,
             };
             gradients = GradientsParams::from_grads(scaled.backward(), model);
+            if let Some(parameter) = spoiled_gradient(model, &gradients) {
+                return Err(diverged(format!("the gradient of `{parameter}`"), f64::NAN));
+            }
             if accumulation > 1 {
                 sum.accumulate(model, std::mem::take(&mut gradients));
             }
@@ -188,6 +268,7 @@ impl<M: ContinualModel> Run<'_, M> {
         let answering = self.method.for_evaluation(model);
         let mut inference = TaskInferenceCount::default();
         for on in (0..=after.0).map(TaskId) {
+            self.check_stop()?;
             let score = self.scoring.score(self.method, &answering, on, after)?;
             inference.add(score.inference);
             result.record(after, on, &score);
@@ -241,12 +322,4 @@ pub fn trainable_parameters<M: Module>(model: &M) -> usize {
     let mut count = Count(0);
     model.visit(&mut count);
     count.0
-}
-
-/// Largest resident set of this process in bytes (Linux; `None` elsewhere).
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }

@@ -68,7 +68,7 @@ pub trait StreamData<B> {
     }
 
     /// One epoch of training batches, shuffled (and augmented, where the pipeline does) by
-    /// `order_seed` alone. The last batch may be smaller.
+    /// `order_seed` alone, without its first `skip`. The last batch may be smaller.
     ///
     /// # Errors
     /// When the data cannot be read.
@@ -77,6 +77,7 @@ pub trait StreamData<B> {
         stage: &Stage,
         batch_size: usize,
         order_seed: u64,
+        skip: usize,
     ) -> Result<BatchIterator<'_, B>, Error>;
 
     /// The training data of a stage in a fixed order, without augmentation.

@@ -49,6 +49,10 @@ pub struct TrainingConfig {
     /// Whether the backward finds the activations of the forward or computes them again.
     #[serde(default)]
     pub activations: Activations,
+    /// Seconds between checkpoints within a task, 0 for one after each step; has no influence on
+    /// results.
+    #[serde(default = "default_checkpoint_seconds")]
+    pub checkpoint_seconds: f64,
     /// Seed of everything random in the run.
     #[serde(default)]
     pub seed: u64,
@@ -69,6 +73,7 @@ impl Default for TrainingConfig {
             warm_up: 0.0,
             gradient_clip: None,
             activations: Activations::default(),
+            checkpoint_seconds: default_checkpoint_seconds(),
             seed: 0,
         }
     }
@@ -91,6 +96,9 @@ fn default_learning_rate() -> f64 {
 }
 fn default_head_learning_rate() -> f64 {
     5e-3
+}
+fn default_checkpoint_seconds() -> f64 {
+    60.0
 }
 
 /// The optimiser.
@@ -161,6 +169,16 @@ impl Schedule {
     }
 }
 
+/// SplitMix64's mixing, so that neighbouring stages, epochs and steps get unrelated streams.
+fn mixed(seed: u64, stage: usize, odd: u64, number: usize) -> u64 {
+    let mut z = seed
+        .wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul((stage as u64).wrapping_add(1)))
+        .wrapping_add(odd.wrapping_mul((number as u64).wrapping_add(1)));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 impl TrainingConfig {
     /// Check the settings on their own.
     ///
@@ -177,6 +195,12 @@ impl TrainingConfig {
             return Err(Error::setting(
                 "training.warm_up",
                 format!("{} is not in [0, 1)", self.warm_up),
+            ));
+        }
+        if !(self.checkpoint_seconds >= 0.0 && self.checkpoint_seconds.is_finite()) {
+            return Err(Error::setting(
+                "training.checkpoint_seconds",
+                format!("{} is below 0", self.checkpoint_seconds),
             ));
         }
         positive(
@@ -233,14 +257,13 @@ impl TrainingConfig {
 
     /// Seed of the data order of one epoch, from the run's seed, the stage and the epoch alone.
     pub fn order_seed(&self, stage: usize, epoch: usize) -> u64 {
-        // SplitMix64's mixing, so that neighbouring stages and epochs get unrelated streams.
-        let mut z = self
-            .seed
-            .wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul((stage as u64).wrapping_add(1)))
-            .wrapping_add(0xD1B5_4A32_D192_ED03_u64.wrapping_mul((epoch as u64).wrapping_add(1)));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        mixed(self.seed, stage, 0xD1B5_4A32_D192_ED03, epoch)
+    }
+
+    /// Seed of what the device draws (dropout) in one step, from the run's seed, the stage and the
+    /// number of the step in the stage alone.
+    pub fn step_seed(&self, stage: usize, step: usize) -> u64 {
+        mixed(self.seed, stage, 0xA24B_AED4_963E_E407, step)
     }
 
     /// A fresh optimiser.

@@ -1,12 +1,21 @@
 //! Whole experiments on a tiny model and generated pictures, in seconds.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path};
+mod files;
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use burn::tensor::Device;
 use treelora_cl_bench::{
-    Event, Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig, PretrainingFile,
-    RunFolder, RunSummary, TaskScore, metrics::Cell,
+    Error, Event, Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig,
+    PretrainingFile, RunFolder, RunSummary, TaskScore, metrics::Cell,
 };
 
 const CONFIG: &str = r#"
@@ -308,6 +317,60 @@ fn a_resumed_run_ends_with_equal_results() {
             .unwrap()
         };
         assert_eq!(bytes("whole"), bytes("stopped"), "{variant:?}");
+    }
+}
+
+/// Every method, stopped after steps 2, 5, 7 and 12 of its 12, the last one with all training done.
+#[test]
+fn a_run_that_is_stopped_within_tasks_ends_with_equal_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut experiment = prepare(config(None, &[]));
+    for variant in [None].into_iter().chain(VARIANTS.map(Some)) {
+        let [whole, stopped] =
+            ["whole", "stopped"].map(|run| dir.path().join(format!("{variant:?}-{run}")));
+        experiment = experiment.with_config(config(variant, &[]));
+        run(&experiment, &whole);
+        let toml = experiment.config().to_toml().unwrap();
+        RunFolder::create(&stopped, &toml, &experiment.manifest()).unwrap();
+        for stop_after in [2, 5, 7, 12] {
+            let stop = Arc::new(AtomicBool::new(false));
+            let folder = RunFolder::open(&stopped).unwrap();
+            let folder = folder.stopped_by(Arc::clone(&stop));
+            let outcome = experiment.run(&folder, &mut |event| {
+                if let Event::Step { step, .. } = event {
+                    let steps = step.epochs * step.steps;
+                    let taken = step.task.0 * steps + step.step_in_task() + 1;
+                    // Joint training takes all its steps in the one stage of the last task.
+                    let taken = match variant {
+                        Some("joint-lora") => step.step_in_task() + 1,
+                        _ => taken,
+                    };
+                    stop.store(taken == stop_after, Ordering::Relaxed);
+                }
+            });
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(error, Error::Interrupted { .. }),
+                "{variant:?}: {error}"
+            );
+        }
+        let folder = RunFolder::open(&stopped).unwrap();
+        let mut steps = 0;
+        experiment
+            .run(&folder, &mut |event| {
+                steps += usize::from(matches!(event, Event::Step { .. }))
+            })
+            .unwrap();
+        assert_eq!(
+            steps, 0,
+            "{variant:?}: all steps were taken before the last stop"
+        );
+        assert_eq!(
+            files::of_result(&stopped),
+            files::of_result(&whole),
+            "{variant:?}"
+        );
+        assert!(!stopped.join("progress").exists());
     }
 }
 

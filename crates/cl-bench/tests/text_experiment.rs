@@ -1,10 +1,15 @@
 //! Whole language experiments on a tiny decoder and a tiny stream, in seconds.
 #![allow(clippy::unwrap_used)]
 
+mod files;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use burn::{module::Module, tensor::Device};
@@ -204,6 +209,42 @@ fn a_resumed_run_ends_with_equal_results_on_text() {
     }
 }
 
+/// Every method, with dropout: stopped at steps that no accumulation, epoch or task ends with.
+#[test]
+fn a_run_that_is_stopped_within_tasks_ends_with_equal_files_on_text() {
+    let world = World::new();
+    for (number, method) in METHODS.into_iter().enumerate() {
+        let experiment = world.prepare(method, &[]);
+        let (whole, _) = world.run(&experiment, &format!("whole-{number}"));
+        let path = world.dir.path().join(format!("stopped-{number}"));
+        let toml = experiment.config_toml().unwrap();
+        RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+        let (mut taken, mut stops) = (0, 0);
+        let outcome = loop {
+            let stop = Arc::new(AtomicBool::new(false));
+            let folder = RunFolder::open(&path).unwrap();
+            let folder = folder.stopped_by(Arc::clone(&stop));
+            let outcome = experiment.run(&folder, &mut |event| {
+                if matches!(event, Event::Step { .. }) {
+                    taken += 1;
+                    stop.store(taken % 3 == 1, Ordering::Relaxed);
+                }
+            });
+            match outcome {
+                Err(Error::Interrupted { .. }) => stops += 1,
+                other => break other,
+            }
+        };
+        outcome.unwrap();
+        assert_eq!(stops == 0, method.contains("'fix'"), "{method}");
+        assert_eq!(
+            files::of_result(&path),
+            files::of_result(whole.path()),
+            "{method}"
+        );
+    }
+}
+
 #[test]
 fn scores_do_not_depend_on_the_evaluation_batch_size() {
     let world = World::new();
@@ -296,7 +337,10 @@ fn a_run_that_diverges_keeps_its_last_task_and_names_step_and_batch() {
         })
         .unwrap_err();
     // The steps before went well, and the one that is named did not.
-    let Error::Diverged { step, batch, value } = &error else {
+    let Error::Diverged {
+        step, batch, value, ..
+    } = &error
+    else {
         panic!("{error}")
     };
     assert_eq!(step.task.0, 1);

@@ -49,6 +49,18 @@ macro_rules! trained_by_inner {
         fn diagnostics(&self) -> Vec<(String, serde_json::Value)> {
             self.inner.diagnostics()
         }
+
+        fn save_progress(&self, dir: &std::path::Path) -> Result<(), treelora_core::Error> {
+            self.inner.save_progress(dir)
+        }
+
+        fn load_progress(
+            &mut self,
+            dir: &std::path::Path,
+            device: &burn::tensor::Device,
+        ) -> Result<(), treelora_core::Error> {
+            self.inner.load_progress(dir, device)
+        }
     };
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Run several methods and seeds of an experiment and compare them; what they have in common
     /// (data, model, frozen features) is computed once.
     Compare(CompareArguments),
-    /// Continue an interrupted run after its last complete task.
+    /// Continue an interrupted run where it was stopped, with equal results.
     Resume(ResumeArguments),
     /// Score a finished (or interrupted) run again.
     Eval(EvalArguments),
@@ -113,12 +113,32 @@ pub(crate) struct ExperimentArguments {
     /// Override one setting by its dotted path, such as `method.lambda=0.5`; can be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// No progress bar.
-    #[arg(long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
     /// Print results as JSON instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a run shows of itself while it works.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct OutputArguments {
+    /// No progress bar.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// Also write event files into the run's `tensorboard` folder.
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
+}
+
+impl OutputArguments {
+    /// Of a command that is no run.
+    pub(crate) fn of_quiet(quiet: bool) -> Self {
+        Self {
+            quiet,
+            tensorboard: false,
+        }
+    }
 }
 
 /// Arguments of `run` and `floors`.
@@ -161,9 +181,8 @@ pub(crate) struct ResumeArguments {
     /// Device, if not the default.
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// No progress bar.
-    #[arg(long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
 }
 
 /// Arguments of `eval`.

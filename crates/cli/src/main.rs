@@ -4,8 +4,10 @@
 mod arguments;
 mod commands;
 mod device;
+mod interrupt;
 mod progress;
 mod table;
+mod tensorboard;
 
 use clap::Parser;
 
@@ -32,7 +34,10 @@ fn main() -> std::process::ExitCode {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", message(&error));
-            std::process::ExitCode::from(2)
+            std::process::ExitCode::from(match error.downcast_ref() {
+                Some(treelora_cl_bench::Error::Interrupted { .. }) => interrupt::EXIT_CODE,
+                _ => 2,
+            })
         }
     }
 }

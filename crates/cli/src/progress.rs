@@ -8,25 +8,31 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use treelora_cl_bench::Event;
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use treelora_cl_bench::{Event, resident_memory};
+
+use crate::{arguments::OutputArguments, tensorboard::TensorBoard};
 
 /// Between two lines about steps where there is no terminal to draw a bar on.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
-/// Draws a progress bar with ETA and loss (lines of text where the output is no terminal), prints a row of the matrix after each task, and writes
-/// every event to the run's `log.jsonl`.
+/// Draws a progress bar with ETA, loss, throughput and memory (lines of text where the output is no
+/// terminal), prints a row of the matrix after each task, and writes every event to the run's
+/// `log.jsonl`, and to TensorBoard's files where asked.
 pub(crate) struct Progress {
     bar: ProgressBar,
     log: Option<File>,
+    tensorboard: Option<TensorBoard>,
     row: Vec<f64>,
+    /// Since when, and how many training examples, in the current stage.
+    stage: (Instant, usize),
     /// When the last line about steps was printed, where there is no bar; `None` for no such lines.
     last_line: Option<Instant>,
 }
 
 impl Progress {
-    /// For the run in `folder`; without a bar when `quiet`.
-    pub(crate) fn new(folder: Option<&Path>, quiet: bool) -> Result<Self> {
+    /// For the run in `folder`; without a bar when quiet.
+    pub(crate) fn new(folder: Option<&Path>, output: OutputArguments) -> Result<Self> {
         let log = match folder {
             Some(folder) => {
                 let path = folder.join("log.jsonl");
@@ -35,15 +41,24 @@ impl Progress {
             }
             None => None,
         };
-        let target = match quiet {
+        let tensorboard = match folder.filter(|_| output.tensorboard) {
+            Some(folder) => {
+                let path = folder.join("tensorboard");
+                Some(TensorBoard::new(&path).with_context(|| path.display().to_string())?)
+            }
+            None => None,
+        };
+        let target = match output.quiet {
             true => ProgressDrawTarget::hidden(),
             false => ProgressDrawTarget::stderr(),
         };
         Ok(Self {
             bar: ProgressBar::with_draw_target(None, target),
             log,
+            tensorboard,
             row: Vec::new(),
-            last_line: (!quiet && !std::io::stderr().is_terminal()).then(Instant::now),
+            stage: (Instant::now(), 0),
+            last_line: (!output.quiet && !std::io::stderr().is_terminal()).then(Instant::now),
         })
     }
 
@@ -55,6 +70,9 @@ impl Progress {
             // A log that cannot be written must not stop the run; the results have their own files.
             let _ = writeln!(log, "{line}");
         }
+        if let Some(tensorboard) = &mut self.tensorboard {
+            let _ = tensorboard.on_event(event);
+        }
         match event {
             Event::Warning { message } => self.print(&format!("warning: {message}")),
             Event::Prefix { images } => {
@@ -62,9 +80,14 @@ impl Progress {
                 self.bar.set_message("images through the frozen blocks");
                 self.bar.inc(*images as u64);
             }
-            Event::Stage { task, steps, .. } => {
+            Event::Stage {
+                task, steps, done, ..
+            } => {
                 self.bar.reset();
                 self.bar.set_length(*steps as u64);
+                self.bar.set_position(*done as u64);
+                self.bar.reset_eta();
+                self.stage = (Instant::now(), 0);
                 self.bar.set_style(style());
                 let name = format!("task {} {}", task.id.0 + 1, task.name);
                 if self.last_line.is_some() {
@@ -77,10 +100,16 @@ impl Progress {
                 loss,
                 learning_rate,
                 step,
+                examples,
                 ..
             } => {
+                self.stage.1 += examples;
+                let per_second = self.stage.1 as f64 / self.stage.0.elapsed().as_secs_f64();
+                let memory = resident_memory()
+                    .map_or(String::new(), |bytes| format!("  {}", HumanBytes(bytes)));
                 let message = format!(
-                    "epoch {}/{}  loss {loss:.4}  lr {learning_rate:.1e}",
+                    "epoch {}/{}  loss {loss:.4}  lr {learning_rate:.1e}  {per_second:.0} \
+                     examples/s{memory}",
                     step.epoch + 1,
                     step.epochs
                 );

@@ -31,9 +31,9 @@ pub enum Error {
         /// The value and what is allowed.
         problem: String,
     },
-    /// The loss is not a finite number.
+    /// A loss, a gradient or a parameter is not a finite number.
     #[error(
-        "the loss is {value} at task {}, epoch {}, step {}, batch {batch} of the epoch: lower the learning rate or clip \
+        "{what} is {value} at task {}, epoch {}, step {}, batch {batch} of the epoch: lower the learning rate or clip \
          gradients",
         step.task, step.epoch, step.step
     )]
@@ -42,8 +42,16 @@ pub enum Error {
         step: StepInfo,
         /// Which batch of the epoch, from 0: a step may accumulate the gradients of several.
         batch: usize,
-        /// The loss.
+        /// The loss, or the gradient or the value of which parameter.
+        what: String,
+        /// The loss; for a tensor NaN.
         value: f64,
+    },
+    /// The run was asked to stop, and did so with a checkpoint.
+    #[error("stopped; `treelora resume {}` goes on from here", run.display())]
+    Interrupted {
+        /// The folder of the run.
+        run: PathBuf,
     },
     /// Data or statistics of it cannot be used.
     #[error("{0}")]

@@ -36,6 +36,8 @@ mod tensor_file;
 
 mod json_file;
 
+mod optimizer_state;
+
 mod error;
 
 mod autodiff_context;
@@ -46,6 +48,7 @@ pub use error::Error;
 pub use json_file::{read_json, write_json};
 pub use method::{Exposure, LearningRates, Method};
 pub use model::{Classifier, ContinualModel};
+pub use optimizer_state::{load_optimizer, save_optimizer};
 pub use task::{StepInfo, Task, TaskId};
 pub use tensor_file::{TensorFile, write_atomically};
 

@@ -168,4 +168,23 @@ pub trait Method<M: ContinualModel> {
     fn load(&mut self, _dir: &Path, _device: &Device) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Write into the folder `dir`, which exists, what the steps of the current task have changed in
+    /// the method itself: an optimiser of its own, statistics so far. Called between two steps.
+    ///
+    /// # Errors
+    /// When writing fails, or when the method knows that the task cannot end well.
+    fn save_progress(&self, _dir: &Path) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Read what [`save_progress`](Self::save_progress) wrote. A run that goes on in the middle of a
+    /// task first reads the checkpoint before the task, begins the task, and then reads this, so
+    /// that what [`begin_task`](Self::begin_task) makes need not be stored.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged; the message names it.
+    fn load_progress(&mut self, _dir: &Path, _device: &Device) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -100,7 +100,7 @@ impl ArmRecord {
 }
 
 /// Closed windows, and counts of the open one. Only reads the bandits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ChoiceHistory {
     closed: Vec<ChoiceWindow>,
     /// Number of the open window.

@@ -234,8 +234,37 @@ impl Relatives {
         self.tree = Some(tree);
         Ok(())
     }
+
+    /// What the current task has added: arm statistics and choices.
+    pub(crate) fn save_progress(&self, dir: &Path) -> Result<(), Error> {
+        write_json(&dir.join(BANDITS), &(&self.bandits, &self.history))
+    }
+
+    /// After [`begin_task`](Self::begin_task).
+    ///
+    /// # Errors
+    /// When the file is missing or damaged, or of another tree.
+    pub(crate) fn load_progress(&mut self, dir: &Path) -> Result<(), Error> {
+        let path = dir.join(BANDITS);
+        let (bandits, history): (Option<LayerBandits>, _) = read_json(&path)?;
+        let shape = |bandits: &Option<LayerBandits>| {
+            let bandits = bandits.as_ref();
+            bandits.map(|bandits| (bandits.layers().len(), bandits.tree().num_arms()))
+        };
+        if shape(&bandits) != shape(&self.bandits) {
+            let problem = format!(
+                "(layers, arms) {:?}, the run has {:?}",
+                shape(&bandits),
+                shape(&self.bandits)
+            );
+            return Err(Error::format(path, problem));
+        }
+        (self.bandits, self.history) = (bandits, history);
+        Ok(())
+    }
 }
 
+const BANDITS: &str = "bandits.json";
 const TREE: &str = "tree.json";
 const SIGNATURES: &str = "signatures.safetensors";
 

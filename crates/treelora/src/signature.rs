@@ -1,7 +1,13 @@
 //! The running mean that becomes a task's signature.
 
-use burn::tensor::Tensor;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use treelora_core::{Error, TensorFile, read_json, write_json};
 use treelora_kdtree::TaskSignature;
+
+const COUNTS: &str = "recorder.json";
+const SUM: &str = "recorder.safetensors";
 
 /// Mean of the layer vectors over the steps of an epoch; restarted each epoch, so that the
 /// signature of a task is the mean over its last epoch (method, section 2).
@@ -36,6 +42,25 @@ impl SignatureRecorder {
     pub fn finish(&mut self) -> Option<TaskSignature> {
         let Self { sum, steps, .. } = std::mem::take(self);
         sum.map(|sum| TaskSignature::new(sum / steps as f64))
+    }
+
+    pub(crate) fn save(&self, dir: &Path) -> Result<(), Error> {
+        let mut file = TensorFile::new();
+        if let Some(sum) = &self.sum {
+            file.insert("sum", sum.clone());
+        }
+        file.save(&dir.join(SUM))?;
+        write_json(&dir.join(COUNTS), &(self.epoch, self.steps))
+    }
+
+    pub(crate) fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
+        let (epoch, steps) = read_json(&dir.join(COUNTS))?;
+        let file = TensorFile::load(&dir.join(SUM))?;
+        let sum = match steps {
+            0 => None,
+            _ => Some(file.tensor("sum", &device.clone().without_autodiff())?),
+        };
+        Ok(Self { epoch, sum, steps })
     }
 }
 

@@ -356,12 +356,58 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         self.task = state.task;
         Ok(())
     }
+
+    fn save_progress(&self, dir: &Path) -> Result<(), Error> {
+        if let Some(failure) = &self.failure {
+            return Err(Error::Data(failure.to_string()));
+        }
+        self.recorder.save(dir)?;
+        self.relatives.save_progress(dir)?;
+        let progress = Progress {
+            rng: self.rng.clone(),
+            pending: self.pending.as_ref().map(|pending| StoredPending {
+                chosen: pending.chosen.clone(),
+                costs: pending.costs.to_data().iter::<f32>().collect(),
+                progress: pending.progress,
+            }),
+        };
+        write_json(&dir.join(PROGRESS), &progress)
+    }
+
+    fn load_progress(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
+        self.recorder = SignatureRecorder::load(dir, device)?;
+        self.relatives.load_progress(dir)?;
+        let progress: Progress = read_json(&dir.join(PROGRESS))?;
+        self.rng = progress.rng;
+        self.pending = progress.pending.map(|stored| Pending {
+            costs: Tensor::from_data(stored.costs.as_slice(), &device.clone().without_autodiff()),
+            chosen: stored.chosen,
+            progress: stored.progress,
+        });
+        Ok(())
+    }
 }
+
+const PROGRESS: &str = "progress.json";
 
 #[derive(Serialize, Deserialize)]
 struct State {
     rng: ChaCha8Rng,
     task: TaskId,
+}
+
+/// Between two steps, beside recorder and bandits.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    rng: ChaCha8Rng,
+    pending: Option<StoredPending>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPending {
+    chosen: Vec<usize>,
+    costs: Vec<f32>,
+    progress: f64,
 }
 
 /// What cannot fail once the adapters were attached and checked.

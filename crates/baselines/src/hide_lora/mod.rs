@@ -14,7 +14,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_class_incremental::{AlignedHead, features, group_by_task};
 use treelora_core::{
-    Batch, Batches, Classifier, Error, Method, StepInfo, Task, TaskId, TensorFile, write_atomically,
+    Batch, Batches, Classifier, Error, Method, StepInfo, Task, TaskId, TensorFile, read_json,
+    write_json,
 };
 use treelora_lora::{AdapterLayer, AdapterSnapshot, Selection, attach_bank, detach, select};
 
@@ -209,16 +210,11 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         file.save(&dir.join(STATISTICS))?;
         self.identity.save(dir)?;
         let tasks: Vec<&Task> = self.tasks.iter().map(|(task, _)| task).collect();
-        let json = dir.join(TASKS);
-        let bytes = serde_json::to_vec(&tasks).map_err(|e| Error::format(&json, e.to_string()))?;
-        write_atomically(&json, &bytes)
+        write_json(&dir.join(TASKS), &tasks)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
-        let json = dir.join(TASKS);
-        let bytes = std::fs::read(&json).map_err(|e| Error::io(&json, e))?;
-        let tasks: Vec<Task> =
-            serde_json::from_slice(&bytes).map_err(|e| Error::format(&json, e.to_string()))?;
+        let tasks: Vec<Task> = read_json(&dir.join(TASKS))?;
         self.tasks.clear();
         for task in tasks {
             let adapter = AdapterSnapshot::load(&dir.join(adapter_file(task.id)), device)
@@ -229,6 +225,14 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         self.head.load("head", &file)?;
         self.prototypes = self.head.means(&device.clone().without_autodiff());
         self.identity.load(dir, device)
+    }
+
+    fn save_progress(&self, dir: &Path) -> Result<(), Error> {
+        self.identity.save_progress(dir)
+    }
+
+    fn load_progress(&mut self, dir: &Path, _device: &Device) -> Result<(), Error> {
+        self.identity.load_progress(dir)
     }
 }
 

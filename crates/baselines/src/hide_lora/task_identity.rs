@@ -10,7 +10,8 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use treelora_class_incremental::{AlignedHead, TaskInference, features};
 use treelora_core::{
-    Batches, Classifier, Error, StepInfo, Task, TaskId, TensorFile, write_atomically,
+    Batches, Classifier, Error, StepInfo, Task, TaskId, TensorFile, load_optimizer, read_json,
+    save_optimizer, write_json,
 };
 use treelora_lora::{LoraConfig, adapter_parameters};
 
@@ -19,6 +20,7 @@ use crate::{adapter::attach, flat_parameters::FlatParameters};
 
 const FILE: &str = "hide-identity.safetensors";
 const CLASSES: &str = "hide-identity.json";
+const OPTIMIZER: &str = "hide-identity-optimizer.bpk";
 
 /// The part of HiDe that infers the task.
 pub(super) enum TaskIdentity<M: Classifier> {
@@ -134,15 +136,9 @@ impl<M: Classifier> TaskIdentity<M> {
         match self {
             Self::Frozen(inference) => inference.save("tasks", &mut file),
             Self::Shared(shared) => {
-                if let Some(network) = &shared.network {
-                    let values = shared.parameters.values(network).inner();
-                    shared.parameters.save(&values, "network", &mut file);
-                }
+                shared.save_network(&mut file);
                 shared.head.save("head", &mut file);
-                let json = dir.join(CLASSES);
-                let bytes = serde_json::to_vec(&shared.classes)
-                    .map_err(|e| Error::format(&json, e.to_string()))?;
-                write_atomically(&json, &bytes)?;
+                write_json(&dir.join(CLASSES), &shared.classes)?;
             }
         }
         file.save(&dir.join(FILE))
@@ -157,19 +153,50 @@ impl<M: Classifier> TaskIdentity<M> {
             }
             Self::Shared(shared) => shared,
         };
-        let values = shared.parameters.load("network", &file)?;
-        let network = shared.network.take();
-        shared.network = network.map(|network| shared.parameters.write(network, values));
+        shared.load_network(&file)?;
         shared.head.load("head", &file)?;
-        let json = dir.join(CLASSES);
-        let bytes = std::fs::read(&json).map_err(|e| Error::io(&json, e))?;
-        shared.classes =
-            serde_json::from_slice(&bytes).map_err(|e| Error::format(&json, e.to_string()))?;
+        shared.classes = read_json(&dir.join(CLASSES))?;
+        Ok(())
+    }
+
+    /// The second network learns beside the first; a discriminant only at the end of a task.
+    pub(super) fn save_progress(&self, dir: &Path) -> Result<(), Error> {
+        let Self::Shared(shared) = self else {
+            return Ok(());
+        };
+        let mut file = TensorFile::new();
+        shared.save_network(&mut file);
+        file.save(&dir.join(FILE))?;
+        save_optimizer(&shared.optimizer, &dir.join(OPTIMIZER))
+    }
+
+    pub(super) fn load_progress(&mut self, dir: &Path) -> Result<(), Error> {
+        let Self::Shared(shared) = self else {
+            return Ok(());
+        };
+        shared.load_network(&TensorFile::load(&dir.join(FILE))?)?;
+        if let Some(network) = &shared.network {
+            shared.optimizer = load_optimizer(adam(), network, &dir.join(OPTIMIZER))?;
+        }
         Ok(())
     }
 }
 
 impl<M: Classifier> SharedLora<M> {
+    fn save_network(&self, file: &mut TensorFile) {
+        if let Some(network) = &self.network {
+            let values = self.parameters.values(network).inner();
+            self.parameters.save(&values, "network", file);
+        }
+    }
+
+    fn load_network(&mut self, file: &TensorFile) -> Result<(), Error> {
+        let values = self.parameters.load("network", file)?;
+        let network = self.network.take();
+        self.network = network.map(|network| self.parameters.write(network, values));
+        Ok(())
+    }
+
     fn train(&mut self, batch: &M::Batch, step: &StepInfo) {
         let network = self.network.take().expect("attach comes before training");
         let gradients = network.loss(batch).backward();

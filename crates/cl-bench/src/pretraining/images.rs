@@ -10,7 +10,7 @@ use burn::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use treelora_core::{ContinualModel, Error, Exposure, StepInfo, TaskId, write_json};
+use treelora_core::{Batch, ContinualModel, Error, Exposure, StepInfo, TaskId, write_json};
 use treelora_models::vit::{ImageBatch, VisionTransformer, VitConfig};
 
 use super::{Pretraining, PretrainingReport};
@@ -83,11 +83,12 @@ pub fn pretrain(
         on_event(&Event::Stage {
             task: stage.task.clone(),
             steps: steps * config.epochs,
+            done: 0,
             trainable_parameters: crate::run_loop::trainable_parameters(&model),
         });
         for epoch in 0..config.epochs {
             let seed = order.order_seed(usize::MAX / 2, epoch);
-            let batches = data.epoch(&stage, config.batch_size, seed)?;
+            let batches = data.epoch(&stage, config.batch_size, seed, 0)?;
             for (step, batch) in batches.enumerate() {
                 let info = StepInfo {
                     task: TaskId(0),
@@ -96,12 +97,14 @@ pub fn pretrain(
                     step,
                     steps,
                 };
-                let loss = model.loss(&batch?);
+                let batch = batch?;
+                let loss = model.loss(&batch);
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 if !value.is_finite() {
                     return Err(Error::Diverged {
                         step: info,
                         batch: step,
+                        what: "the loss".into(),
                         value,
                     });
                 }
@@ -112,6 +115,7 @@ pub fn pretrain(
                 model = optimizer.step(rate, model, gradients);
                 on_event(&Event::Step {
                     step: info,
+                    examples: batch.len(),
                     loss: value,
                     learning_rate: rate,
                     terms: Vec::new(),

@@ -6,7 +6,7 @@ use burn::{module::Module, optim::GradientsParams, tensor::Device};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use treelora_core::{ContinualModel, Error, StepInfo, Task, TaskId, write_json};
+use treelora_core::{Batch, ContinualModel, Error, StepInfo, Task, TaskId, write_json};
 use treelora_models::decoder::{Decoder, DecoderConfig, TextBatch, TextExample};
 
 use super::{
@@ -89,6 +89,7 @@ impl TextPretraining {
                 classes: Vec::new(),
             },
             steps: total,
+            done: 0,
             trainable_parameters: trainable_parameters(&model),
         });
         for epoch in 0..epochs {
@@ -105,12 +106,14 @@ impl TextPretraining {
                     step,
                     steps: per_epoch,
                 };
-                let loss = model.loss(&batch_of(batch));
+                let batch = batch_of(batch);
+                let loss = model.loss(&batch);
                 let value = f64::from(loss.clone().into_scalar::<f32>());
                 if !value.is_finite() {
                     return Err(Error::Diverged {
                         step: info,
                         batch: step,
+                        what: "the loss".into(),
                         value,
                     });
                 }
@@ -131,6 +134,7 @@ impl TextPretraining {
                 };
                 on_event(&Event::Step {
                     step: info,
+                    examples: batch.len(),
                     loss: value,
                     learning_rate: rate,
                     terms: validation

@@ -177,11 +177,13 @@ impl StreamData<TextBatch> for TextStream {
         stage: &Stage,
         batch_size: usize,
         order_seed: u64,
+        skip: usize,
     ) -> Result<BatchIterator<'_, TextBatch>, Error> {
         let examples = self.train(stage);
-        let plan = self
+        let mut plan = self
             .batching
             .shuffled(&lengths(&examples), batch_size, order_seed);
+        plan.drain(..plan.len().min(skip));
         Ok(batches(examples, plan))
     }
 

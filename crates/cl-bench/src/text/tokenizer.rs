@@ -28,8 +28,7 @@ impl Tokenizer {
     pub fn load(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("tokenizer.json");
         let bytes = read_bytes(&path)?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|e| Error::format(&path, e.to_string()))?;
+        let mut inner = parse(&bytes).map_err(|problem| Error::format(&path, problem))?;
         // Files may ask for both; here every text is encoded whole.
         inner.with_padding(None);
         inner
@@ -184,5 +183,15 @@ impl Tokenizer {
 
     fn error(&self, problem: &str) -> Error {
         Error::format(self.folder.join("tokenizer.json"), problem)
+    }
+}
+
+/// The crate panics on some damaged files: on JSON that breaks off within a decoder, which is looked
+/// for first, and on decoders of no known type.
+fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|e| e.to_string())?;
+    match std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes)) {
+        Ok(parsed) => parsed.map_err(|e| e.to_string()),
+        Err(_) => Err("damaged: a part of it is of no known type".into()),
     }
 }

@@ -39,7 +39,7 @@ fn stream(batching: TextBatching) -> TextStream {
 }
 
 fn epoch(stream: &TextStream, stage: &Stage, size: usize, seed: u64) -> Vec<TextBatch> {
-    let batches = stream.epoch(stage, size, seed).unwrap();
+    let batches = stream.epoch(stage, size, seed, 0).unwrap();
     batches.map(Result::unwrap).collect()
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
 
 use crate::{
-    arguments::CompareArguments,
+    arguments::{CompareArguments, OutputArguments},
     commands::run::{configure, execute},
     device,
     progress::Progress,
@@ -25,8 +25,8 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<()> {
             configs.push((format!("{method}-{seed}"), config));
         }
     }
-    let quiet = arguments.experiment.quiet;
-    let summaries = run_all(configs, &arguments.out, &device, quiet)?;
+    let output = arguments.experiment.output;
+    let summaries = run_all(configs, &arguments.out, &device, output)?;
     if arguments.experiment.json {
         println!("{}", serde_json::to_string_pretty(&summaries)?);
         return Ok(());
@@ -42,7 +42,7 @@ pub(crate) fn run_all(
     configs: Vec<(String, ExperimentConfig)>,
     out: &Path,
     device: &Device,
-    quiet: bool,
+    output: OutputArguments,
 ) -> Result<Vec<RunSummary>> {
     let mut summaries = Vec::new();
     let mut prepared: Option<Box<dyn Experiment>> = None;
@@ -60,7 +60,7 @@ pub(crate) fn run_all(
             }
         }
         eprintln!("{name}");
-        let mut progress = Progress::new(None, quiet)?;
+        let mut progress = Progress::new(None, output)?;
         let experiment = config.prepare_after(prepared.take(), device, &mut |event| {
             progress.on_event(event);
         })?;
@@ -72,7 +72,7 @@ pub(crate) fn run_all(
             }
             None => RunFolder::create(&path, &experiment.config_toml()?, &experiment.manifest())?,
         };
-        summaries.push(execute(experiment.as_ref(), &folder, quiet)?);
+        summaries.push(execute(experiment.as_ref(), &folder, output)?);
         prepared = Some(experiment);
     }
     Ok(summaries)

@@ -3,7 +3,12 @@
 use anyhow::Result;
 use treelora_cl_bench::{ExperimentConfig, RunFolder};
 
-use crate::{arguments::EvalArguments, commands::run::quoted, device, progress::Progress};
+use crate::{
+    arguments::{EvalArguments, OutputArguments},
+    commands::run::quoted,
+    device,
+    progress::Progress,
+};
 
 /// Print the last row of the matrix, computed anew, as JSON and in words.
 pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
@@ -19,7 +24,7 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
     }
     config.validate()?;
     let device = device::choose(arguments.device.as_deref())?;
-    let mut progress = Progress::new(None, true)?;
+    let mut progress = Progress::new(None, OutputArguments::of_quiet(true))?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     match other_data {
         None => folder.check_provenance(&experiment.manifest())?,

@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     } = arguments;
     let config = configure(of, method.as_deref(), *seed)?;
     let device = device::choose(of.device.as_deref())?;
-    let mut progress = Progress::new(None, of.quiet)?;
+    let mut progress = Progress::new(None, of.output)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     let floors = experiment.floors(&mut |event| progress.on_event(event))?;
     progress.finish();

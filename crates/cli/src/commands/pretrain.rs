@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use treelora_cl_bench::{PretrainingFile, PretrainingReport, RunFolder};
 
 use crate::{
-    arguments::PretrainArguments,
+    arguments::{OutputArguments, PretrainArguments},
     commands::run::{key_and_value, quoted},
     device,
     progress::Progress,
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &PretrainArguments) -> Result<()> {
     // The data comes before the folder: what cannot be learned leaves nothing behind.
     let pretraining = file.prepare()?;
     std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let mut progress = Progress::new(Some(&out), arguments.quiet)?;
+    let mut progress = Progress::new(Some(&out), OutputArguments::of_quiet(arguments.quiet))?;
     let report = pretraining.run(&out, &device, &mut |event| progress.on_event(event))?;
     progress.finish();
     println!(

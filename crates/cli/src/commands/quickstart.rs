@@ -5,7 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 use treelora_cl_bench::{ExperimentConfig, RunFolder};
 
-use crate::{arguments::QuickstartArguments, commands::compare::run_all, device, table};
+use crate::{
+    arguments::{OutputArguments, QuickstartArguments},
+    commands::compare::run_all,
+    device, table,
+};
 
 const CONFIG: &str = include_str!("../../../../configs/quickstart.toml");
 
@@ -25,7 +29,7 @@ pub(crate) fn run(arguments: &QuickstartArguments) -> Result<()> {
     });
     let configs = configs.into_iter().collect::<Result<_>>()?;
     // The pre-training happens once.
-    let summaries = run_all(configs, &arguments.out, &device, false)?;
+    let summaries = run_all(configs, &arguments.out, &device, OutputArguments::default())?;
     println!();
     for summary in &summaries {
         println!("{}", table::summary(summary));

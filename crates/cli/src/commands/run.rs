@@ -6,8 +6,8 @@ use anyhow::Result;
 use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
 
 use crate::{
-    arguments::{ExperimentArguments, RunArguments},
-    device,
+    arguments::{ExperimentArguments, OutputArguments, RunArguments},
+    device, interrupt,
     progress::Progress,
     table,
 };
@@ -26,12 +26,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     };
     // The folder comes first: a run that cannot be kept must not be trained.
     RunFolder::check_free(&out)?;
-    let quiet = arguments.experiment.quiet;
-    let mut progress = Progress::new(None, quiet)?;
+    let output = arguments.experiment.output;
+    let mut progress = Progress::new(None, output)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     progress.finish();
     let folder = RunFolder::create(&out, &experiment.config_toml()?, &experiment.manifest())?;
-    let summary = execute(experiment.as_ref(), &folder, quiet)?;
+    let summary = execute(experiment.as_ref(), &folder, output)?;
     if arguments.experiment.json {
         println!("{}", serde_json::to_string_pretty(&summary)?);
         return Ok(());
@@ -90,14 +90,15 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'''{text}'''")
 }
 
-/// Run a prepared experiment from the folder's last checkpoint to the end.
+/// Run a prepared experiment from the folder's last checkpoint to the end, or to Ctrl-C.
 pub(crate) fn execute(
     experiment: &dyn Experiment,
     folder: &RunFolder,
-    quiet: bool,
+    output: OutputArguments,
 ) -> Result<RunSummary> {
-    let mut progress = Progress::new(Some(folder.path()), quiet)?;
-    let summary = experiment.run(folder, &mut |event| progress.on_event(event))?;
+    let mut progress = Progress::new(Some(folder.path()), output)?;
+    let folder = folder.clone().stopped_by(interrupt::stop_flag()?);
+    let summary = experiment.run(&folder, &mut |event| progress.on_event(event))?;
     progress.finish();
     Ok(summary)
 }

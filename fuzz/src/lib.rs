@@ -1,0 +1,63 @@
+//! Every parser of outside bytes, as a function of one file's bytes.
+//!
+//! A [`Format`] knows valid files and puts any bytes in their place. `tests/damaged.rs` damages the
+//! valid ones in thousands of ways; `cargo fuzz run FORMAT --features libfuzzer` looks for worse.
+//! Whatever the bytes are, a parser must come back: with a value, or with an error that names the
+//! file.
+#![warn(missing_docs)]
+
+mod scratch;
+
+mod images;
+
+mod text;
+
+mod weights;
+
+mod runs;
+
+pub use images::{CIFAR, PICTURE};
+pub use runs::{EXPERIMENT, MANIFEST, OPTIMIZER, PRETRAINING};
+pub use text::{RECORD_LINES, RECORDS, TOKENIZER};
+pub use weights::{
+    ADAPTER, DECODER_CONFIG, DECODER_INDEX, DECODER_WEIGHTS, PEFT_CONFIG, PEFT_WEIGHTS, VIT_WEIGHTS,
+};
+
+/// What a parser makes of bytes: nothing, or its message.
+pub type Outcome = Result<(), String>;
+
+/// One kind of file.
+pub struct Format {
+    /// Name of the fuzz target.
+    pub name: &'static str,
+    /// What an error message must name.
+    pub file: &'static str,
+    /// Valid files.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Parse these bytes in the place of the file.
+    pub parse: fn(&[u8]) -> Outcome,
+}
+
+/// All of them.
+pub const FORMATS: [&Format; 16] = [
+    &CIFAR,
+    &PICTURE,
+    &RECORDS,
+    &RECORD_LINES,
+    &TOKENIZER,
+    &VIT_WEIGHTS,
+    &DECODER_WEIGHTS,
+    &DECODER_INDEX,
+    &DECODER_CONFIG,
+    &ADAPTER,
+    &PEFT_CONFIG,
+    &PEFT_WEIGHTS,
+    &EXPERIMENT,
+    &PRETRAINING,
+    &MANIFEST,
+    &OPTIMIZER,
+];
+
+fn outcome<T>(result: Result<T, impl ToString>) -> Outcome {
+    result.map(|_| ()).map_err(|error| error.to_string())
+}
