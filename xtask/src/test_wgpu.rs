@@ -32,7 +32,7 @@ const TESTS: [&str; 9] = [
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     // One command, so that the packages share one build of their dependencies.
     let mut command = process::cargo(&workspace.root);
-    command.args(["test", "--features", "wgpu"]);
+    command.args(["test", "--no-fail-fast", "--features", "wgpu"]);
     command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
     command.args(TESTS.iter().flat_map(|test| ["--test", test]));
     command.env("BURN_DEVICE", "wgpu");

@@ -368,7 +368,7 @@ impl RunFolder {
         write_json(&folder.join(format!("{:02}.json", on.0)), answers)
     }
 
-    /// Write the checkpoint after stage `index` and the results so far.
+    /// Write the checkpoint after stage `index` and the results so far; its bytes.
     ///
     /// # Errors
     /// When writing fails; earlier checkpoints are then whole.
@@ -379,7 +379,7 @@ impl RunFolder {
         model: &M,
         method: &dyn Method<M>,
         result: &RunResult,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let state = trainable_state(model);
         let folder = self.task(task);
         create(&folder)?;
@@ -414,7 +414,12 @@ impl RunFolder {
                 fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
             }
         }
-        self.progress().clear()
+        self.progress().clear()?;
+        let files = provenance::files_below(&checkpoint)?;
+        files.iter().try_fold(0, |sum, (_, path)| {
+            let file = fs::metadata(path).map_err(|e| Error::io(path, e))?;
+            Ok(sum + file.len())
+        })
     }
 
     /// Write a checkpoint in the middle of stage `index`.

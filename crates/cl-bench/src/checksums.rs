@@ -1,14 +1,10 @@
 //! Checksums of a checkpoint's files.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use treelora_core::{Error, read_json, write_json};
 
-use crate::provenance::{sha256, sha256_of_bytes};
+use crate::provenance::{files_below, sha256, sha256_of_bytes};
 
 const CHECKSUMS: &str = "checksums.json";
 
@@ -45,30 +41,18 @@ pub(crate) fn verify(folder: &Path) -> Result<(), Error> {
 
 /// Checksums of all files below `folder` but the list itself.
 fn of(folder: &Path) -> Result<Checksums, Error> {
-    let mut checksums = Checksums::new();
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        let entries = fs::read_dir(&next).map_err(|e| Error::io(&next, e))?;
-        for entry in entries {
-            let path = entry.map_err(|e| Error::io(&next, e))?.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let inside = path.strip_prefix(folder).unwrap_or(&path);
-            let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-            let name = parts.join("/");
-            if name != CHECKSUMS {
-                checksums.insert(name, sha256(&path)?);
-            }
-        }
-    }
-    Ok(checksums)
+    files_below(folder)?
+        .into_iter()
+        .filter(|(name, _)| name != CHECKSUMS)
+        .map(|(name, path)| Ok((name, sha256(&path)?)))
+        .collect()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

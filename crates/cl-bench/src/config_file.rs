@@ -8,7 +8,8 @@ use treelora_core::Error;
 
 /// The table of a file with a variant and single settings laid over it, without the variants.
 ///
-/// A `variant` that the file does not list is the name of a method with its defaults.
+/// A `variant` that the file does not list is the name of a method: the file's own with its
+/// settings, any other with its defaults.
 ///
 /// # Errors
 /// When the text is not TOML, or a part of a dotted key is a value and not a table.
@@ -26,6 +27,10 @@ pub(crate) fn merged(
     if let Some(name) = variant {
         match variants.get(name) {
             Some(Value::Table(variant)) => replace(&mut table, variant),
+            _ if table
+                .get("method")
+                .and_then(|method| method.get("name")?.as_str())
+                == Some(name) => {}
             _ => {
                 let mut method = Table::new();
                 method.insert("name".into(), name.into());
@@ -109,6 +114,24 @@ fn table(text: &str, path: &Path) -> Result<Table, Error> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_own_method_by_its_name_keeps_its_settings() {
+        let text = "method = { name = 'own', rank = 2 }\nvariants.wide.method = { name = 'own', rank = 9 }";
+        let method = |variant| {
+            let table = merged(text, Path::new("file.toml"), variant, &[]).unwrap();
+            let method = table["method"].as_table().unwrap().clone();
+            (
+                method["name"].as_str().unwrap().to_owned(),
+                method.get("rank").cloned(),
+            )
+        };
+        let own = |rank| ("own".to_owned(), Some(Value::Integer(rank)));
+        assert_eq!(method(None), own(2));
+        assert_eq!(method(Some("own")), own(2));
+        assert_eq!(method(Some("wide")), own(9));
+        assert_eq!(method(Some("other")), ("other".to_owned(), None));
+    }
 
     #[test]
     fn values_keep_their_type_and_words_are_strings() {

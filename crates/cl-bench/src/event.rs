@@ -86,8 +86,14 @@ pub struct StageCost {
     pub data_wait_seconds: f64,
     /// Bytes that the method keeps after the stage.
     pub stored_bytes: usize,
+    /// Resident memory of the process after the stage, in bytes, where the system tells.
+    #[serde(default)]
+    pub resident_memory_bytes: Option<u64>,
     /// Largest resident memory of the process so far, in bytes, where the system tells.
     pub peak_memory_bytes: Option<u64>,
+    /// Bytes of the checkpoint after the stage, once it is written.
+    #[serde(default)]
+    pub checkpoint_bytes: Option<u64>,
     /// Share of test examples whose task was inferred rightly, if the method infers tasks.
     pub task_inference_accuracy: Option<f64>,
 }

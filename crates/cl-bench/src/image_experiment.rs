@@ -85,7 +85,12 @@ impl ImageExperiment {
     }
 
     /// The same model and data with another method, classifier and training settings.
+    ///
+    /// # Panics
+    /// When `config` needs another model, other data or another cached prefix.
     pub fn with_config(self, config: ImageExperimentConfig) -> Self {
+        let serves = self.serves(&config).expect("settings that fit the model");
+        assert!(serves, "the configuration needs other inputs");
         Self { config, ..self }
     }
 
@@ -294,6 +299,7 @@ fn backbone(
 ) -> Result<VisionTransformer, Error> {
     let architecture = config.model.architecture(classes);
     architecture.validate()?;
+    config.model.precision.check_on(device)?;
     let model = match (&config.model.weights, &config.pretraining) {
         (Some(weights), _) => {
             VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::Serialize;
 use treelora_core::{Error, Method, TaskId};
 use treelora_models::vit::{ImageBatch, VisionTransformer};
@@ -16,7 +16,8 @@ use crate::{
     evaluation::TaskIdentity,
     image_experiment::ImageExperiment,
     image_pipeline::{ImagePipeline, View},
-    stream_data::StreamData,
+    image_stream::decoded,
+    stream_data::{BatchIterator, StreamData},
 };
 
 /// The best classes of one image.
@@ -98,24 +99,19 @@ impl ImageExperiment {
     }
 
     /// Pixels of image files.
-    fn batches_of(
-        &self,
-        images: &[PathBuf],
-    ) -> Result<impl Iterator<Item = Result<ImageBatch, Error>>, Error> {
+    fn batches_of(&self, images: &[PathBuf]) -> Result<BatchIterator<'static, ImageBatch>, Error> {
         let dataset = Arc::new(UnlabelledImages::new(images.to_vec()));
         let size = self.config().model.image_size();
         let pipeline = ImagePipeline::new(dataset, &[Some(0)], size, &self.config().images)?;
-        let device = self.device.clone().without_autodiff();
         let order: Vec<usize> = (0..images.len()).collect();
         let batch_size = self.config().training.evaluation_batch_size;
-        Ok(pipeline
-            .batches(&order, batch_size, View::Plain)
-            .map(move |images| {
-                let images = images?;
-                let shape = images.shape();
-                let pixels = Tensor::from_data(TensorData::new(images.data, shape), &device);
-                Ok(ImageBatch::of_images(pixels, images.labels))
-            }))
+        Ok(decoded(
+            &pipeline,
+            &order,
+            batch_size,
+            View::Plain,
+            &self.device,
+        ))
     }
 
     /// The best of the allowed labels, the lowest first on ties.

@@ -160,17 +160,7 @@ impl Split {
     ) -> BatchIterator<'static, ImageBatch> {
         let all: Vec<usize> = self.tasks.iter().flatten().copied().collect();
         let examples: Vec<usize> = order.iter().map(|&place| all[place]).collect();
-        let device = device.clone().without_autodiff();
-        Box::new(
-            self.pipeline
-                .batches(&examples, batch_size, view)
-                .map(move |images| {
-                    let images = images?;
-                    let shape = images.shape();
-                    let pixels = Tensor::from_data(TensorData::new(images.data, shape), &device);
-                    Ok(ImageBatch::of_images(pixels, images.labels))
-                }),
-        )
+        decoded(&self.pipeline, &examples, batch_size, view, device)
     }
 
     /// Activations entering `until_block` and features of the frozen model, for all examples.
@@ -217,6 +207,24 @@ impl Split {
         all.frozen_features = Some(Tensor::cat(features, 0));
         Ok(all)
     }
+}
+
+/// Examples of a pipeline as batches of pixels on `device`, outside of autodiff.
+pub(crate) fn decoded(
+    pipeline: &ImagePipeline,
+    examples: &[usize],
+    batch_size: usize,
+    view: View,
+    device: &Device,
+) -> BatchIterator<'static, ImageBatch> {
+    let device = device.clone().without_autodiff();
+    let batches = pipeline.batches(examples, batch_size, view);
+    Box::new(batches.map(move |images| {
+        let images = images?;
+        let shape = images.shape();
+        let pixels = Tensor::from_data(TensorData::new(images.data, shape), &device);
+        Ok(ImageBatch::of_images(pixels, images.labels))
+    }))
 }
 
 /// In the autodiff context of `device`, or outside of any.

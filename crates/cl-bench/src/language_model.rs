@@ -45,8 +45,9 @@ impl LanguageModel {
     /// As [`load`](Self::load), with the decoder as a frozen base in `precision`.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// As [`load`](Self::load), and when `device` does not compute in `precision`.
     pub fn load_in(folder: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
+        precision.check_on(device)?;
         let decoder =
             Decoder::load_in(folder, precision, device).map_err(|e| Error::Data(e.to_string()))?;
         let tokenizer = Tokenizer::load(folder)?;

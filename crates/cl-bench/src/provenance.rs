@@ -1,6 +1,10 @@
 //! Where a result comes from: hashes, machine, commit.
 
-use std::{fs, io::Read, path::Path};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 use treelora_core::Error;
@@ -12,8 +16,42 @@ use treelora_core::Error;
 /// When something cannot be read.
 pub fn sha256(path: &Path) -> Result<String, Error> {
     let mut hasher = Sha256::new();
-    hash_into(path, path, &mut hasher)?;
+    match path.is_dir() {
+        true => {
+            for (name, file) in files_below(path)? {
+                hasher.update(name.as_bytes());
+                hash_file(&file, &mut hasher)?;
+            }
+        }
+        false => hash_file(path, &mut hasher)?,
+    }
     Ok(hexadecimal(hasher))
+}
+
+/// Every file below a folder by its path inside, joined by `/`; folder by folder in sorted order.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn files_below(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let io = |e| Error::io(folder, e);
+    let entries = fs::read_dir(folder).map_err(io)?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(io)?;
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match path.is_dir() {
+            true => {
+                let below = files_below(&path)?.into_iter();
+                files.extend(below.map(|(inside, file)| (format!("{name}/{inside}"), file)));
+            }
+            false => files.push((name.into_owned(), path)),
+        }
+    }
+    Ok(files)
 }
 
 /// SHA-256 of one byte string.
@@ -38,24 +76,8 @@ fn hexadecimal(hasher: Sha256) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn hash_into(root: &Path, path: &Path, hasher: &mut Sha256) -> Result<(), Error> {
+fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), Error> {
     let io = |e| Error::io(path, e);
-    if path.is_dir() {
-        let mut entries = fs::read_dir(path)
-            .map_err(io)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(io)?;
-        entries.sort();
-        return entries
-            .iter()
-            .try_for_each(|entry| hash_into(root, entry, hasher));
-    }
-    if let Ok(name) = path.strip_prefix(root)
-        && !name.as_os_str().is_empty()
-    {
-        hasher.update(name.to_string_lossy().as_bytes());
-    }
     let mut file = fs::File::open(path).map_err(io)?;
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -15,7 +15,7 @@ use crate::{
     evaluation::{Scoring, TaskInferenceCount},
     event::{Event, RunResult, StageCost},
     finite::{spoiled_gradient, spoiled_parameter},
-    memory::peak_memory,
+    memory::{peak_memory, resident_memory},
     stage_progress::StageProgress,
     stream_data::{BatchIterator, Stage, StreamData},
     training::TrainingConfig,
@@ -75,9 +75,12 @@ impl<M: ContinualModel> Run<'_, M> {
             self.evaluate(&model, task, &mut cost, &mut result)?;
             cost.stored_bytes = self.method.stored_bytes();
             cost.peak_memory_bytes = peak_memory();
+            cost.resident_memory_bytes = resident_memory();
             result.costs.push(cost.clone());
             if let Some(folder) = self.folder {
-                folder.write_stage(index, task, &model, self.method, &result)?;
+                let bytes = folder.write_stage(index, task, &model, self.method, &result)?;
+                cost.checkpoint_bytes = Some(bytes);
+                result.costs[index].checkpoint_bytes = cost.checkpoint_bytes;
             }
             (self.on_event)(&Event::Row { after: task, cost });
             self.check_stop()?;

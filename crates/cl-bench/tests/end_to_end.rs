@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 use treelora_cl_bench::{
     Error, Event, Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig,
     PretrainingFile, RunFolder, RunSummary, TaskScore, metrics::Cell,
@@ -377,6 +377,13 @@ fn a_run_that_is_stopped_within_tasks_ends_with_equal_files() {
 #[test]
 fn a_base_in_half_precision_trains_resumes_and_is_recorded() {
     let half = ("model.precision", "bf16");
+    let device = Device::default();
+    if !device.supports_dtype(FloatDType::BF16) {
+        let prepared = ImageExperiment::prepare(config(None, &[half]), &device, &mut |_| {});
+        let message = prepared.err().unwrap().to_string();
+        assert!(message.contains("model.precision"), "{message}");
+        return;
+    }
     for variant in [None, Some("hide-lora"), Some("o-lora")] {
         let dir = tempfile::tempdir().unwrap();
         let [whole, stopped, single] = ["whole", "stopped", "single"].map(|n| dir.path().join(n));

@@ -146,7 +146,8 @@ impl OutputArguments {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
-    /// Method with its defaults, or a table of the file's `[variants]`; overrides `[method]`.
+    /// A table of the file's `[variants]`, the file's own method by its name, or another method with
+    /// its defaults.
     #[arg(long)]
     pub(crate) method: Option<String>,
     /// Seed of everything random; overrides `training.seed`.
@@ -162,7 +163,8 @@ pub(crate) struct RunArguments {
 pub(crate) struct CompareArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
-    /// Methods with their defaults, or tables of the file's `[variants]`, separated by commas.
+    /// Tables of the file's `[variants]`, the file's own method by its name, or other methods with
+    /// their defaults, separated by commas.
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) methods: Vec<String>,
     /// Seeds of each method, separated by commas.

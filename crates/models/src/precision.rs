@@ -2,9 +2,10 @@
 
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::{DType, Tensor},
+    tensor::{DType, Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
+use treelora_core::Error;
 
 /// The format in which the matrices of a frozen base are kept. Vectors (biases, normalisations), activations, adapters
 /// and a head that is trained are `f32` in either.
@@ -22,6 +23,20 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Check that `device` computes in this format; one that does not gives wrong numbers, not errors.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the format and the device.
+    pub fn check_on(self, device: &Device) -> Result<(), Error> {
+        match self == Self::F32 || device.supports_dtype(DType::BF16) {
+            true => Ok(()),
+            false => Err(Error::setting(
+                "model.precision",
+                format!("bf16: {device:?} does not compute in it; f32 works everywhere"),
+            )),
+        }
+    }
+
     /// A module with its matrices in this format; in a lower one than `f32` they are frozen, since steps of a usual
     /// learning rate would be rounded away. Adapters keep theirs.
     pub(crate) fn of_matrices<M: Module>(self, module: M) -> M {

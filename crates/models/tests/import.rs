@@ -233,7 +233,7 @@ fn damaged_files_are_errors_and_never_panics() {
 #[test]
 fn what_is_saved_comes_back_bit_by_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let devices = [Device::flex().autodiff(), Device::flex()];
+    let devices = [Device::default().autodiff(), Device::default()];
     for (device, (qkv_bias, channels)) in devices.iter().zip([(true, 3), (false, 1)]) {
         let config = VitConfig {
             qkv_bias,

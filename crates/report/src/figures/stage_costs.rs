@@ -64,27 +64,38 @@ pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure 
     }
 }
 
-/// What the method keeps and what the process took at most, over stages.
+/// What the method keeps, the checkpoint, and the memory of the process, over stages.
 pub fn stage_memory(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure {
-    let mut data = DataTable::new(["stage", "name", "stored_bytes", "peak_memory_bytes"]);
+    let stored = |cost: &StageCost| Some(cost.stored_bytes as u64);
+    let lines: [(&str, &str, fn(&StageCost) -> Option<u64>); 4] = [
+        ("stored_bytes", "kept by the method", stored),
+        ("checkpoint_bytes", "checkpoint", |cost| {
+            cost.checkpoint_bytes
+        }),
+        ("resident_memory_bytes", "process", |cost| {
+            cost.resident_memory_bytes
+        }),
+        ("peak_memory_bytes", "peak of the process", |cost| {
+            cost.peak_memory_bytes
+        }),
+    ];
+    let columns = lines.iter().map(|(column, ..)| *column);
+    let mut data = DataTable::new(["stage", "name"].into_iter().chain(columns));
     for (stage, cost) in costs.iter().enumerate() {
-        let peak = cost.peak_memory_bytes;
-        data.push(vec![
-            (stage + 1).to_string(),
-            stage_name(stage, costs, tasks),
-            cost.stored_bytes.to_string(),
-            peak.map_or_else(String::new, |bytes| bytes.to_string()),
-        ]);
+        let place = [(stage + 1).to_string(), stage_name(stage, costs, tasks)];
+        let bytes = lines.iter().map(|(.., of)| of(cost));
+        let bytes = bytes.map(|bytes| bytes.map_or_else(String::new, |bytes| bytes.to_string()));
+        data.push(place.into_iter().chain(bytes).collect());
     }
-    let stored = costs
+    // Runs of before a column have none of its values.
+    let series: Vec<Series> = lines
         .iter()
-        .map(|cost| Some(cost.stored_bytes as f64 / MEBIBYTE));
-    let peak = costs
-        .iter()
-        .map(|cost| cost.peak_memory_bytes.map(|bytes| bytes as f64 / MEBIBYTE));
-    let stored = Series::over_tasks("kept by the method", &stored.collect::<Vec<_>>());
-    let peak = Series::over_tasks("peak of the process", &peak.collect::<Vec<_>>());
-    let series = vec![stored, peak];
+        .filter(|(.., of)| costs.iter().any(|cost| of(cost).is_some()))
+        .map(|(_, legend, of)| {
+            let values = costs.iter().map(|cost| Some(of(cost)? as f64 / MEBIBYTE));
+            Series::over_tasks(*legend, &values.collect::<Vec<_>>())
+        })
+        .collect();
     let positive = series
         .iter()
         .flat_map(|s| &s.points)
@@ -98,7 +109,8 @@ pub fn stage_memory(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figur
         name: name.to_owned(),
         title: "Memory after each stage".into(),
         description: "What the method keeps from task to task (adapters, signatures, statistics, \
-                      examples), and the largest resident memory of the process so far, in MiB."
+                      examples), the checkpoint that holds it, the resident memory of the process \
+                      after the stage, and the largest so far, in MiB."
             .into(),
         width,
         height,
