@@ -64,10 +64,13 @@ pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure 
     }
 }
 
+/// Column, legend and value in bytes.
+type Line = (&'static str, &'static str, fn(&StageCost) -> Option<u64>);
+
 /// What the method keeps, the checkpoint, and the memory of the process, over stages.
 pub fn stage_memory(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure {
     let stored = |cost: &StageCost| Some(cost.stored_bytes as u64);
-    let lines: [(&str, &str, fn(&StageCost) -> Option<u64>); 4] = [
+    let lines: [Line; 4] = [
         ("stored_bytes", "kept by the method", stored),
         ("checkpoint_bytes", "checkpoint", |cost| {
             cost.checkpoint_bytes
