@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Continual learning with TreeLoRA and its contenders.
 ///
 /// Start with `treelora quickstart`: it needs no files and ends with a table. Exit code 2 means that
-/// an argument, a file or a setting is wrong; the message names it.
+/// an argument, a file or a setting is wrong, and the message names it; 130 that Ctrl-C stopped a run,
+/// which `treelora resume` goes on with.
 #[derive(Debug, Parser)]
 #[command(name = "treelora", version)]
 pub(crate) struct Arguments {
