@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::json;
 use treelora_cl_bench::{
-    Event, Experiment, ExperimentConfig, RunFolder, StageCost, TextExperiment, resident_memory,
+    Event, Experiment, ExperimentConfig, RunFolder, StageCost, TextExperiment,
     text::BytePairTraining, write_json,
 };
 use treelora_models::decoder::DecoderConfig;
@@ -44,7 +44,7 @@ struct TaskLine {
     /// What the method keeps: adapters, signatures, tree.
     stored_bytes: usize,
     /// The checkpoint after the task.
-    checkpoint_bytes: u64,
+    checkpoint_bytes: Option<u64>,
     train_seconds: f64,
     end_task_seconds: f64,
     /// On all tasks so far.
@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut written = Ok(());
     experiment.run(&folder, &mut |event| {
         if let Event::Row { after, cost } = event {
-            let line = TaskLine::new(after.0, cost, &run);
+            let line = TaskLine::new(after.0, cost);
             written = show(&line);
             lines.push(line);
         }
@@ -91,13 +91,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl TaskLine {
-    fn new(task: usize, cost: &StageCost, run: &Path) -> Self {
-        let checkpoint = run.join("checkpoints").join(format!("{task:02}"));
+    fn new(task: usize, cost: &StageCost) -> Self {
         Self {
             task,
-            resident_bytes: resident_memory(),
+            resident_bytes: cost.resident_memory_bytes,
             stored_bytes: cost.stored_bytes,
-            checkpoint_bytes: bytes_in(&checkpoint),
+            checkpoint_bytes: cost.checkpoint_bytes,
             train_seconds: cost.train_seconds,
             end_task_seconds: cost.end_task_seconds,
             evaluation_seconds: cost.evaluation_seconds,
@@ -147,16 +146,4 @@ fn write_model(folder: &Path, texts: &[String]) -> Result<(), Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let decoder = config.init(&mut rng, &Device::default())?;
     Ok(decoder.save(folder)?)
-}
-
-/// Bytes of all files below a folder; 0 when it is not there.
-fn bytes_in(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
-    };
-    let bytes = |entry: fs::DirEntry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => bytes_in(&entry.path()),
-        _ => entry.metadata().map_or(0, |file| file.len()),
-    };
-    entries.flatten().map(bytes).sum()
 }

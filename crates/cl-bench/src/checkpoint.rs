@@ -41,7 +41,7 @@ use crate::{
     experiment_config::ExperimentConfig,
     provenance,
     run_lock::RunLock,
-    stage_progress::{ProgressFolder, StageProgress},
+    stage_progress::{ProgressFolder, remove},
     stream_data::Stage,
     summary::RunSummary,
     trainable_state::{load_trainable_state, trainable_state},
@@ -397,9 +397,7 @@ impl RunFolder {
         }
 
         let checkpoint = self.checkpoint(index);
-        if checkpoint.exists() {
-            fs::remove_dir_all(&checkpoint).map_err(|e| Error::io(&checkpoint, e))?;
-        }
+        remove(&checkpoint)?;
         let memory = checkpoint.join("method");
         create(&memory)?;
         state.save(&checkpoint.join("model.safetensors"))?;
@@ -409,10 +407,7 @@ impl RunFolder {
         write_atomically(&checkpoint.join(RESULT), &numbers)?;
         self.write_json("matrix.json", &result.matrix)?;
         if let Some(old) = index.checked_sub(2) {
-            let old = self.checkpoint(old);
-            if old.exists() {
-                fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
-            }
+            remove(&self.checkpoint(old))?;
         }
         self.progress().clear()?;
         let files = provenance::files_below(&checkpoint)?;
@@ -420,33 +415,6 @@ impl RunFolder {
             let file = fs::metadata(path).map_err(|e| Error::io(path, e))?;
             Ok(sum + file.len())
         })
-    }
-
-    /// Write a checkpoint in the middle of stage `index`.
-    ///
-    /// # Errors
-    /// When writing fails; earlier checkpoints are then whole.
-    pub(crate) fn write_progress<M: ContinualModel>(
-        &self,
-        index: usize,
-        progress: &StageProgress<M>,
-        method: &dyn Method<M>,
-    ) -> Result<(), Error> {
-        self.progress().write(index, progress, method)
-    }
-
-    /// `fresh`, whose task has begun, brought to where stage `index` was left.
-    ///
-    /// # Errors
-    /// When the checkpoint does not fit model or method, or is damaged.
-    pub(crate) fn go_on<M: ContinualModel>(
-        &self,
-        index: usize,
-        fresh: StageProgress<M>,
-        method: &mut dyn Method<M>,
-        device: &Device,
-    ) -> Result<StageProgress<M>, Error> {
-        self.progress().go_on(index, fresh, method, device)
     }
 
     /// Bring `model` (with the method's adapters attached) and `method` to the last checkpoint;
@@ -493,7 +461,8 @@ impl RunFolder {
         self.path.join("checkpoints").join(format!("{index:02}"))
     }
 
-    fn progress(&self) -> ProgressFolder {
+    /// The checkpoints in the middle of a task.
+    pub(crate) fn progress(&self) -> ProgressFolder {
         ProgressFolder::of_run(&self.path)
     }
 
@@ -519,9 +488,7 @@ fn set_aside(newest: impl Fn() -> Option<PathBuf>) -> Result<Vec<Error>, Error> 
             break;
         };
         let aside = checkpoint.with_extension("damaged");
-        if aside.exists() {
-            fs::remove_dir_all(&aside).map_err(|e| Error::io(&aside, e))?;
-        }
+        remove(&aside)?;
         fs::rename(&checkpoint, &aside).map_err(|e| Error::io(&checkpoint, e))?;
         problems.push(problem);
     }

@@ -6,6 +6,8 @@ use burn::{
     tensor::Tensor,
 };
 
+use crate::trainable_state::trainable_state;
+
 /// Path of the first parameter whose gradient is not finite everywhere.
 pub(crate) fn spoiled_gradient<M: Module>(
     model: &M,
@@ -40,9 +42,12 @@ pub(crate) fn spoiled_gradient<M: Module>(
 
 /// Path of the first trainable parameter that is not finite everywhere.
 pub(crate) fn spoiled_parameter<M: Module>(model: &M) -> Option<String> {
-    let mut found = Found::default();
-    model.visit(&mut found);
-    found.first()
+    let state = trainable_state(model);
+    let spoiled = |name: &&str| {
+        let data = state.data(name).expect("a name of the file");
+        !data.iter::<f32>().all(f32::is_finite)
+    };
+    state.names().find(spoiled).map(str::to_owned)
 }
 
 #[derive(Default)]
@@ -51,23 +56,6 @@ struct Found {
     names: Vec<String>,
     /// One number a tensor, read back together: 0 where all is finite, else NaN.
     marks: Vec<Tensor<1>>,
-}
-
-/// Looks at what is trained.
-impl ModuleVisitor for Found {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            self.look_at(param.base().detach().inner());
-        }
-    }
 }
 
 impl Found {

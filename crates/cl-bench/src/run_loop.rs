@@ -104,7 +104,9 @@ impl<M: ContinualModel> Run<'_, M> {
             cost: StageCost::default(),
         };
         if let Some(folder) = self.folder {
-            progress = folder.go_on(index, progress, self.method, self.device)?;
+            progress = folder
+                .progress()
+                .go_on(index, progress, self.method, self.device)?;
         }
         let done = progress.cost.steps;
         (self.on_event)(&Event::Stage {
@@ -199,7 +201,7 @@ impl<M: ContinualModel> Run<'_, M> {
                     value: f64::NAN,
                 });
             }
-            folder.write_progress(index, progress, self.method)?;
+            folder.progress().write(index, progress, self.method)?;
             *since = Instant::now();
         }
         stop

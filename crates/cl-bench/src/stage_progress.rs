@@ -135,7 +135,8 @@ impl ProgressFolder {
     }
 }
 
-fn remove(folder: &Path) -> Result<(), Error> {
+/// A folder with all it holds, if it is there.
+pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, e)),
         _ => Ok(()),
