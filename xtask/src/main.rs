@@ -17,13 +17,15 @@ mod reproduce;
 
 mod test_wgpu;
 
+mod book;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use workspace::Workspace;
 
 /// Name, arguments and purpose of each command; the README is checked against the names.
-const COMMANDS: [(&str, &str, &str); 6] = [
+const COMMANDS: [(&str, &str, &str); 7] = [
     (
         "ci",
         "",
@@ -54,6 +56,11 @@ const COMMANDS: [(&str, &str, &str); 6] = [
         "",
         "the model and method tests on wgpu; software Vulkan is enough",
     ),
+    (
+        "book",
+        "",
+        "make pages of docs/ under target/book; installs mdbook there first",
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -76,7 +83,7 @@ fn run(arguments: &[String]) -> Result<()> {
         print!("{}", help());
         return Ok(());
     }
-    if matches!(command, "ci" | "tidy" | "test-wgpu")
+    if matches!(command, "ci" | "tidy" | "test-wgpu" | "book")
         && let Some(extra) = rest.first()
     {
         bail!("`{command}` takes no argument, got `{extra}`");
@@ -89,6 +96,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "bench" => bench::run(&workspace, rest),
         "reproduce" => reproduce::run(&workspace, rest),
         "test-wgpu" => test_wgpu::run(&workspace),
+        "book" => book::run(&workspace),
         other => bail!("no command `{other}`\n\n{}", help()),
     }
 }

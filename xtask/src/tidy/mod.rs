@@ -14,6 +14,8 @@ mod paper_index;
 
 mod readme;
 
+mod links;
+
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
@@ -24,13 +26,14 @@ pub(crate) type Problem = String;
 /// A check: its name and the rule.
 type Check = (&'static str, fn(&Workspace) -> Result<Vec<Problem>>);
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     ("crate edges (docs/ARCHITECTURE.md)", edges::check),
     ("manifests", manifests::check),
     ("no source file names a backend", backends::check),
     ("files: docs, whitespace, licences", files::check),
     ("paper index (docs/paper-to-code.md)", paper_index::check),
     ("commands of the README", readme::check),
+    ("links, and every page in the book", links::check),
 ];
 
 /// Run every check, print all problems.
