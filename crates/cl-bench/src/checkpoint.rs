@@ -108,11 +108,22 @@ impl RunFolder {
     /// When it exists and is not empty, or cannot be written.
     pub fn create(path: &Path, config_toml: &str, manifest: &Manifest) -> Result<Self, Error> {
         Self::check_free(path)?;
-        fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
-        let folder = Self::at(path);
-        write_atomically(&folder.path.join("config.toml"), config_toml.as_bytes())?;
-        folder.write_json("manifest.json", manifest)?;
-        Ok(folder)
+        // Made beside its place, so that a crash leaves no half-made run in the way; an empty folder
+        // that is there (it may be a mount point) is filled where it is.
+        let made = match path.exists() {
+            true => path.to_owned(),
+            false => path.with_added_extension("partial"),
+        };
+        if made != path {
+            remove(&made)?;
+        }
+        create(&made)?;
+        write_atomically(&made.join("config.toml"), config_toml.as_bytes())?;
+        write_json(&made.join("manifest.json"), manifest)?;
+        if made != path {
+            fs::rename(&made, path).map_err(|e| Error::io(path, e))?;
+        }
+        Ok(Self::at(path))
     }
 
     fn at(path: &Path) -> Self {
@@ -368,7 +379,7 @@ impl RunFolder {
         write_json(&folder.join(format!("{:02}.json", on.0)), answers)
     }
 
-    /// Write the checkpoint after stage `index` and the results so far; its bytes.
+    /// Write the checkpoint after stage `index` and the results so far, with its bytes among them.
     ///
     /// # Errors
     /// When writing fails; earlier checkpoints are then whole.
@@ -378,8 +389,8 @@ impl RunFolder {
         task: TaskId,
         model: &M,
         method: &dyn Method<M>,
-        result: &RunResult,
-    ) -> Result<u64, Error> {
+        result: &mut RunResult,
+    ) -> Result<(), Error> {
         let state = trainable_state(model);
         let folder = self.task(task);
         create(&folder)?;
@@ -402,6 +413,7 @@ impl RunFolder {
         create(&memory)?;
         state.save(&checkpoint.join("model.safetensors"))?;
         method.save(&memory)?;
+        result.costs[index].checkpoint_bytes = Some(provenance::bytes_below(&checkpoint)?);
         let numbers = serde_json::to_vec_pretty(result).map_err(|e| Error::Data(e.to_string()))?;
         checksums::write(&checkpoint, (RESULT, &numbers))?;
         write_atomically(&checkpoint.join(RESULT), &numbers)?;
@@ -409,12 +421,7 @@ impl RunFolder {
         if let Some(old) = index.checked_sub(2) {
             remove(&self.checkpoint(old))?;
         }
-        self.progress().clear()?;
-        let files = provenance::files_below(&checkpoint)?;
-        files.iter().try_fold(0, |sum, (_, path)| {
-            let file = fs::metadata(path).map_err(|e| Error::io(path, e))?;
-            Ok(sum + file.len())
-        })
+        self.progress().clear()
     }
 
     /// Bring `model` (with the method's adapters attached) and `method` to the last checkpoint;

@@ -91,7 +91,7 @@ pub struct StageCost {
     pub resident_memory_bytes: Option<u64>,
     /// Largest resident memory of the process so far, in bytes, where the system tells.
     pub peak_memory_bytes: Option<u64>,
-    /// Bytes of the checkpoint after the stage, once it is written.
+    /// Bytes of adapters, head and the method's memory in the checkpoint after the stage, if one is written.
     #[serde(default)]
     pub checkpoint_bytes: Option<u64>,
     /// Share of test examples whose task was inferred rightly, if the method infers tasks.

@@ -54,6 +54,17 @@ pub(crate) fn files_below(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error
     Ok(files)
 }
 
+/// Sum of the sizes of every file below a folder.
+///
+/// # Errors
+/// When a file cannot be asked.
+pub(crate) fn bytes_below(folder: &Path) -> Result<u64, Error> {
+    files_below(folder)?.iter().try_fold(0, |sum, (_, path)| {
+        let file = fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        Ok(sum + file.len())
+    })
+}
+
 /// SHA-256 of one byte string.
 pub(crate) fn sha256_of_bytes(bytes: &[u8]) -> String {
     let mut hasher = Sha256::new();

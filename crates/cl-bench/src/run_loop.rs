@@ -76,12 +76,11 @@ impl<M: ContinualModel> Run<'_, M> {
             cost.stored_bytes = self.method.stored_bytes();
             cost.peak_memory_bytes = peak_memory();
             cost.resident_memory_bytes = resident_memory();
-            result.costs.push(cost.clone());
+            result.costs.push(cost);
             if let Some(folder) = self.folder {
-                let bytes = folder.write_stage(index, task, &model, self.method, &result)?;
-                cost.checkpoint_bytes = Some(bytes);
-                result.costs[index].checkpoint_bytes = cost.checkpoint_bytes;
+                folder.write_stage(index, task, &model, self.method, &mut result)?;
             }
+            let cost = result.costs[index].clone();
             (self.on_event)(&Event::Row { after: task, cost });
             self.check_stop()?;
         }

@@ -599,6 +599,37 @@ fn an_existing_run_folder_is_left_alone() {
 }
 
 #[test]
+fn what_a_crash_left_of_a_new_folder_is_no_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.1");
+    let left = dir.path().join("run.1.partial");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("config.toml"), "half").unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let toml = experiment.config().to_toml().unwrap();
+    RunFolder::check_free(&path).unwrap();
+    let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+    assert_eq!(fs::read_to_string(folder.config_path()).unwrap(), toml);
+    assert!(!left.exists());
+}
+
+#[test]
+fn every_stage_says_what_its_checkpoint_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(None, &[]));
+    run(&experiment, dir.path());
+    let costs = RunFolder::open(dir.path())
+        .unwrap()
+        .result()
+        .unwrap()
+        .unwrap()
+        .costs;
+    assert!(costs.iter().all(|cost| cost.checkpoint_bytes.is_some()));
+    // Each task adds its adapter and its signature.
+    assert!(costs.is_sorted_by_key(|cost| cost.checkpoint_bytes));
+}
+
+#[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let experiment = prepare(config(None, &[]));
