@@ -1,7 +1,7 @@
 //! Large matrix products, on all cores.
 //!
-//! The right operand is packed once into panels of [`PANEL`] columns; then blocks of rows are multiplied
-//! independently. Each number of the product is summed in an order that depends on the depth alone.
+//! The right operand is packed once into panels of [`PANEL`] columns, unless there are few rows to multiply it with;
+//! then blocks of rows are multiplied independently. Each number of the product is summed in an order that depends on the depth alone.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -20,6 +20,9 @@ const DEPTH: usize = 768;
 const ROWS: usize = 64;
 /// Blocks of rows from which on the rows alone keep all cores busy.
 const MANY: usize = 8;
+/// Rows of the left operand up to which the right one is read where it lies: packing it would not pay. Training
+/// has more rows, generating a token has one for each sequence.
+const FEW: usize = 128;
 /// Multiplications below which one thread is faster than several.
 const PARALLEL: usize = 128 * 128 * 64;
 
@@ -61,40 +64,55 @@ pub(super) fn product_onto(
 
 /// The product in f32; a bf16 operand is widened when it is packed.
 fn single_product(
-    [m, n, k]: [usize; 3],
+    size: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
     target: Shared,
     start: impl Fn(Range<usize>, Target) -> Store + Sync,
 ) {
+    let [m, n, k] = size;
+    if m <= FEW && right.panel(0).is_some() {
+        let panel = |panel: usize| right.panel(panel * PANEL).expect("rows side by side");
+        return multiply_panels(size, left, panel, target, start);
+    }
     with_scratch([n.div_ceil(PANEL) * PANEL * k], |[packed]| {
         for_each_chunk(packed, (PANEL * k).max(1), |panel, packed| {
             right.pack(panel_columns(panel, n), packed)
         });
         let packed: &[f32] = packed;
-        schedule([m, n, k], target, start, |rows, panels, first| {
-            for (depth, store) in passes(k, first) {
-                for panel in panels.clone() {
-                    let columns = panel_columns(panel, n);
-                    let Left { data, row, column } = left.left().skip_rows(rows.start);
-                    let data = data.wrapping_offset(depth.start as isize * column);
-                    let packed = packed[panel * k * PANEL..]
-                        .as_ptr()
-                        .wrapping_add(depth.start * PANEL);
-                    let size = [rows.len(), columns.len(), depth.len()];
-                    // SAFETY: the operands borrow their memory, the target part lies inside the output and is
-                    // written by this task alone; it is initialised when the store adds.
-                    unsafe {
-                        let right = Right {
-                            data: packed,
-                            row: PANEL as isize,
-                        };
-                        let target = target.part(rows.start, columns.start);
-                        multiply(size, Left { data, row, column }, right, target, store);
-                    }
+        let panel = |panel: usize| Right {
+            data: packed[panel * k * PANEL..].as_ptr(),
+            row: PANEL as isize,
+        };
+        multiply_panels(size, left, panel, target, start);
+    });
+}
+
+/// The product with the panels that `right` points to.
+fn multiply_panels(
+    [m, n, k]: [usize; 3],
+    left: Matrix<'_>,
+    right: impl Fn(usize) -> Right + Sync,
+    target: Shared,
+    start: impl Fn(Range<usize>, Target) -> Store + Sync,
+) {
+    schedule([m, n, k], target, start, |rows, panels, first| {
+        for (depth, store) in passes(k, first) {
+            for panel in panels.clone() {
+                let columns = panel_columns(panel, n);
+                let Left { data, row, column } = left.left().skip_rows(rows.start);
+                let data = data.wrapping_offset(depth.start as isize * column);
+                let mut right = right(panel);
+                right.data = right.data.wrapping_offset(depth.start as isize * right.row);
+                let size = [rows.len(), columns.len(), depth.len()];
+                // SAFETY: the operands borrow their memory, the target part lies inside the output and is
+                // written by this task alone; it is initialised when the store adds.
+                unsafe {
+                    let target = target.part(rows.start, columns.start);
+                    multiply(size, Left { data, row, column }, right, target, store);
                 }
             }
-        });
+        }
     });
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, bf16};
 
-use super::matrix::{Left, transpose};
+use super::matrix::{Left, Right, transpose};
 
 /// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
 pub(super) const PANEL: usize = 48;
@@ -106,6 +106,21 @@ impl<'a> Matrix<'a> {
         match self.numbers {
             Numbers::Single(left) => left,
             Numbers::Half { .. } => panic!("the left operand of a product is f32"),
+        }
+    }
+
+    /// The columns from `first` on as they lie in memory, when the numbers are f32 and those of a row are side by side.
+    pub(super) fn panel(self, first: usize) -> Option<Right> {
+        match self.numbers {
+            Numbers::Single(Left {
+                data,
+                row,
+                column: 1,
+            }) => Some(Right {
+                data: data.wrapping_add(first),
+                row,
+            }),
+            _ => None,
         }
     }
 
