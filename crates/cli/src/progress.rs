@@ -8,13 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{FormattedDuration, HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use treelora_cl_bench::{Event, resident_memory};
 
 use crate::{arguments::OutputArguments, tensorboard::TensorBoard};
 
 /// Between two lines about steps where there is no terminal to draw a bar on.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// Tasks whose scores fit on a line; of more, the latest are shown.
+const ROW: usize = 16;
 
 /// Draws a progress bar with ETA, loss, throughput and memory (lines of text where the output is no
 /// terminal), prints a row of the matrix after each task, and writes every event to the run's
@@ -24,10 +27,38 @@ pub(crate) struct Progress {
     log: Option<File>,
     tensorboard: Option<TensorBoard>,
     row: Vec<f64>,
-    /// Since when, and how many training examples, in the current stage.
-    stage: (Instant, usize),
+    /// What the current stage has done in this process.
+    stage: StageSpeed,
     /// When the last line about steps was printed, where there is no bar; `None` for no such lines.
     last_line: Option<Instant>,
+}
+
+/// Steps and training examples since the stage began or was resumed.
+struct StageSpeed {
+    since: Instant,
+    steps: u64,
+    examples: usize,
+}
+
+impl StageSpeed {
+    fn now() -> Self {
+        Self {
+            since: Instant::now(),
+            steps: 0,
+            examples: 0,
+        }
+    }
+
+    fn examples_per_second(&self) -> f64 {
+        self.examples as f64 / self.since.elapsed().as_secs_f64()
+    }
+
+    /// Time for `left` more steps at the mean pace so far: steps may take seconds each, for which estimates from the
+    /// latest seconds alone jump about.
+    fn eta(&self, left: u64) -> Duration {
+        let a_step = self.since.elapsed().as_secs_f64() / self.steps.max(1) as f64;
+        Duration::from_secs_f64(a_step * left as f64)
+    }
 }
 
 impl Progress {
@@ -57,7 +88,7 @@ impl Progress {
             log,
             tensorboard,
             row: Vec::new(),
-            stage: (Instant::now(), 0),
+            stage: StageSpeed::now(),
             last_line: (!output.quiet && !std::io::stderr().is_terminal()).then(Instant::now),
         })
     }
@@ -86,8 +117,7 @@ impl Progress {
                 self.bar.reset();
                 self.bar.set_length(*steps as u64);
                 self.bar.set_position(*done as u64);
-                self.bar.reset_eta();
-                self.stage = (Instant::now(), 0);
+                self.stage = StageSpeed::now();
                 self.bar.set_style(style());
                 let name = format!("task {} {}", task.id.0 + 1, task.name);
                 if self.last_line.is_some() {
@@ -103,24 +133,25 @@ impl Progress {
                 examples,
                 ..
             } => {
-                self.stage.1 += examples;
-                let per_second = self.stage.1 as f64 / self.stage.0.elapsed().as_secs_f64();
+                self.stage.steps += 1;
+                self.stage.examples += examples;
+                self.bar.inc(1);
+                let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
                 let memory = resident_memory()
                     .map_or(String::new(), |bytes| format!("  {}", HumanBytes(bytes)));
                 let message = format!(
-                    "epoch {}/{}  loss {loss:.4}  lr {learning_rate:.1e}  {per_second:.0} \
+                    "ETA {}  epoch {}/{}  loss {loss:.4}  lr {learning_rate:.1e}  {:.0} \
                      examples/s{memory}",
+                    FormattedDuration(self.stage.eta(all.saturating_sub(done))),
                     step.epoch + 1,
-                    step.epochs
+                    step.epochs,
+                    self.stage.examples_per_second(),
                 );
-                self.bar.inc(1);
                 if self
                     .last_line
                     .is_some_and(|last| last.elapsed() > LINE_EVERY)
                 {
-                    let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
-                    let left = self.bar.eta().as_secs();
-                    eprintln!("  step {done}/{all}  ETA {left} s  {message}");
+                    eprintln!("  step {done}/{all}  {message}");
                     self.last_line = Some(Instant::now());
                 }
                 self.bar.set_message(message);
@@ -134,11 +165,14 @@ impl Progress {
                 self.row.push(score.value.unwrap_or(0.0));
             }
             Event::Row { after, .. } => {
-                let row: Vec<String> = self
-                    .row
+                let earlier = self.row.len().saturating_sub(ROW);
+                let mut row: Vec<String> = self.row[earlier..]
                     .iter()
                     .map(|a| format!("{:5.1}", 100.0 * a))
                     .collect();
+                if earlier > 0 {
+                    row.insert(0, "...".to_owned());
+                }
                 let mean = self.row.iter().sum::<f64>() / self.row.len().max(1) as f64;
                 let line = format!(
                     "after task {:>2} | {} | mean {:5.1}",
@@ -166,13 +200,30 @@ impl Progress {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template(
-        "{prefix:24!} {bar:30} {pos}/{len} {per_sec:>9} ETA {eta:>4}  {msg}",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{prefix:24!} {bar:30} {pos}/{len}  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn counter() -> ProgressStyle {
     ProgressStyle::with_template("{msg} {pos} {per_sec}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_is_the_mean_pace_times_what_is_left() {
+        let since = Instant::now().checked_sub(Duration::from_secs(20)).unwrap();
+        let speed = StageSpeed {
+            since,
+            steps: 4,
+            examples: 128,
+        };
+        let eta = speed.eta(10).as_secs_f64();
+        assert!((50.0..51.0).contains(&eta), "{eta}");
+        assert!((6.0..6.5).contains(&speed.examples_per_second()));
+    }
 }
