@@ -21,7 +21,7 @@ use treelora::{
     bandit::Policy,
     lora::{Granularity, LayerVectors, LoraConfig},
 };
-use treelora_benches::Ratio;
+use treelora_benches::Quantity;
 use treelora_core::{Error, Method, StepInfo, Task, TaskId};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
 
@@ -165,7 +165,7 @@ fn training_step(criterion: &mut Criterion) {
 }
 
 /// A step of TreeLoRA over a step of sequential LoRA, in turns.
-fn training_step_ratio(criterion: &mut Criterion<Ratio>) {
+fn training_step_ratio(criterion: &mut Criterion<Quantity>) {
     let device = Device::default().autodiff();
     let data = batch(BATCH, TOKENS, &device);
     let mut group = criterion.benchmark_group("training_step_ratio");
@@ -229,7 +229,7 @@ fn cost(arm: usize) -> f64 {
 criterion_group!(times, training_step, choice);
 criterion_group! {
     name = ratios;
-    config = Criterion::default().with_measurement(Ratio);
+    config = Criterion::default().with_measurement(Quantity::RATIO);
     targets = training_step_ratio
 }
 criterion_main!(times, ratios);

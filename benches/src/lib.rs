@@ -1,6 +1,6 @@
 //! What the benchmarks share.
 #![warn(missing_docs)]
 
-mod ratio;
+mod quantity;
 
-pub use ratio::Ratio;
+pub use quantity::Quantity;

@@ -31,8 +31,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, name: &str) -> Resul
     Ok(table(&results))
 }
 
-/// Median of one benchmark and its confidence interval, in nanoseconds; a number without unit where the
-/// group's name ends in `_ratio`.
+/// Median of one benchmark and its confidence interval, in nanoseconds; a number without unit or of
+/// bytes where the group's name ends in `_ratio` or `_bytes`.
 #[derive(Debug, PartialEq)]
 struct Measurement {
     name: String,
@@ -88,9 +88,10 @@ fn table(results: &[Measurement]) -> String {
         high,
     } in results
     {
-        let shown = match name.contains("_ratio/") {
-            true => |ratio: f64| format!("{ratio:.4} x"),
-            false => duration,
+        let shown = match name {
+            name if name.contains("_ratio/") => |ratio: f64| format!("{ratio:.4} x"),
+            name if name.contains("_bytes/") => |bytes: f64| format!("{:.3} MB", bytes / 1e6),
+            _ => duration,
         };
         let (median, low, high) = (shown(*median), shown(*low), shown(*high));
         text += &format!("| {name} | {median} | {low} to {high} |\n");
@@ -126,18 +127,21 @@ mod tests {
     }
 
     #[test]
-    fn ratios_have_no_unit_of_time() {
-        let row = Measurement {
-            name: "step_ratio/treelora/10".to_owned(),
-            median: 1.02,
-            low: 1.0,
-            high: 1.04,
-        };
-        let table = table(&[row]);
-        assert!(
-            table.ends_with("| step_ratio/treelora/10 | 1.0200 x | 1.0000 x to 1.0400 x |\n"),
-            "{table}"
-        );
+    fn what_is_no_time_has_its_own_unit() {
+        for (name, number, shown) in [
+            ("step_ratio/treelora/10", 1.02, "1.0200 x"),
+            ("tree_bytes/12 layers/10", 2.5e6, "2.500 MB"),
+        ] {
+            let row = Measurement {
+                name: name.to_owned(),
+                median: number,
+                low: number,
+                high: number,
+            };
+            let table = table(&[row]);
+            let expected = format!("| {name} | {shown} | {shown} to {shown} |\n");
+            assert!(table.ends_with(&expected), "{table}");
+        }
     }
 
     #[test]

@@ -1,25 +1,35 @@
-//! How many times the time of one thing is that of another.
+//! What is no time.
 
 use criterion::{
     Throughput,
     measurement::{Measurement, ValueFormatter},
 };
 
-/// A quotient of two times that were taken one right after the other, for `Bencher::iter_custom`.
+/// A number that the benchmark itself works out, for `Bencher::iter_custom`.
 ///
-/// What slows a machine down for longer than a round slows both, so that the quotient is steadier than
-/// either time. `cargo xtask bench` shows it as a number where the group's name ends in `_ratio`.
+/// `cargo xtask bench` shows it in the unit that the group's name ends in, `_ratio` or `_bytes`.
 #[derive(Clone, Copy, Debug)]
-pub struct Ratio;
+pub struct Quantity {
+    unit: &'static str,
+}
 
-impl Measurement for Ratio {
+impl Quantity {
+    /// A quotient of two times that were taken one right after the other: what slows a machine down
+    /// for longer than a round slows both, so that the quotient is steadier than either time.
+    pub const RATIO: Self = Self { unit: "x" };
+
+    /// Memory.
+    pub const BYTES: Self = Self { unit: "bytes" };
+}
+
+impl Measurement for Quantity {
     type Intermediate = ();
     type Value = f64;
 
     fn start(&self) {}
 
     fn end(&self, (): ()) -> f64 {
-        panic!("a ratio needs both times: use `iter_custom`")
+        panic!("only the benchmark knows its number: use `iter_custom`")
     }
 
     fn add(&self, left: &f64, right: &f64) -> f64 {
@@ -35,16 +45,13 @@ impl Measurement for Ratio {
     }
 
     fn formatter(&self) -> &dyn ValueFormatter {
-        &Times
+        self
     }
 }
 
-/// Shows a ratio as it is.
-struct Times;
-
-impl ValueFormatter for Times {
+impl ValueFormatter for Quantity {
     fn scale_values(&self, _typical: f64, _values: &mut [f64]) -> &'static str {
-        "x"
+        self.unit
     }
 
     fn scale_throughputs(
@@ -53,10 +60,10 @@ impl ValueFormatter for Times {
         _throughput: &Throughput,
         _values: &mut [f64],
     ) -> &'static str {
-        "x"
+        self.unit
     }
 
     fn scale_for_machines(&self, _values: &mut [f64]) -> &'static str {
-        "x"
+        self.unit
     }
 }
