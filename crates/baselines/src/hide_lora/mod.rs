@@ -22,7 +22,7 @@ use treelora_lora::{AdapterLayer, AdapterSnapshot, Selection, attach_bank, detac
 use crate::adapter::{adapter_error, attach};
 
 pub use config::{HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
-use contrast::contrastive_loss;
+use contrast::{Prototypes, contrastive_loss};
 use task_identity::TaskIdentity;
 
 const STATISTICS: &str = "hide-statistics.safetensors";
@@ -47,7 +47,7 @@ pub struct HideLora<M: Classifier> {
     identity: TaskIdentity<M>,
     head: AlignedHead,
     /// Means of the finished classes, for the contrastive term.
-    prototypes: Option<Tensor<2>>,
+    prototypes: Option<Prototypes>,
     tasks: Vec<(Task, AdapterSnapshot)>,
 }
 
@@ -73,6 +73,11 @@ impl<M: Classifier> HideLora<M> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(1 + 4 * task.0 as u64 + purpose);
         rng
+    }
+
+    fn set_prototypes(&mut self, device: &Device) {
+        let means = self.head.means(device);
+        self.prototypes = means.map(|means| Prototypes::new(means, self.config.temperature));
     }
 
     /// `theta_t <- (1 - m) theta_t + m mean(theta_1..theta_t-1)`, A and B each on its own.
@@ -125,7 +130,8 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         if self.config.contrast == 0.0 {
             return loss;
         }
-        let contrast = contrastive_loss(features, self.prototypes.clone(), self.config.temperature);
+        let contrast =
+            contrastive_loss(features, self.prototypes.as_ref(), self.config.temperature);
         loss + contrast * self.config.contrast
     }
 
@@ -143,7 +149,7 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         let head = self.head.align(model.head().clone(), &mut sampling);
         let model = model.with_head(head);
         let device = model.head().weight.lazy_device().without_autodiff();
-        self.prototypes = self.head.means(&device);
+        self.set_prototypes(&device);
         self.tasks.push((task.clone(), adapter));
         let mut rng = self.rng(task.id, 2);
         self.identity.end_task(&model, data, task, &mut rng)?;
@@ -223,7 +229,7 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         }
         let file = TensorFile::load(&dir.join(STATISTICS))?;
         self.head.load("head", &file)?;
-        self.prototypes = self.head.means(&device.clone().without_autodiff());
+        self.set_prototypes(&device.clone().without_autodiff());
         self.identity.load(dir, device)
     }
 
