@@ -11,6 +11,10 @@ use treelora_core::Error;
 
 use crate::{Figure, RunRecord, figures, floor_groups, page, run_groups};
 
+/// Tasks whose tree and choices are drawn at most: of a longer stream, this many spread evenly, the first and the
+/// last among them. A page of all 200 would have tens of megabytes.
+const DRAWN: usize = 40;
+
 /// Runs with all their figures.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -131,7 +135,7 @@ impl RunFigures {
             scores,
             training: figures::loss_terms(prefix, &run.log, tasks),
             costs,
-            tasks: run.relatives.iter().map(of_task).collect(),
+            tasks: spread(&run.relatives).map(of_task).collect(),
         }
     }
 
@@ -140,6 +144,13 @@ impl RunFigures {
         let others = self.scores.iter().chain(&self.training).chain(&self.costs);
         others.chain(of_tasks)
     }
+}
+
+/// At most [`DRAWN`] of `all`, spread evenly.
+fn spread<T>(all: &[T]) -> impl Iterator<Item = &T> {
+    let drawn = all.len().min(DRAWN);
+    let place = move |index: usize| index * (all.len() - 1) / (drawn - 1).max(1);
+    (0..drawn).map(move |index| &all[place(index)])
 }
 
 fn comparison(runs: &[RunRecord]) -> Vec<Figure> {
@@ -223,6 +234,17 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_tasks_some_are_drawn_with_the_first_and_the_last() {
+        let all: Vec<usize> = (0..200).collect();
+        let drawn: Vec<usize> = spread(&all).copied().collect();
+        assert_eq!((drawn.len(), drawn[0], drawn[DRAWN - 1]), (DRAWN, 0, 199));
+        assert!(drawn.is_sorted_by(|left, right| left < right));
+        for count in [0, 1, 2, DRAWN] {
+            assert!(spread(&all[..count]).eq(&all[..count]), "{count}");
+        }
+    }
 
     #[test]
     fn runs_of_equal_names_have_files_of_their_own() {

@@ -8,6 +8,8 @@ const TOP: f64 = 40.0;
 const MARGIN: f64 = 10.0;
 /// Characters of a row's name.
 const NAME: usize = 30;
+/// Cells lower than this have no room for text: they are shades alone, and every tenth row and column is named.
+const LEGIBLE: f64 = 14.0;
 
 /// A cell: lines of text on a shade.
 #[derive(Clone, Debug)]
@@ -44,6 +46,15 @@ impl Grid {
         )
     }
 
+    fn is_legible(&self) -> bool {
+        self.cell.1 >= LEGIBLE
+    }
+
+    /// Whether the row or column `index` has its name beside it.
+    fn is_named(&self, index: usize) -> bool {
+        self.is_legible() || (index + 1).is_multiple_of(10)
+    }
+
     fn left(&self) -> f64 {
         let names = self.rows.iter().chain([&self.row_title]);
         let widths = names.map(|name| label_width(&shortened(name, NAME)));
@@ -56,18 +67,22 @@ impl Grid {
         html! {
             text class="soft small" x=(Rounded(left)) y="13" { (self.column_title) }
             text class="soft small" x=(Rounded(MARGIN)) y="32" { (self.row_title) }
-            @for (column, name) in self.columns.iter().enumerate() {
+            @for (column, name) in self.columns.iter().enumerate().filter(|(c, _)| self.is_named(*c)) {
                 text class="soft middle" x=(Rounded(left + (column as f64 + 0.5) * width)) y="32" { (name) }
             }
             @for (row, name) in self.rows.iter().enumerate() {
                 @let y = TOP + row as f64 * height;
-                text class="ink" x=(Rounded(MARGIN)) y=(Rounded(y + 0.5 * height + 4.0)) {
-                    (shortened(name, NAME))
+                @if self.is_named(row) {
+                    text class="ink" x=(Rounded(MARGIN)) y=(Rounded(y + 0.5 * height + 4.0)) {
+                        (shortened(name, NAME))
+                    }
                 }
                 @for column in 0..self.columns.len() {
                     @let x = left + column as f64 * width;
                     @match self.cells.get(row).and_then(|cells| cells.get(column)) {
-                        Some(Some(cell)) => (self.draw_cell(cell, x, y)),
+                        Some(Some(cell)) if self.is_legible() => (self.draw_cell(cell, x, y)),
+                        Some(Some(cell)) => (self.draw_shade(cell, x, y)),
+                        _ if !self.is_legible() => {},
                         _ => rect class="empty" x=(Rounded(x + 1.0)) y=(Rounded(y + 1.0)) rx="3"
                             width=(Rounded(width - 2.0)) height=(Rounded(height - 2.0)) {},
                     }
@@ -78,13 +93,11 @@ impl Grid {
 
     fn draw_cell(&self, cell: &Cell, x: f64, y: f64) -> Markup {
         let (width, height) = self.cell;
-        // Text keeps its colour on every shade: none is darker (or, on dark, lighter) than this.
-        let opacity = 0.06 + 0.6 * cell.strength.clamp(0.0, 1.0);
         let first = y + 0.5 * height + 4.0 - 6.5 * (cell.lines.len().saturating_sub(1)) as f64;
         html! {
             g {
                 title { (cell.words) }
-                rect class=(cell.class) fill-opacity={ (format!("{opacity:.3}")) } rx="3"
+                rect class=(cell.class) fill-opacity=(opacity(cell)) rx="3"
                     x=(Rounded(x + 1.0)) y=(Rounded(y + 1.0))
                     width=(Rounded(width - 2.0)) height=(Rounded(height - 2.0)) {}
                 @for (index, line) in cell.lines.iter().enumerate() {
@@ -94,4 +107,17 @@ impl Grid {
             }
         }
     }
+
+    fn draw_shade(&self, cell: &Cell, x: f64, y: f64) -> Markup {
+        let (width, height) = self.cell;
+        html! {
+            rect class=(cell.class) fill-opacity=(opacity(cell)) x=(Rounded(x)) y=(Rounded(y))
+                width=(Rounded(width)) height=(Rounded(height)) {}
+        }
+    }
+}
+
+/// Text keeps its colour on every shade: none is darker (or, on dark, lighter) than the last.
+fn opacity(cell: &Cell) -> String {
+    format!("{:.3}", 0.06 + 0.6 * cell.strength.clamp(0.0, 1.0))
 }

@@ -8,6 +8,9 @@ use crate::{
     figures::over_time,
 };
 
+/// Tasks up to which there is room for the numbers of all cells.
+const LEGIBLE: usize = 40;
+
 /// Scores on each task (column) after each task (row), in percent, and their mean; shaded from the
 /// smallest score to the largest. The last row is the model before the stream, where it was scored.
 pub fn accuracy_matrix(name: &str, matrix: &AccuracyMatrix, tasks: &TaskNames) -> Figure {
@@ -70,7 +73,10 @@ pub fn accuracy_matrix(name: &str, matrix: &AccuracyMatrix, tasks: &TaskNames) -
         rows: rows.into_iter().map(|(name, ..)| name).collect(),
         columns: numbers.chain(["mean".to_owned()]).collect(),
         cells,
-        cell: (46.0, 28.0),
+        cell: match columns <= LEGIBLE {
+            true => (46.0, 28.0),
+            false => (6.0, 6.0),
+        },
     };
     let range = match low <= high {
         true => format!(
@@ -124,6 +130,19 @@ mod tests {
             "after_task,task_1,task_2,task_3,mean\n1,0.9312,,,0.9312\n2,,0.5,,\n3,0.25,,,\n\
              0,,0.125,,\n"
         );
+    }
+
+    #[test]
+    fn a_large_matrix_is_shades_and_its_numbers_are_in_the_table() {
+        let scores = (0..60).map(|after| vec![Some(0.5); after + 1]).collect();
+        let matrix = AccuracyMatrix::from_scores(scores);
+        let tasks = TaskNames::new((0..60).map(|task| format!("t{task}")));
+        let figure = accuracy_matrix("m", &matrix, &tasks);
+        let svg = figure.to_svg();
+        assert_eq!(svg.matches("class=\"heat\"").count(), 60 * 61 / 2 + 60);
+        assert!(!svg.contains(">50.0</text>") && svg.contains(">60 t59</text>"));
+        assert!(svg.len() < 250_000, "{}", svg.len());
+        assert_eq!(figure.data.to_csv().lines().count(), 61);
     }
 
     #[test]

@@ -36,12 +36,12 @@ pub(super) fn section(
         "relatives" if figures.tasks.is_empty() => html! {
             p { "The method left no trees: it has none, or the run was made before they were kept." }
         },
-        "relatives" => slider(
-            &format!("{}-trees", id(index)),
-            &figures.tasks,
-            &run.tasks,
-            files,
-        ),
+        "relatives" => html! {
+            @if figures.tasks.len() < run.relatives.len() {
+                p { (figures.tasks.len()) " of " (run.relatives.len()) " tasks are drawn, spread evenly." }
+            }
+            (slider(&format!("{}-trees", id(index)), &figures.tasks, &run.tasks, files))
+        },
         "training" => html! {
             @if run.log.damaged_lines > 0 {
                 p.warning {
