@@ -55,18 +55,21 @@ impl Series {
 impl LineChart {
     /// Over tasks `1..=tasks`, values in percent.
     pub(crate) fn over_tasks(y_label: &str, tasks: usize, series: Vec<Series>) -> Self {
-        // Numbers of more tasks than fit stand at every second, third, ... line.
-        let every = tasks.div_ceil(20).max(1);
-        let named = |task: usize| match (task - 1).is_multiple_of(every) {
-            true => (task as f64, task.to_string()),
-            false => (task as f64, String::new()),
+        // Of more tasks than have room for their number, every 5th, 10th, 20th, ... has a line.
+        let every = match tasks {
+            0..=20 => 1,
+            _ => [5, 10, 20, 50, 100, 200, 500]
+                .into_iter()
+                .find(|every| tasks / every <= 10)
+                .unwrap_or(1000),
         };
+        let marked = (1..=tasks).filter(|task| task.is_multiple_of(every));
         Self {
             x_label: "after task".into(),
             y_label: y_label.into(),
             series,
             spacing: Spacing::Linear,
-            x_ticks: (1..=tasks).map(named).collect(),
+            x_ticks: marked.map(|task| (task as f64, task.to_string())).collect(),
         }
     }
 
@@ -147,6 +150,18 @@ fn draw_series(series: &Series, mark: Mark, x: &Scale, y: &Scale) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tasks_are_numbered_as_far_as_there_is_room() {
+        let numbers = |tasks: usize| {
+            let chart = LineChart::over_tasks("", tasks, Vec::new());
+            let names = chart.x_ticks.into_iter().map(|(_, name)| name);
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(numbers(3), "1 2 3");
+        assert_eq!(numbers(50), "5 10 15 20 25 30 35 40 45 50");
+        assert_eq!(numbers(200), "20 40 60 80 100 120 140 160 180 200");
+    }
 
     #[test]
     fn missing_values_leave_a_drawing_without_nan() {
