@@ -9,7 +9,10 @@ use crate::{
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
-/// Seconds of training, of the method's work after it, and of evaluation, a bar for each stage.
+/// Stages up to which each has a bar of its own.
+const BARS: usize = 40;
+
+/// Seconds of training, of the method's work after it, and of evaluation, a bar for each stage; of many stages, curves.
 pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure {
     let mut data = DataTable::new([
         "stage",
@@ -35,22 +38,30 @@ pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure 
             DataTable::number(cost.task_inference_accuracy),
         ]);
     }
-    let bar = |(stage, cost): (usize, &StageCost)| Bar {
-        name: stage_name(stage, costs, tasks),
-        parts: vec![
-            seconds(cost.train_seconds),
-            seconds(cost.end_task_seconds),
-            seconds(cost.evaluation_seconds),
-        ],
+    let parts: [(&str, fn(&StageCost) -> f64); 3] = [
+        ("training", |cost| seconds(cost.train_seconds)),
+        ("after the task", |cost| seconds(cost.end_task_seconds)),
+        ("evaluation", |cost| seconds(cost.evaluation_seconds)),
+    ];
+    let (drawing, (width, height)) = if costs.len() <= BARS {
+        let bar = |(stage, cost): (usize, &StageCost)| Bar {
+            name: stage_name(stage, costs, tasks),
+            parts: parts.iter().map(|(_, of)| of(cost)).collect(),
+        };
+        let bars = Bars {
+            unit: "seconds".into(),
+            parts: parts.map(|(part, _)| part.to_owned()).to_vec(),
+            bars: costs.iter().enumerate().map(bar).collect(),
+        };
+        (bars.draw(), bars.size())
+    } else {
+        let lines = parts.map(|(part, of)| {
+            let values: Vec<_> = costs.iter().map(|cost| Some(of(cost))).collect();
+            Series::over_tasks(part, &values)
+        });
+        let chart = LineChart::over_tasks("seconds", costs.len(), lines.to_vec());
+        (chart.draw(), chart.size())
     };
-    let bars = Bars {
-        unit: "seconds".into(),
-        parts: ["training", "after the task", "evaluation"]
-            .map(String::from)
-            .to_vec(),
-        bars: costs.iter().enumerate().map(bar).collect(),
-    };
-    let (width, height) = bars.size();
     Figure {
         name: name.to_owned(),
         title: "Time of each stage".into(),
@@ -59,7 +70,7 @@ pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure 
             .into(),
         width,
         height,
-        drawing: bars.draw(),
+        drawing,
         data,
     }
 }
