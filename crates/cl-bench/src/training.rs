@@ -112,7 +112,7 @@ pub enum Optimizer {
     #[serde(rename = "adamw")]
     AdamW {
         /// Decoupled weight decay.
-        weight_decay: f32,
+        weight_decay: f64,
     },
     /// Stochastic gradient descent.
     Sgd,
@@ -273,7 +273,7 @@ impl TrainingConfig {
             Optimizer::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
             Optimizer::AdamW { weight_decay } => AdamWConfig::new()
                 .with_epsilon(1e-8)
-                .with_weight_decay(*weight_decay)
+                .with_weight_decay(*weight_decay as f32)
                 .init(),
             Optimizer::Sgd => SgdConfig::new().init(),
         };

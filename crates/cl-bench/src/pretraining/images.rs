@@ -41,7 +41,7 @@ pub struct PretrainingConfig {
     /// Learning rate of AdamW, with a cosine schedule.
     pub learning_rate: f64,
     /// Decoupled weight decay.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
 }
 
 impl PretrainingConfig {
@@ -72,7 +72,7 @@ pub fn pretrain(
     let mut model = architecture.init(&mut rng, device)?;
     let mut optimizer = AdamWConfig::new()
         .with_epsilon(1e-8)
-        .with_weight_decay(config.weight_decay)
+        .with_weight_decay(config.weight_decay as f32)
         .init();
     let order = TrainingConfig {
         seed,

@@ -93,7 +93,7 @@ pub struct LanguageTraining {
     /// Share of the steps over which the rate first rises linearly from 0, in `[0, 1)`.
     pub warm_up: f64,
     /// Decoupled weight decay of all parameters.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Largest norm of a parameter's gradient; no clipping when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_clip: Option<f32>,
