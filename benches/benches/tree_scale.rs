@@ -123,20 +123,25 @@ fn choose(criterion: &mut Criterion) {
 /// Bytes of what TreeLoRA keeps of all tasks for choosing among them.
 fn memory(criterion: &mut Criterion<Quantity>) {
     let of_tree = |tasks, layers| bytes_of(|| tree(tasks, layers));
+    of_size(criterion, "tree_bytes", of_tree);
     let of_bandits = |tasks, layers| bytes_of(|| bandits(tasks, layers));
-    let kinds: [(&str, &dyn Fn(usize, usize) -> usize); 2] =
-        [("tree_bytes", &of_tree), ("bandits_bytes", &of_bandits)];
-    for (name, bytes_of) in kinds {
-        let mut group = criterion.benchmark_group(format!("tree_scale/{name}"));
-        group.sample_size(10);
-        for (tasks, layers, id) in sizes() {
-            let bytes = bytes_of(tasks, layers) as f64;
-            group.bench_function(id, |bencher| {
-                bencher.iter_custom(|times| bytes * times as f64);
-            });
-        }
-        group.finish();
+    of_size(criterion, "bandits_bytes", of_bandits);
+}
+
+fn of_size(
+    criterion: &mut Criterion<Quantity>,
+    name: &str,
+    bytes_of: impl Fn(usize, usize) -> usize,
+) {
+    let mut group = criterion.benchmark_group(format!("tree_scale/{name}"));
+    group.sample_size(10);
+    for (tasks, layers, id) in sizes() {
+        let bytes = bytes_of(tasks, layers) as f64;
+        group.bench_function(id, |bencher| {
+            bencher.iter_custom(|times| bytes * times as f64);
+        });
     }
+    group.finish();
 }
 
 /// What is allocated for a value as long as it is kept.

@@ -12,6 +12,9 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// Stages up to which each has a bar of its own.
 const BARS: usize = 40;
 
+/// Legend and value in seconds.
+type Part = (&'static str, fn(&StageCost) -> f64);
+
 /// Seconds of training, of the method's work after it, and of evaluation, a bar for each stage; of many stages, curves.
 pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure {
     let mut data = DataTable::new([
@@ -38,7 +41,7 @@ pub fn stage_time(name: &str, costs: &[StageCost], tasks: &TaskNames) -> Figure 
             DataTable::number(cost.task_inference_accuracy),
         ]);
     }
-    let parts: [(&str, fn(&StageCost) -> f64); 3] = [
+    let parts: [Part; 3] = [
         ("training", |cost| seconds(cost.train_seconds)),
         ("after the task", |cost| seconds(cost.end_task_seconds)),
         ("evaluation", |cost| seconds(cost.evaluation_seconds)),
