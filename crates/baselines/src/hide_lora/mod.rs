@@ -75,8 +75,12 @@ impl<M: Classifier> HideLora<M> {
         rng
     }
 
+    /// Those of all finished classes, where the contrastive term needs them.
     fn set_prototypes(&mut self, device: &Device) {
-        let means = self.head.means(device);
+        let means = match self.config.contrast {
+            0.0 => None,
+            _ => self.head.means(device),
+        };
         self.prototypes = means.map(|means| Prototypes::new(means, self.config.temperature));
     }
 
