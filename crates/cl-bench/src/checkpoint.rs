@@ -31,7 +31,8 @@ use std::{
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    ContinualModel, Error, Method, TaskId, TensorFile, read_json, write_atomically, write_json,
+    ContinualModel, Error, Method, TaskId, TensorFile, read_json, rename_durably, write_atomically,
+    write_json,
 };
 use treelora_lora::AdapterSnapshot;
 
@@ -121,7 +122,7 @@ impl RunFolder {
         write_atomically(&made.join("config.toml"), config_toml.as_bytes())?;
         write_json(&made.join("manifest.json"), manifest)?;
         if made != path {
-            fs::rename(&made, path).map_err(|e| Error::io(path, e))?;
+            rename_durably(&made, path).map_err(|e| Error::io(path, e))?;
         }
         Ok(Self::at(path))
     }

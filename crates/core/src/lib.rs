@@ -50,7 +50,7 @@ pub use method::{Exposure, LearningRates, Method};
 pub use model::{Classifier, ContinualModel};
 pub use optimizer_state::{load_optimizer, save_optimizer};
 pub use task::{StepInfo, Task, TaskId};
-pub use tensor_file::{TensorFile, write_atomically};
+pub use tensor_file::{TensorFile, rename_durably, write_atomically};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

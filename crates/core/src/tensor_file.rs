@@ -140,19 +140,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let mut file = fs::File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            // Directories cannot be opened for syncing on every platform; the rename stands.
-            if let Ok(folder) = fs::File::open(folder) {
-                let _ = folder.sync_all();
-            }
-        }
-        Ok(())
+        rename_durably(&temporary, path)
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&temporary);
         Error::io(path, source)
     })
+}
+
+/// Rename a file or folder so that the new name outlives a loss of power.
+///
+/// # Errors
+/// When the rename fails.
+pub fn rename_durably(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::rename(from, to)?;
+    if let Some(folder) = to.parent().filter(|p| !p.as_os_str().is_empty()) {
+        // Directories cannot be opened for syncing on every platform; the rename stands.
+        if let Ok(folder) = fs::File::open(folder) {
+            let _ = folder.sync_all();
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
