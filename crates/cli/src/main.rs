@@ -15,6 +15,7 @@ use crate::arguments::{Arguments, Command};
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
+    keep_freed_memory();
     let outcome = match arguments.command {
         Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
         Command::Pretrain(arguments) => commands::pretrain::run(&arguments),
@@ -39,6 +40,19 @@ fn main() -> std::process::ExitCode {
                 _ => 2,
             })
         }
+    }
+}
+
+/// The buffers of one training step serve the next, unless the environment settles how glibc's allocator works.
+fn keep_freed_memory() {
+    const SETTINGS: [&str; 3] = [
+        "MALLOC_MMAP_THRESHOLD_",
+        "MALLOC_TRIM_THRESHOLD_",
+        "GLIBC_TUNABLES",
+    ];
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    if !SETTINGS.into_iter().any(is_set) {
+        treelora_kernels::keep_freed_memory();
     }
 }
 

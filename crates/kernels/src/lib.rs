@@ -14,6 +14,8 @@
 //! | residual stream | [`add_bias_residual`] |
 //! | loss | [`cross_entropy`] |
 //!
+//! A program that trains calls [`keep_freed_memory`] at its start: the buffers of one step then serve the next.
+//!
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use treelora_kernels::{gelu, layer_norm};
@@ -37,6 +39,7 @@ mod cpu;
 mod cross_entropy;
 mod fused;
 mod mask;
+mod memory;
 mod normalization;
 mod projection;
 mod residual;
@@ -46,6 +49,7 @@ pub use attention::attention;
 pub use cross_entropy::cross_entropy;
 pub use fused::{Fused, fused, set_fused};
 pub use mask::AttentionMask;
+pub use memory::keep_freed_memory;
 pub use normalization::{layer_norm, rms_norm, softmax};
 pub use projection::{linear, lora_linear};
 pub use residual::add_bias_residual;
