@@ -1,5 +1,7 @@
 """One adapter training step at a time in PyTorch: the other side of `cargo xtask bench --against-pytorch`.
 
+The argument is the device, `cpu` unless told.
+
 Speaks what benches/src/bin/lora_step speaks: a case as one line of JSON, answered by `ready TRAINABLE TOTAL` after
 warm-up; then `step` -> `MILLISECONDS LOSS` and `memory` -> `START PEAK` (kilobytes) until the input ends.
 
@@ -19,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 RANK, WARM_UP, PATCH, BATCHES = 8, 2, 16, 2
+DEVICE = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 
 
 class Lora(nn.Module):
@@ -162,11 +165,13 @@ class Training:
     def step(self):
         start = time.perf_counter()
         self.turn += 1
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.half):
             loss = self.model.loss(self.batches[self.turn % BATCHES])
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if DEVICE != "cpu":
+            torch.cuda.synchronize()
         return 1e3 * (time.perf_counter() - start), loss.item()
 
     def parameters(self):
@@ -197,6 +202,7 @@ def answer(*words):
 def main():
     case = json.loads(sys.stdin.readline())
     torch.manual_seed(0)
+    torch.set_default_device(DEVICE)
     start = resident("VmRSS")
     training = Training(case)
     reset_peak()

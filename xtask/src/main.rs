@@ -25,7 +25,7 @@ use anyhow::{Result, bail};
 use workspace::Workspace;
 
 /// Name, arguments and purpose of each command; the README is checked against the names.
-const COMMANDS: [(&str, &str, &str); 7] = [
+const COMMANDS: [(&str, &str, &str); 8] = [
     (
         "ci",
         "",
@@ -45,6 +45,11 @@ const COMMANDS: [(&str, &str, &str); 7] = [
         "bench",
         bench::ARGUMENTS,
         "run the benchmarks, print one table, write docs/benchmarks.md",
+    ),
+    (
+        "bench-gpu",
+        bench::gpu::ARGUMENTS,
+        "the training step on a graphics card, against PyTorch; as a binary it needs no cargo there",
     ),
     (
         "reproduce",
@@ -87,6 +92,9 @@ fn run(arguments: &[String]) -> Result<()> {
         && let Some(extra) = rest.first()
     {
         bail!("`{command}` takes no argument, got `{extra}`");
+    }
+    if command == "bench-gpu" {
+        return bench::gpu::run(rest);
     }
     let workspace = Workspace::read()?;
     match command {

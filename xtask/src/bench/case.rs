@@ -92,6 +92,24 @@ const VITS: [Shape; 6] = [
     vit("vit-b", 768, 32),
 ];
 
+/// What a graphics card is measured with.
+const GPU_VITS: [Shape; 3] = [
+    vit("vit-b", 768, 64),
+    vit("vit-b", 768, 128),
+    vit("vit-b", 768, 192),
+];
+
+/// As wide and deep as LLaMA 3.2 1B: 1.2 billion parameters.
+const GPU_DECODERS: [Shape; 1] = [Shape {
+    name: "decoder-1b",
+    width: 2048,
+    depth: 16,
+    heads: 32,
+    mlp_width: 8192,
+    outputs: 32_000,
+    ..decoder(1024, 4)
+}];
+
 /// 2048 tokens a step each.
 const DECODERS: [Shape; 2] = [decoder(256, 8), decoder(1024, 2)];
 
@@ -117,9 +135,19 @@ const TINY: [Shape; 2] = [
     },
 ];
 
-/// The cases whose name contains one of `parts`, in their order; without any, all but the tiny ones.
-pub(crate) fn chosen(parts: &[String]) -> Vec<Case> {
-    let all = cases(&VITS, &DECODERS);
+/// What the cases are sized for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Machine {
+    Cpu,
+    Gpu,
+}
+
+/// The machine's cases whose name contains one of `parts`, in their order; without any, all but the tiny ones.
+pub(crate) fn chosen(machine: Machine, parts: &[String]) -> Vec<Case> {
+    let all = match machine {
+        Machine::Cpu => cases(&VITS, &DECODERS),
+        Machine::Gpu => cases(&GPU_VITS, &GPU_DECODERS),
+    };
     if parts.is_empty() {
         return all;
     }
@@ -231,7 +259,10 @@ mod tests {
 
     fn names(parts: &[&str]) -> Vec<String> {
         let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
-        chosen(&parts).iter().map(Case::to_string).collect()
+        chosen(Machine::Cpu, &parts)
+            .iter()
+            .map(Case::to_string)
+            .collect()
     }
 
     #[test]
@@ -251,11 +282,13 @@ mod tests {
         assert_eq!(names(&["1024 f32"]), ["decoder-512 batch 2 x 1024 f32"]);
         assert_eq!(names(&["tiny"]).len(), 6);
         assert_eq!(names(&["huge"]), [""; 0]);
+        let of_gpu = chosen(Machine::Gpu, &["vit-b batch 192 bf16".to_owned()]);
+        assert_eq!(of_gpu.len(), 2);
     }
 
     #[test]
     fn a_case_is_one_line_of_json() {
-        let case = &chosen(&["vit-s batch 32 bf16 last".to_owned()])[0];
+        let case = &chosen(Machine::Cpu, &["vit-s batch 32 bf16 last".to_owned()])[0];
         let line = case.line();
         assert!(!line.contains('\n'));
         let value: Value = serde_json::from_str(&line).unwrap();
@@ -268,7 +301,7 @@ mod tests {
         let emulated = case.opponents_line(Bf16::Emulated);
         assert_eq!(emulated, line.replace("bf16", "f32"));
         assert_eq!(case.amount(), (32, "images"));
-        let decoder = &chosen(&["decoder-512".to_owned()])[0];
+        let decoder = &chosen(Machine::Cpu, &["decoder-512".to_owned()])[0];
         assert_eq!(decoder.amount(), (2048, "tokens"));
     }
 }

@@ -203,7 +203,7 @@ pub(crate) fn table(comparisons: &[Comparison]) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::bench::case;
+    use crate::bench::{case, contender::Residence};
 
     fn side(steps: &[f64], start: u64, peak: u64) -> Side {
         Side {
@@ -214,7 +214,7 @@ mod tests {
 
     fn comparison() -> Comparison {
         Comparison {
-            case: case::chosen(&["vit-ti batch 8 f32".to_owned()]).remove(0),
+            case: case::chosen(case::Machine::Cpu, &["vit-ti batch 8 f32".to_owned()]).remove(0),
             ours: side(&[100.0, 200.0, 90.0], 10 * 1024, 110 * 1024),
             theirs: Some(side(&[200.0, 400.0, 60.0], 120 * 1024, 220 * 1024)),
         }
@@ -263,9 +263,9 @@ mod tests {
             );
             let mut command = std::process::Command::new("sh");
             command.args(["-c", &answers]);
-            Contender::start(command, "{}").unwrap()
+            Contender::start(command, "{}", Residence::Host).unwrap()
         };
-        let case = case::chosen(&["tiny-vit".to_owned()]).remove(0);
+        let case = case::chosen(case::Machine::Cpu, &["tiny-vit".to_owned()]).remove(0);
         let run = |theirs| Comparison::run(case.clone(), contender("1 2", "4"), Some(theirs), 3);
         let comparison = run(contender("1 2", "8")).unwrap();
         assert_eq!(comparison.ours.steps, [4.0; 3]);

@@ -23,18 +23,28 @@ pub(crate) struct Memory {
     pub(crate) peak: u64,
 }
 
+/// Where the memory lies that is counted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Residence {
+    /// Resident memory of the process, which it tells itself.
+    Host,
+    /// The process's share of a graphics card's memory after its steps: both sides keep what they once needed.
+    Card,
+}
+
 /// One side of a comparison, warmed up. It speaks the lines of benches/src/bin/lora_step.
 pub(crate) struct Contender {
     name: String,
     process: Child,
     requests: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    residence: Residence,
     pub(crate) parameters: Parameters,
 }
 
 impl Contender {
     /// Starts `command` on a case and waits until it is ready.
-    pub(crate) fn start(mut command: Command, case: &str) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, case: &str, residence: Residence) -> Result<Self> {
         let name = format!("{command:?}");
         let mut process = command
             .stdin(Stdio::piped())
@@ -48,6 +58,7 @@ impl Contender {
             process,
             requests,
             answers: BufReader::new(answers).lines(),
+            residence,
             parameters: Parameters {
                 trainable: 0,
                 total: 0,
@@ -65,7 +76,13 @@ impl Contender {
 
     /// Where the system tells.
     pub(crate) fn memory(&mut self) -> Result<Option<Memory>> {
-        memory(&self.ask("memory")?)
+        match self.residence {
+            Residence::Host => memory(&self.ask("memory")?),
+            Residence::Card => {
+                let held = super::gpu::memory_of(self.process.id());
+                Ok(held.map(|peak| Memory { start: 0, peak }))
+            }
+        }
     }
 
     fn ask(&mut self, line: &str) -> Result<String> {
@@ -152,7 +169,7 @@ mod tests {
             "-c",
             "read case; echo ready ${#case} 9; read s; echo 3.5 1.0; read m; echo 1 2",
         ]);
-        let mut contender = Contender::start(command, "12345").unwrap();
+        let mut contender = Contender::start(command, "12345", Residence::Host).unwrap();
         assert_eq!(contender.parameters.trainable, 5);
         assert_eq!(contender.step().unwrap(), 3.5);
         assert_eq!(contender.memory().unwrap().unwrap().peak, 2);

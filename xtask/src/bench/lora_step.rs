@@ -5,9 +5,9 @@ use std::{ffi::OsString, path::PathBuf};
 use anyhow::{Result, bail};
 
 use super::{
-    case,
+    case::{self, Machine},
     comparison::{self, Comparison},
-    contender::Contender,
+    contender::{Contender, Residence},
     options::{Opponent, Options},
     processor::{Bf16, Processor, cores},
     report::Circumstances,
@@ -19,7 +19,7 @@ pub(crate) const NAME: &str = "lora_step";
 
 const SCRIPT: &str = "xtask/bench/lora_step.py";
 
-/// What ours tells glibc's allocator by itself, and what PyTorch's tuning guides reach with another allocator.
+/// What the binary `treelora` tells glibc's allocator by itself, and PyTorch's tuning guides reach with another one.
 const KEEPING_FREED_MEMORY: [(&str, &str); 2] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
@@ -52,9 +52,9 @@ pub(crate) struct Run {
 /// # Errors
 /// When no case is chosen, a side cannot be built or started, fails, or is not the same model as the other.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Run> {
-    let cases = case::chosen(&options.cases);
+    let cases = case::chosen(Machine::Cpu, &options.cases);
     if cases.is_empty() {
-        let all = case::chosen(&[])
+        let all = case::chosen(Machine::Cpu, &[])
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>();
@@ -96,7 +96,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Run> {
             command.env(variable, threads.to_string());
         }
         command.envs(KEEPING_FREED_MEMORY);
-        Contender::start(command, line)
+        Contender::start(command, line, Residence::Host)
     };
     let mut comparisons = Vec::new();
     for case in cases {

@@ -10,6 +10,8 @@ mod contender;
 
 mod comparison;
 
+pub(crate) mod gpu;
+
 mod lora_step;
 
 mod processor;

@@ -98,7 +98,7 @@ impl Options {
     }
 }
 
-fn positive(option: &str, value: &str) -> Result<usize> {
+pub(super) fn positive(option: &str, value: &str) -> Result<usize> {
     match value.parse() {
         Ok(0) | Err(_) => bail!("`{option} {value}`: a number of at least 1 is needed"),
         Ok(number) => Ok(number),

@@ -32,7 +32,6 @@ use training::Steps;
 const WARM_UP: usize = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    treelora_kernels::keep_freed_memory();
     let mut lines = stdin().lock().lines();
     let first = lines.next().ok_or("no case on the input")??;
     let case: Case = serde_json::from_str(&first)?;

@@ -1,0 +1,155 @@
+//! The training step on a graphics card, from binaries built elsewhere: needs neither cargo nor this repository.
+
+use std::{ffi::OsString, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    case::{self, Machine},
+    comparison::{self, Comparison},
+    contender::{Contender, Residence},
+};
+use crate::process;
+
+/// Shown by the help.
+pub(crate) const ARGUMENTS: &str =
+    "--step FILE [--python EXE] [--case TEXT].. [--rounds N]   (BURN_DEVICE=cuda or vulkan)";
+
+/// PyTorch's side, which travels inside this binary.
+const SCRIPT: &str = include_str!("../../bench/lora_step.py");
+
+/// Steps that each side takes in a case, at most.
+const ROUNDS: usize = 15;
+
+/// Compares the step of the prebuilt binary with PyTorch's, case by case, and prints the table.
+///
+/// # Errors
+/// When a side cannot be started, fails, or is not the same model as the other.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let options = Options::parse(arguments)?;
+    let cases = case::chosen(Machine::Gpu, &options.cases);
+    if cases.is_empty() {
+        bail!("no case has {:?} in its name", options.cases);
+    }
+    let mut comparisons = Vec::new();
+    for case in cases {
+        let ours = Contender::start(Command::new(&options.step), &case.line(), Residence::Card)?;
+        let theirs = options.python.as_ref().map(|python| {
+            let mut command = Command::new(python);
+            command.args(["-c", SCRIPT, "cuda"]);
+            Contender::start(command, &case.line(), Residence::Card)
+        });
+        let comparison = Comparison::run(case, ours, theirs.transpose()?, options.rounds)?;
+        eprintln!("{}", comparison.summary());
+        comparisons.push(comparison);
+    }
+    println!("- card: {}", card());
+    println!("- rounds: {}", comparison::rounds(options.rounds));
+    println!("\n{}", comparison::table(&comparisons));
+    Ok(())
+}
+
+/// Name, memory and driver of the cards, where NVIDIA's tool tells.
+fn card() -> String {
+    let mut ask = Command::new("nvidia-smi");
+    ask.args(["--query-gpu=name,memory.total,driver_version"]);
+    ask.arg("--format=csv,noheader");
+    match process::output(ask) {
+        Ok(cards) => cards.lines().collect::<Vec<_>>().join("; "),
+        Err(_) => "unknown, nvidia-smi does not answer".to_owned(),
+    }
+}
+
+/// Kilobytes that a process holds on the cards; `None` where the tool does not tell.
+pub(super) fn memory_of(process: u32) -> Option<u64> {
+    let mut ask = Command::new("nvidia-smi");
+    ask.args(["--query-compute-apps=pid,used_gpu_memory"]);
+    ask.arg("--format=csv,noheader,nounits");
+    memory_in(&process::output(ask).ok()?, process)
+}
+
+/// Lines of `PID, MEBIBYTES`.
+fn memory_in(table: &str, process: u32) -> Option<u64> {
+    let of_process = table.lines().filter_map(|line| {
+        let (id, mebibytes) = line.split_once(',')?;
+        (id.trim().parse() == Ok(process)).then(|| mebibytes.trim().parse::<u64>().ok())?
+    });
+    of_process
+        .map(|mebibytes| mebibytes * 1024)
+        .reduce(|sum, more| sum + more)
+}
+
+#[derive(Debug, PartialEq)]
+struct Options {
+    /// `lora_step`, built with the feature of the device.
+    step: OsString,
+    /// An interpreter with PyTorch; without one, ours alone is measured.
+    python: Option<OsString>,
+    /// Parts of the names of the cases to run; all without any.
+    cases: Vec<String>,
+    rounds: usize,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let (mut step, mut python, mut cases, mut rounds) = (None, None, Vec::new(), ROUNDS);
+        for pair in arguments.chunks(2) {
+            let [option, value] = pair else {
+                bail!("`{}` needs a value", pair[0]);
+            };
+            match option.as_str() {
+                "--step" => step = Some(OsString::from(value)),
+                "--python" => python = Some(OsString::from(value)),
+                "--case" => cases.push(value.clone()),
+                "--rounds" => rounds = super::options::positive(option, value)?,
+                _ => bail!("no option `{option}`; there are {ARGUMENTS}"),
+            }
+        }
+        Ok(Self {
+            step: step.context("`--step FILE` is needed: the training step, built elsewhere")?,
+            python,
+            cases,
+            rounds,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Options> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&words)
+    }
+
+    #[test]
+    fn options_are_read_and_mistakes_named() {
+        let options = parse("--step ./lora_step --python py --case vit-b --rounds 3").unwrap();
+        assert_eq!(options.step, "./lora_step");
+        assert_eq!(options.python, Some("py".into()));
+        assert_eq!(
+            (options.cases.as_slice(), options.rounds),
+            (&["vit-b".to_owned()][..], 3)
+        );
+        for (words, name) in [
+            ("", "--step"),
+            ("--step", "`--step` needs a value"),
+            ("--step x --rounds 0", "--rounds 0"),
+            ("--step x --threads 2", "--threads"),
+        ] {
+            let error = parse(words).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_process_is_summed_over_cards() {
+        let table = "12, 100\n7, 512\n12, 24\nno line\n";
+        assert_eq!(memory_in(table, 12), Some(124 * 1024));
+        assert_eq!(memory_in(table, 7), Some(512 * 1024));
+        assert_eq!(memory_in(table, 8), None);
+        assert_eq!(memory_in("12, [N/A]", 12), None);
+    }
+}
