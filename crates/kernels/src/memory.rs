@@ -4,7 +4,8 @@
 /// Keeps the memory of freed tensors for the next ones; for a program that trains on the CPU to call once, at its start.
 ///
 /// glibc returns large buffers to the system as they are freed, so that every training step faults its activations
-/// in again, page by page: a seventh of a step's time. From this call on the process holds what it once needed.
+/// in again, page by page: a seventh of a step's time. From this call on the process holds what it once needed; of
+/// threads other than the main one, buffers of up to 64 MiB, since their arenas are no larger.
 ///
 /// Returns whether the allocator follows; that of glibc does, others are left as they are.
 pub fn keep_freed_memory() -> bool {
