@@ -8,6 +8,7 @@ use super::{
     case::{self, Machine},
     comparison::{self, Comparison},
     contender::{Contender, Residence},
+    options::{ROUNDS, positive},
 };
 use crate::process;
 
@@ -17,9 +18,6 @@ pub(crate) const ARGUMENTS: &str =
 
 /// PyTorch's side, which travels inside this binary.
 const SCRIPT: &str = include_str!("../../bench/lora_step.py");
-
-/// Steps that each side takes in a case, at most.
-const ROUNDS: usize = 15;
 
 /// Compares the step of the prebuilt binary with PyTorch's, case by case, and prints the table.
 ///
@@ -49,12 +47,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Name, memory and driver of the cards, where NVIDIA's tool tells.
+/// Name, memory in mebibytes and driver of the cards, where NVIDIA's tool tells.
 fn card() -> String {
-    let mut ask = Command::new("nvidia-smi");
-    ask.args(["--query-gpu=name,memory.total,driver_version"]);
-    ask.arg("--format=csv,noheader");
-    match process::output(ask) {
+    match nvidia_smi("--query-gpu=name,memory.total,driver_version") {
         Ok(cards) => cards.lines().collect::<Vec<_>>().join("; "),
         Err(_) => "unknown, nvidia-smi does not answer".to_owned(),
     }
@@ -62,10 +57,15 @@ fn card() -> String {
 
 /// Kilobytes that a process holds on the cards; `None` where the tool does not tell.
 pub(super) fn memory_of(process: u32) -> Option<u64> {
+    let table = nvidia_smi("--query-compute-apps=pid,used_gpu_memory").ok()?;
+    memory_in(&table, process)
+}
+
+/// The tool's answer as lines of values, memory in mebibytes.
+fn nvidia_smi(query: &str) -> Result<String> {
     let mut ask = Command::new("nvidia-smi");
-    ask.args(["--query-compute-apps=pid,used_gpu_memory"]);
-    ask.arg("--format=csv,noheader,nounits");
-    memory_in(&process::output(ask).ok()?, process)
+    ask.args([query, "--format=csv,noheader,nounits"]);
+    process::output(ask)
 }
 
 /// Lines of `PID, MEBIBYTES`.
@@ -101,7 +101,7 @@ impl Options {
                 "--step" => step = Some(OsString::from(value)),
                 "--python" => python = Some(OsString::from(value)),
                 "--case" => cases.push(value.clone()),
-                "--rounds" => rounds = super::options::positive(option, value)?,
+                "--rounds" => rounds = positive(option, value)?,
                 _ => bail!("no option `{option}`; there are {ARGUMENTS}"),
             }
         }

@@ -9,7 +9,7 @@ pub(crate) const ARGUMENTS: &str = "[--only NAME].. [--features LIST] [--no-defa
     [--against-pytorch] [--python EXE] [--case TEXT].. [--threads N] [--rounds N] [--profile NAME]";
 
 /// Steps that each side takes in a case, at most.
-const ROUNDS: usize = 15;
+pub(super) const ROUNDS: usize = 15;
 
 const RELEASE: &str = "release";
 
