@@ -10,15 +10,15 @@ error. It writes no fixture.
 import argparse
 import json
 import pathlib
-import subprocess
 import tempfile
 
 import peft
 import torch
 import transformers
 
+import example
+
 TOLERANCE = 1e-4
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def check_adapter(base, folder):
@@ -41,11 +41,6 @@ def check_adapter(base, folder):
         raise SystemExit(f"{folder.name}: merged into the base, PEFT computes something else")
 
 
-def example(name, folder):
-    command = ["cargo", "run", "--quiet", "-p", "treelora-cl-bench", "--example", name, "--", folder]
-    subprocess.run(command, cwd=ROOT, check=True)
-
-
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,8 +48,8 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, help="not needed here")
     parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        example("pretrain_tiny", folder)
-        example("export_tiny", folder)
+        example.run("pretrain_tiny", folder)
+        example.run("export_tiny", folder)
         for task in (0, 1):
             check_adapter(pathlib.Path(folder) / "decoder", pathlib.Path(folder) / f"adapter-{task}")
 

@@ -9,15 +9,15 @@ ids, or logits that differ by more than 1e-4, end the script with an error. It w
 import argparse
 import json
 import pathlib
-import subprocess
 import tempfile
 
 import timm
 import torch
 import transformers
 
+import example
+
 TOLERANCE = 1e-4
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def require_close(what, ours, theirs):
@@ -63,8 +63,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, help="not needed here")
     parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        command = ["cargo", "run", "--quiet", "-p", "treelora-cl-bench", "--example", "pretrain_tiny", "--", folder]
-        subprocess.run(command, cwd=ROOT, check=True)
+        example.run("pretrain_tiny", folder)
         check_decoder(pathlib.Path(folder) / "decoder")
         check_vision_transformer(pathlib.Path(folder) / "vit")
 

@@ -4,6 +4,8 @@
 //! that results do not depend on the number of threads.
 
 mod activation;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod bf16;

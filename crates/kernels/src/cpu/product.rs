@@ -13,6 +13,12 @@ use super::matrix::{Left, Right, Store, Target, multiply};
 use super::scratch::with_scratch;
 use super::simd::for_each_chunk;
 use super::weight::{Matrix, PANEL};
+#[cfg(target_arch = "x86_64")]
+use super::{
+    amx::{self, Tiles},
+    bf16,
+    weight::panel_pairs,
+};
 
 /// Depth of one pass: a panel of it stays in the second-level cache.
 const DEPTH: usize = 768;
@@ -50,7 +56,7 @@ pub(super) fn product_onto(
         row: right.columns as isize,
     });
     #[cfg(target_arch = "x86_64")]
-    let by_pairs = right.is_half() && left.left().column == 1 && super::bf16::is_available();
+    let by_pairs = right.is_half() && left.left().column == 1 && bf16::is_available();
     #[cfg(not(target_arch = "x86_64"))]
     let by_pairs = false;
     match by_pairs {
@@ -125,7 +131,7 @@ fn pair_product(
     target: Shared,
     start: impl Fn(Range<usize>, Target) -> Store + Sync,
 ) {
-    let pairs = k.div_ceil(2);
+    let pairs = panel_pairs(k);
     // As pairs of bf16, which are as large as one f32.
     with_scratch([n.div_ceil(PANEL) * PANEL * pairs], |[packed]| {
         for_each_chunk(packed, (PANEL * pairs).max(1), |panel, packed| {
@@ -137,36 +143,39 @@ fn pair_product(
         });
         let packed: &[f32] = packed;
         schedule([m, n, k], target, start, |rows, panels, first| {
-            let stride = pairs.next_multiple_of(16);
-            with_scratch([rows.len() * stride], |[rounded]| {
-                let rounded = rounded.as_mut_ptr().cast::<u32>();
-                let strip = left.left().skip_rows(rows.start);
-                // SAFETY: the processor has the instructions, the rows lie inside `left`, and the scratch holds
-                // `stride` pairs a row.
-                unsafe { super::bf16::round_rows(strip, rows.len(), k, rounded, stride) };
-                for (depth, store) in passes(pairs, first) {
-                    for panel in panels.clone() {
-                        let columns = panel_columns(panel, n);
-                        let packed = packed[panel * pairs * PANEL..]
-                            .as_ptr()
-                            .wrapping_add(depth.start * PANEL);
-                        let size = [rows.len(), columns.len(), depth.len()];
-                        // SAFETY: as in `single_product`.
-                        unsafe {
-                            let left = rounded.add(depth.start);
+            with_scratch(
+                [rows.len().next_multiple_of(amx::ROWS) * pairs],
+                |[rounded]| {
+                    let rounded = rounded.as_mut_ptr().cast::<u32>();
+                    let strip = left.left().skip_rows(rows.start);
+                    // SAFETY: the processor has the instructions, the rows lie inside `left`, and the scratch holds
+                    // `pairs` pairs a row, a multiple of 16.
+                    unsafe { bf16::round_rows(strip, rows.len(), k, rounded, pairs) };
+                    // SAFETY: asked for before.
+                    let tiles = amx::is_available().then(|| unsafe { Tiles::configure() });
+                    for (depth, store) in passes(pairs, first) {
+                        for panel in panels.clone() {
+                            let columns = panel_columns(panel, n);
+                            let size = [rows.len(), columns.len(), depth.len()];
+                            let panel = packed[panel * pairs * PANEL..].as_ptr().cast::<u32>();
+                            let panel = panel.wrapping_add(depth.start * PANEL);
                             let target = target.part(rows.start, columns.start);
-                            super::bf16::multiply_panel(
-                                size,
-                                left,
-                                stride,
-                                packed.cast(),
-                                target,
-                                store,
-                            );
+                            // SAFETY: as in `single_product`; the scratch has whole tiles of rows, rows and panels whole
+                            // tiles of pairs.
+                            unsafe {
+                                let left = rounded.add(depth.start);
+                                match &tiles {
+                                    Some(tiles) => tiles
+                                        .multiply_panel(size, left, pairs, panel, target, store),
+                                    None => bf16::multiply_panel(
+                                        size, left, pairs, panel, target, store,
+                                    ),
+                                }
+                            }
                         }
                     }
-                }
-            });
+                },
+            );
         });
     });
 }

@@ -12,6 +12,14 @@ use super::matrix::{Left, Right, transpose};
 /// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
 pub(super) const PANEL: usize = 48;
 
+/// The depth of a panel of pairs is a multiple of this: a whole vector of one row of the left operand, or a tile.
+pub(super) const PAIRS: usize = 16;
+
+/// Pairs of rows in a panel of pairs.
+pub(super) fn panel_pairs(rows: usize) -> usize {
+    rows.div_ceil(2).next_multiple_of(PAIRS)
+}
+
 /// The numbers of a [`Matrix`], strides in elements.
 #[derive(Clone, Copy)]
 enum Numbers {
@@ -167,15 +175,15 @@ impl<'a> Matrix<'a> {
     }
 
     /// Copies the columns of one panel as pairs of bf16, two rows side by side, pairs of rows [`PANEL`] apart; an
-    /// odd last row is paired with zeros, and so are columns beyond the matrix.
+    /// odd last row is paired with zeros. Columns and pairs of rows beyond the matrix are zeros.
     ///
     /// # Panics
-    /// When `target` does not hold half of `rows` (rounded up) times `PANEL` pairs, or the numbers are f32.
+    /// When `target` does not hold [`panel_pairs`] times `PANEL` pairs, or the numbers are f32.
     pub(super) fn pack_pairs(self, columns: Range<usize>, target: &mut [u32]) {
         const BLOCK: usize = 16;
         assert_eq!(
             target.len(),
-            self.rows.div_ceil(2) * PANEL,
+            panel_pairs(self.rows) * PANEL,
             "a panel of another size"
         );
         let Numbers::Half { data, row, column } = self.numbers else {
@@ -219,6 +227,7 @@ impl<'a> Matrix<'a> {
         for target in target.chunks_exact_mut(PANEL) {
             target[columns.len()..].fill(0);
         }
+        target[self.rows.div_ceil(2) * PANEL..].fill(0);
     }
 
     /// The bits of one bf16.
