@@ -61,7 +61,7 @@ pub(super) fn product_onto(
     let by_pairs = false;
     match by_pairs {
         #[cfg(target_arch = "x86_64")]
-        true => pair_product(size, left, right, target, start),
+        true => pair_product(size, left, right, target, start, amx::is_available()),
         _ => single_product(size, left, right, target, start),
     }
     // SAFETY: the tasks cover all rows and columns, and the first pass writes the whole target.
@@ -122,7 +122,7 @@ fn multiply_panels(
     });
 }
 
-/// The product of `left` rounded to bf16 and a bf16 operand, summed in f32.
+/// The product of `left` rounded to bf16 and a bf16 operand, summed in f32; with tiles where the processor has them.
 #[cfg(target_arch = "x86_64")]
 fn pair_product(
     [m, n, k]: [usize; 3],
@@ -130,6 +130,7 @@ fn pair_product(
     right: Matrix<'_>,
     target: Shared,
     start: impl Fn(Range<usize>, Target) -> Store + Sync,
+    with_tiles: bool,
 ) {
     let pairs = panel_pairs(k);
     // As pairs of bf16, which are as large as one f32.
@@ -287,6 +288,12 @@ mod tests {
                     });
                     single_product(size, left, right, target, |_, _| Store::Replace);
                     assert!(widened == expected, "{size:?} {:?}, one by one", b.dtype());
+                    #[cfg(target_arch = "x86_64")]
+                    if right.is_half() && bf16::is_available() {
+                        widened.fill(f32::NAN);
+                        pair_product(size, left, right, target, |_, _| Store::Replace, false);
+                        assert!(widened == expected, "{size:?}, without tiles");
+                    }
                 }
             }
         }
