@@ -144,39 +144,36 @@ fn pair_product(
         });
         let packed: &[f32] = packed;
         schedule([m, n, k], target, start, |rows, panels, first| {
-            with_scratch(
-                [rows.len().next_multiple_of(amx::ROWS) * pairs],
-                |[rounded]| {
-                    let rounded = rounded.as_mut_ptr().cast::<u32>();
-                    let strip = left.left().skip_rows(rows.start);
-                    // SAFETY: the processor has the instructions, the rows lie inside `left`, and the scratch holds
-                    // `pairs` pairs a row, a multiple of 16.
-                    unsafe { bf16::round_rows(strip, rows.len(), k, rounded, pairs) };
-                    // SAFETY: asked for before.
-                    let tiles = amx::is_available().then(|| unsafe { Tiles::configure() });
-                    for (depth, store) in passes(pairs, first) {
-                        for panel in panels.clone() {
-                            let columns = panel_columns(panel, n);
-                            let size = [rows.len(), columns.len(), depth.len()];
-                            let panel = packed[panel * pairs * PANEL..].as_ptr().cast::<u32>();
-                            let panel = panel.wrapping_add(depth.start * PANEL);
-                            let target = target.part(rows.start, columns.start);
-                            // SAFETY: as in `single_product`; the scratch has whole tiles of rows, rows and panels whole
-                            // tiles of pairs.
-                            unsafe {
-                                let left = rounded.add(depth.start);
-                                match &tiles {
-                                    Some(tiles) => tiles
-                                        .multiply_panel(size, left, pairs, panel, target, store),
-                                    None => bf16::multiply_panel(
-                                        size, left, pairs, panel, target, store,
-                                    ),
+            let padded_rows = rows.len().next_multiple_of(amx::ROWS);
+            with_scratch([padded_rows * pairs], |[rounded]| {
+                let rounded = rounded.as_mut_ptr().cast::<u32>();
+                let strip = left.left().skip_rows(rows.start);
+                // SAFETY: the processor has the instructions, the rows lie inside `left`, and the scratch holds
+                // `pairs` pairs a row, a multiple of 16.
+                unsafe { bf16::round_rows(strip, rows.len(), k, rounded, pairs) };
+                // SAFETY: the caller has asked for them.
+                let tiles = with_tiles.then(|| unsafe { Tiles::configure() });
+                for (depth, store) in passes(pairs, first) {
+                    for panel in panels.clone() {
+                        let columns = panel_columns(panel, n);
+                        let size = [rows.len(), columns.len(), depth.len()];
+                        let panel = packed[panel * pairs * PANEL..].as_ptr().cast::<u32>();
+                        let panel = panel.wrapping_add(depth.start * PANEL);
+                        let to = target.part(rows.start, columns.start);
+                        // SAFETY: as in `single_product`; the scratch has whole tiles of rows, rows and panels whole
+                        // tiles of pairs.
+                        unsafe {
+                            let left = rounded.add(depth.start);
+                            match &tiles {
+                                Some(tiles) => {
+                                    tiles.multiply_panel(size, left, pairs, panel, to, store)
                                 }
+                                None => bf16::multiply_panel(size, left, pairs, panel, to, store),
                             }
                         }
                     }
-                },
-            );
+                }
+            });
         });
     });
 }
