@@ -15,8 +15,8 @@ pub enum Precision {
     /// 4 bytes a weight.
     #[default]
     F32,
-    /// 2 bytes a weight, 8 bits of mantissa. The CPU multiplies them directly where it can (AVX-512 BF16, which rounds
-    /// the activations of the product too and sums in `f32`) and widens them as they are read elsewhere. Other
+    /// 2 bytes a weight, 8 bits of mantissa. The CPU multiplies them directly where it can (AMX or AVX-512 BF16, which
+    /// round the activations of the product too and sum in `f32`) and widens them as they are read elsewhere. Other
     /// backends widen a whole matrix for each product and, while training, hold the wide copy until the backward: there
     /// it is loading and evaluation that take less memory.
     Bf16,
