@@ -14,6 +14,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Compute with plain burn operations instead of the fused kernels: slower on the CPU, equal within rounding.
+    #[arg(long, global = true)]
+    pub(crate) no_fused: bool,
 }
 
 /// What to do.

@@ -10,12 +10,16 @@ mod table;
 mod tensorboard;
 
 use clap::Parser;
+use treelora_kernels::{Fused, set_fused};
 
 use crate::arguments::{Arguments, Command};
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     keep_freed_memory();
+    if arguments.no_fused {
+        set_fused(Fused::Off);
+    }
     let outcome = match arguments.command {
         Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
         Command::Pretrain(arguments) => commands::pretrain::run(&arguments),
