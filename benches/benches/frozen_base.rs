@@ -15,7 +15,7 @@ use burn::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use treelora_benches::Quantity;
+use treelora_benches::{Quantity, Turns};
 use treelora_class_incremental::group_by_task;
 use treelora_core::{Batch, Classifier, ContinualModel, TaskId};
 use treelora_lora::{AdapterSnapshot, LoraConfig, Selection};
@@ -54,6 +54,18 @@ fn batch(input: ImageInput) -> ImageBatch {
     ImageBatch::new(input, (0..BATCH).map(|image| image % CLASSES).collect())
 }
 
+/// The same batch as it enters the first adapted block, and as images.
+fn cached_and_whole(model: &VisionTransformer, device: &Device) -> [ImageBatch; 2] {
+    let images = images(device);
+    let tokens = model.frozen_prefix(images.clone(), FIRST_ADAPTED);
+    let block = FIRST_ADAPTED;
+    [
+        ImageInput::Hidden { block, tokens },
+        ImageInput::Images(images),
+    ]
+    .map(batch)
+}
+
 /// Time of `work` until the device is idle.
 fn time<T>(device: &Device, work: impl FnOnce() -> T) -> Duration {
     let start = Instant::now();
@@ -64,7 +76,7 @@ fn time<T>(device: &Device, work: impl FnOnce() -> T) -> Duration {
     elapsed
 }
 
-/// Benchmarks the time of `with` over that of `without`, taken in turns, neither always the first.
+/// Benchmarks the time of `with` over that of `without`, taken in turns.
 fn ratio(
     criterion: &mut Criterion<Quantity>,
     name: &str,
@@ -73,19 +85,9 @@ fn ratio(
 ) {
     let mut group = criterion.benchmark_group("frozen_base_ratio");
     group.sample_size(10);
-    let mut is_first = false;
+    let mut turns = Turns::default();
     group.bench_function(name, |bencher| {
-        bencher.iter_custom(|rounds| {
-            let mut sum = 0.0;
-            for _ in 0..rounds {
-                is_first = !is_first;
-                let early = is_first.then(&mut with);
-                let whole = without();
-                let saved = early.unwrap_or_else(&mut with);
-                sum += saved.as_secs_f64() / whole.as_secs_f64();
-            }
-            sum
-        });
+        bencher.iter_custom(|rounds| turns.quotients(rounds, &mut with, &mut without));
     });
     group.finish();
 }
@@ -110,13 +112,7 @@ fn backward(criterion: &mut Criterion<Quantity>) {
 fn cached_prefix(criterion: &mut Criterion<Quantity>) {
     let device = Device::default().autodiff();
     let model = adapted(&device);
-    let images = images(&device);
-    let tokens = model.frozen_prefix(images.clone(), FIRST_ADAPTED);
-    let cached = batch(ImageInput::Hidden {
-        block: FIRST_ADAPTED,
-        tokens,
-    });
-    let whole = batch(ImageInput::Images(images));
+    let [cached, whole] = cached_and_whole(&model, &device);
     let step = |batch| time(&device, || model.loss(batch).backward());
     ratio(
         criterion,
@@ -131,13 +127,7 @@ fn cached_prefix(criterion: &mut Criterion<Quantity>) {
 fn frozen_features(criterion: &mut Criterion<Quantity>) {
     let device = Device::default();
     let model = base(&device);
-    let images = images(&device);
-    let tokens = model.frozen_prefix(images.clone(), FIRST_ADAPTED);
-    let cached = batch(ImageInput::Hidden {
-        block: FIRST_ADAPTED,
-        tokens,
-    });
-    let whole = batch(ImageInput::Images(images));
+    let [cached, whole] = cached_and_whole(&model, &device);
     let pass = |batch| time(&device, || model.features(batch));
     ratio(
         criterion,

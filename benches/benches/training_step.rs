@@ -21,7 +21,7 @@ use treelora::{
     bandit::Policy,
     lora::{Granularity, LayerVectors, LoraConfig},
 };
-use treelora_benches::Quantity;
+use treelora_benches::{Quantity, Turns};
 use treelora_core::{Error, Method, StepInfo, Task, TaskId};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
 
@@ -177,20 +177,11 @@ fn training_step_ratio(criterion: &mut Criterion<Quantity>) {
         (Mode::Paper, FEW),
     ] {
         let mut treelora = after_tasks(past, mode, &device);
-        let mut is_first = false;
+        let mut turns = Turns::default();
         let name = format!("{mode:?}").to_lowercase();
         group.bench_function(BenchmarkId::new(name, past), |bencher| {
             bencher.iter_custom(|rounds| {
-                let mut sum = 0.0;
-                for _ in 0..rounds {
-                    // Neither is always the one that follows the other.
-                    is_first = !is_first;
-                    let early = is_first.then(|| treelora.step(&data));
-                    let plain = sequential.step(&data);
-                    let time = early.unwrap_or_else(|| treelora.step(&data));
-                    sum += time.as_secs_f64() / plain.as_secs_f64();
-                }
-                sum
+                turns.quotients(rounds, || treelora.step(&data), || sequential.step(&data))
             });
         });
     }

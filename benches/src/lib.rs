@@ -2,5 +2,7 @@
 #![warn(missing_docs)]
 
 mod quantity;
+mod turns;
 
 pub use quantity::Quantity;
+pub use turns::Turns;

@@ -365,6 +365,8 @@ fn a_decoder_is_pretrained_from_a_folder_of_text() {
     for name in ["model.safetensors", "tokenizer.json", "pretraining.json"] {
         assert!(out.join(name).exists(), "{name}");
     }
+    let log = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
+    assert!(log.contains("validation_loss"), "{log}");
 
     // Plain operations round otherwise and learn the same.
     let plain = dir.path().join("plain");

@@ -8,7 +8,8 @@ use crate::cpu::{self, FusedOps, Kernels};
 /// `x weight + bias`.
 ///
 /// A frozen weight may be bf16 while `x` is f32, which halves its memory: where the processor multiplies bf16 (AMX
-/// tiles or AVX-512 BF16) the fused kernel rounds `x` to bf16 too and sums in f32, elsewhere the weight is widened as it is read.
+/// tiles or AVX-512 BF16) the fused kernel rounds `x` to bf16 too and sums in f32, elsewhere the weight is widened as it
+/// is read.
 ///
 /// # Shapes
 /// `x [.., d_in]`, `weight [d_in, d_out]`, `bias [d_out]` -> `[.., d_out]`
