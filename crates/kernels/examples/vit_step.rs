@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 use treelora_kernels::{
-    AttentionMask, Fused, attention, cross_entropy, fused, gelu, layer_norm, linear, lora_linear,
-    set_fused,
+    AttentionMask, Fused, Rounding, attention, cross_entropy, fused, gelu, layer_norm, linear,
+    lora_linear, set_fused,
 };
 
 const POSITIONS: usize = 197;
@@ -122,7 +122,7 @@ impl Block {
         let q = split(self.adapted(0, &self.query, y.clone()));
         let k = split(self.project(1, y.clone()));
         let v = split(self.adapted(2, &self.value, y));
-        let y = attention(q, k, v, &AttentionMask::None)
+        let y = attention(q, k, v, &AttentionMask::None, Rounding::None)
             .swap_dims(1, 2)
             .reshape([batch, positions, d]);
         let x = x + self.project(3, y);
@@ -190,7 +190,13 @@ fn main() {
     compare("gelu", rounds, || gelu(wide.clone()));
     compare("layer_norm", rounds, || block.norm(0, x.clone()));
     compare("attention", rounds, || {
-        attention(split(&x), split(&x), split(&x), &AttentionMask::None)
+        attention(
+            split(&x),
+            split(&x),
+            split(&x),
+            &AttentionMask::None,
+            Rounding::None,
+        )
     });
     compare("lora_linear", rounds, || {
         block.adapted(0, &block.query, x.clone())

@@ -2,13 +2,15 @@
 
 use burn::tensor::{DType, Tensor, activation};
 
-use crate::AttentionMask;
 #[cfg(feature = "flex")]
-use crate::cpu::{self, FusedOps, Kernels};
+use crate::cpu::{self, FusedOps, Kernels, Pattern};
+use crate::{AttentionMask, Rounding};
 
 /// Scaled dot-product attention `softmax(q k^T / sqrt(head_dim)) v` per head, over the keys that `mask` allows.
 ///
 /// Grouped heads: `k` and `v` may have fewer heads than `q`; query head `i` reads key head `i / (heads / key_heads)`.
+/// With [`Rounding::Bf16`] the fused kernel rounds the operands of its products where the processor has AMX, the weights
+/// of the values among them, as attention does in PyTorch's autocast.
 /// The fused kernel never stores the score matrix of a long sequence; its backward computes the scores again.
 /// Source: Vaswani et al., <https://arxiv.org/abs/1706.03762>; Dao, <https://arxiv.org/abs/2307.08691> (tiling).
 ///
@@ -18,7 +20,13 @@ use crate::cpu::{self, FusedOps, Kernels};
 ///
 /// # Panics
 /// When the shapes do not fit, or `key_heads` does not divide `heads`.
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+pub fn attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    mask: &AttentionMask,
+    rounding: Rounding,
+) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = q.dims();
     let [key_batch, key_heads, keys, key_dim] = k.dims();
     let [value_batch, value_heads, values, _] = v.dims();
@@ -46,11 +54,15 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask)
     }
     #[cfg(feature = "flex")]
     if cpu::serves(&q) {
-        let padding = mask
-            .padding()
-            .map(|padding| padding.to_data().iter::<bool>().collect());
+        let pattern = Pattern {
+            padding: mask
+                .padding()
+                .map(|padding| padding.to_data().iter::<bool>().collect()),
+            reach: mask.reach(),
+            rounding,
+        };
         let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
-        return Tensor::from_dispatch(Kernels::attention_fused(q, k, v, padding, mask.reach()));
+        return Tensor::from_dispatch(Kernels::attention_fused(q, k, v, pattern));
     }
     let group = heads / key_heads;
     let (k, v) = (repeat_heads(k, group), repeat_heads(v, group));

@@ -10,7 +10,7 @@
 //! | activations | [`gelu`], [`gelu_tanh`], [`silu_gate`] |
 //! | normalisation | [`layer_norm`], [`rms_norm`], [`softmax`] |
 //! | projections | [`linear`], [`lora_linear`] |
-//! | attention | [`attention`] with an [`AttentionMask`] |
+//! | attention | [`attention`] with an [`AttentionMask`] and a [`Rounding`] |
 //! | residual stream | [`add_bias_residual`] |
 //! | loss | [`cross_entropy`] |
 //!
@@ -43,6 +43,7 @@ mod memory;
 mod normalization;
 mod projection;
 mod residual;
+mod rounding;
 
 pub use activation::{gelu, gelu_tanh, silu_gate};
 pub use attention::attention;
@@ -53,3 +54,4 @@ pub use memory::keep_freed_memory;
 pub use normalization::{layer_norm, rms_norm, softmax};
 pub use projection::{linear, lora_linear};
 pub use residual::add_bias_residual;
+pub use rounding::Rounding;

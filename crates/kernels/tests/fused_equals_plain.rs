@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use treelora_kernels::{
-    AttentionMask, Fused, add_bias_residual, attention, cross_entropy, gelu, gelu_tanh, layer_norm,
-    linear, lora_linear, rms_norm, set_fused, silu_gate, softmax,
+    AttentionMask, Fused, Rounding, add_bias_residual, attention, cross_entropy, gelu, gelu_tanh,
+    layer_norm, linear, lora_linear, rms_norm, set_fused, silu_gate, softmax,
 };
 
 /// The switch is global to the process: one comparison at a time.
@@ -212,6 +212,7 @@ fn attention_masks() {
                     split(l[1].view(), key_heads),
                     split(l[2].view(), key_heads),
                     &mask,
+                    Rounding::None,
                 )
             });
         }
@@ -222,25 +223,28 @@ fn attention_masks() {
 #[test]
 fn padding_before_a_row_changes_no_bit() {
     let _guard = SWITCH.lock();
-    let (keys, padded) = (150, 37);
+    let (keys, padded) = (350, 37);
     let parts = [1, 2, 3].map(|seed| random([1, 2, keys, 16], seed));
-    for reach in [keys, 20] {
+    let cases = [Rounding::None, Rounding::Bf16]
+        .into_iter()
+        .flat_map(|rounding| [(keys, rounding), (20, rounding)]);
+    for (reach, rounding) in cases {
         let mask = |padding| AttentionMask::SlidingWindow {
             window: reach,
             padding,
         };
         let [q, k, v] = parts.clone();
-        let row = numbers(attention(q, k, v, &mask(None)));
+        let row = numbers(attention(q, k, v, &mask(None), rounding));
         let [q, k, v] = parts.clone().map(|x| {
             let before = random([1, 2, padded, 16], 4);
             Tensor::cat(vec![before, x], 2)
         });
         let flags: Vec<bool> = (0..padded + keys).map(|key| key < padded).collect();
         let padding = Tensor::from_data(TensorData::new(flags, [1, padded + keys]), &device());
-        let longer = attention(q, k, v, &mask(Some(padding)));
+        let longer = attention(q, k, v, &mask(Some(padding)), rounding);
         assert!(
             row == numbers(longer.narrow(2, padded, keys)),
-            "reach {reach}"
+            "reach {reach}, {rounding:?}"
         );
     }
 }
@@ -265,7 +269,7 @@ fn attention_over_several_blocks() {
         },
     ] {
         compare("long attention", &inputs, |l| {
-            attention(l[0].view(), l[1].view(), l[2].view(), &mask)
+            attention(l[0].view(), l[1].view(), l[2].view(), &mask, Rounding::None)
         });
     }
     let inputs = [
@@ -275,7 +279,7 @@ fn attention_over_several_blocks() {
     ];
     compare("attention over transposed positions", &inputs, |l| {
         let t = |i: usize| l[i].view::<4>().swap_dims(2, 3);
-        attention(t(0), t(1), t(2), &AttentionMask::None)
+        attention(t(0), t(1), t(2), &AttentionMask::None, Rounding::None)
     });
 }
 
@@ -287,7 +291,13 @@ fn attention_of_an_empty_batch() {
         values(&[0, 2, 3, 4], 3),
     ];
     compare("empty attention", &inputs, |l| {
-        attention(l[0].view(), l[1].view(), l[2].view(), &AttentionMask::None)
+        attention(
+            l[0].view(),
+            l[1].view(),
+            l[2].view(),
+            &AttentionMask::None,
+            Rounding::None,
+        )
     });
 }
 
@@ -428,6 +438,7 @@ fn random_inputs_of_random_shapes() {
                     split.clone(),
                     split,
                     &AttentionMask::causal(),
+                    Rounding::None,
                 );
                 gelu(x + mixed.swap_dims(1, 2).reshape([batch, positions, width]))
             });

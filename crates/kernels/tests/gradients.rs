@@ -3,8 +3,8 @@
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use treelora_kernels::{
-    AttentionMask, add_bias_residual, attention, cross_entropy, gelu, gelu_tanh, layer_norm,
-    linear, lora_linear, rms_norm, silu_gate, softmax,
+    AttentionMask, Rounding, add_bias_residual, attention, cross_entropy, gelu, gelu_tanh,
+    layer_norm, linear, lora_linear, rms_norm, silu_gate, softmax,
 };
 
 fn device() -> Device {
@@ -130,7 +130,13 @@ fn attention_and_loss() {
     for mask in masks {
         check("attention", 2 * 4 * 2 + 2 * 4 * 2, |x| {
             let (q, k) = (part(&x, 0, [1, 2, 4, 2]), part(&x, 16, [1, 1, 4, 2]));
-            flat(attention(q, k, part(&x, 24, [1, 1, 4, 2]), &mask))
+            flat(attention(
+                q,
+                k,
+                part(&x, 24, [1, 1, 4, 2]),
+                &mask,
+                Rounding::None,
+            ))
         });
     }
     let targets = Tensor::<1, Int>::from_data([2, -1, 0], &device());
@@ -175,6 +181,7 @@ fn block_bits(threads: usize) -> Vec<u32> {
             split.clone(),
             split,
             &AttentionMask::causal(),
+            Rounding::None,
         );
         let y = gelu(y.swap_dims(1, 2).reshape([batch * positions, d]));
         let y = add_bias_residual(y, bias.clone(), x.clone());

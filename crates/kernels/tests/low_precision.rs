@@ -1,8 +1,8 @@
-//! A frozen weight in bf16: close to f32, and as exact as its rounding allows.
+//! Products of bf16: close to f32, as far as the rounding allows.
 #![allow(clippy::unwrap_used)]
 
-use burn::tensor::{DType, Device, Distribution, Tensor};
-use treelora_kernels::{Fused, linear, lora_linear, set_fused};
+use burn::tensor::{Bool, DType, Device, Distribution, Tensor, TensorData};
+use treelora_kernels::{AttentionMask, Fused, Rounding, attention, linear, lora_linear, set_fused};
 
 fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -62,5 +62,62 @@ fn projection_over_a_bf16_weight_is_close_to_f32_and_its_adapter_learns() {
             "fused: {}",
             distance(fused, exact)
         );
+    }
+}
+
+/// Grouped heads, several blocks of queries, sizes that fill no tile, keys behind padding and behind a window.
+#[test]
+fn attention_with_rounded_operands_is_close_to_f32() {
+    let device = Device::flex().autodiff();
+    let padded = |batch: usize, keys: usize, padding: usize| {
+        let flags: Vec<bool> = (0..batch * keys)
+            .map(|i| i % keys < padding * (i / keys))
+            .collect();
+        let flags = TensorData::new(flags, [batch, keys]);
+        Some(Tensor::<2, Bool>::from_data(flags, &device))
+    };
+    for [batch, heads, key_heads, queries, keys, head_dim, value_dim] in [
+        [1, 1, 1, 1, 1, 1, 1],
+        [2, 4, 2, 37, 50, 16, 24],
+        [2, 2, 1, 9, 70, 64, 64],
+        [1, 2, 2, 300, 700, 20, 12],
+        [2, 1, 1, 130, 130, 5, 33],
+    ] {
+        let random = |shape: [usize; 4]| {
+            Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad()
+        };
+        let q = random([batch, heads, queries, head_dim]);
+        let k = random([batch, key_heads, keys, head_dim]);
+        let v = random([batch, key_heads, keys, value_dim]);
+        let slope = random([batch, heads, queries, value_dim]);
+        for mask in [
+            AttentionMask::None,
+            AttentionMask::causal(),
+            AttentionMask::Causal {
+                padding: padded(batch, keys, keys - 1),
+            },
+            AttentionMask::SlidingWindow {
+                window: 45,
+                padding: padded(batch, keys, 13.min(keys - 1)),
+            },
+        ] {
+            let run = |rounding| {
+                let y = attention(q.clone(), k.clone(), v.clone(), &mask, rounding);
+                let gradients = (y.clone() * slope.clone()).sum().backward();
+                let of = |leaf: &Tensor<4>| numbers(leaf.grad(&gradients).unwrap());
+                [numbers(y), of(&q), of(&k), of(&v)]
+            };
+            let (exact, rounded) = (run(Rounding::None), run(Rounding::Bf16));
+            for (index, (exact, rounded)) in exact.iter().zip(&rounded).enumerate() {
+                let scale = exact.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+                for (exact, rounded) in exact.iter().zip(rounded) {
+                    assert!(
+                        (exact - rounded).abs() <= 0.03 * scale,
+                        "{:?} {keys} keys, {mask:?}: result {index}: {exact}, rounded {rounded}",
+                        q.dims()
+                    );
+                }
+            }
+        }
     }
 }

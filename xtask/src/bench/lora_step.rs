@@ -20,7 +20,8 @@ pub(crate) const NAME: &str = "lora_step";
 const SCRIPT: &str = "xtask/bench/lora_step.py";
 
 /// What the binary `treelora` tells glibc's allocator by itself, and PyTorch's tuning guides reach with another one.
-const KEEPING_FREED_MEMORY: [(&str, &str); 2] = [
+const MEMORY: [(&str, &str); 3] = [
+    ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
 ];
@@ -35,8 +36,8 @@ round.
   PyTorch is many times slower in it than in f32, so that there it computes in f32.
 - `last 5`: adapters in the last 5 of 12 blocks. Ours reads what enters them from its cache, as in every epoch after
   the first; PyTorch computes it.
-- Both keep freed memory for the next step (`MALLOC_TRIM_THRESHOLD_` and `MALLOC_MMAP_THRESHOLD_` of glibc), which PyTorch's
-  users have to ask for.
+- Both keep freed memory for the next step (`MALLOC_TRIM_THRESHOLD_` and `MALLOC_MMAP_THRESHOLD_` of glibc) and ask for
+  huge pages (`glibc.malloc.hugetlb`), which PyTorch's users have to set.
 - In every ViT, ours leaves out the rows of the last block that no one reads.
 - Peak memory is resident memory of the process while it trains; in brackets what that is above the memory before the
   model was built, so without the libraries.";
@@ -95,7 +96,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Run> {
         for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
             command.env(variable, threads.to_string());
         }
-        command.envs(KEEPING_FREED_MEMORY);
+        command.envs(MEMORY);
         Contender::start(command, line, Residence::Host)
     };
     let mut comparisons = Vec::new();

@@ -100,22 +100,26 @@ impl Tiles {
             // SAFETY: the caller's promise, for the rows of each block.
             unsafe {
                 let left = left.add(start * stride);
-                if count == ROWS && columns == PANEL && store == Store::Replace {
-                    self.multiply_block(depth, left, stride, panel, target);
+                if count == ROWS && columns == PANEL {
+                    self.multiply_block(depth, left, stride, panel, target, store);
                 } else {
                     let mut sums = [[0.0_f32; PANEL]; ROWS];
                     let block = Target {
                         data: sums.as_mut_ptr().cast(),
                         row: PANEL as isize,
                     };
-                    self.multiply_block(depth, left, stride, panel, block);
-                    put(&sums[..count], columns, target, store);
+                    if store == Store::Add {
+                        copy(target, block, [count, columns]);
+                    }
+                    self.multiply_block(depth, left, stride, panel, block, store);
+                    copy(block, target, [count, columns]);
                 }
             }
         }
     }
 
-    /// `target = left panel` for [`ROWS`] rows and [`PANEL`] columns.
+    /// `target = left panel` or `target += left panel` for [`ROWS`] rows and [`PANEL`] columns. What is in the target is
+    /// where the sums begin, so that a row gives the same bits in a whole block and in a part of one.
     ///
     /// # Safety
     /// As [`multiply_panel`](Self::multiply_panel), for a depth of `depth` tiles.
@@ -126,17 +130,29 @@ impl Tiles {
         stride: usize,
         panel: *const u32,
         target: Target,
+        store: Store,
     ) {
         // SAFETY: the caller's promise. The tile registers belong to this thread until `self` is dropped, and nothing
         // is left in them.
         unsafe {
             asm!(
+                "test {adds:e}, {adds:e}",
+                "jz 4f",
+                "tileloadd tmm0, [{top} + {target_row}]",
+                "tileloadd tmm1, [{top} + {target_row} + 64]",
+                "tileloadd tmm2, [{top} + {target_row} + 128]",
+                "tileloadd tmm3, [{bottom} + {target_row}]",
+                "tileloadd tmm4, [{bottom} + {target_row} + 64]",
+                "tileloadd tmm5, [{bottom} + {target_row} + 128]",
+                "jmp 5f",
+                "4:",
                 "tilezero tmm0",
                 "tilezero tmm1",
                 "tilezero tmm2",
                 "tilezero tmm3",
                 "tilezero tmm4",
                 "tilezero tmm5",
+                "5:",
                 "test {depth}, {depth}",
                 "jz 3f",
                 "2:",
@@ -165,6 +181,7 @@ impl Tiles {
                 "tilestored [{bottom} + {target_row}], tmm3",
                 "tilestored [{bottom} + {target_row} + 64], tmm4",
                 "tilestored [{bottom} + {target_row} + 128], tmm5",
+                adds = in(reg) u32::from(store == Store::Add),
                 depth = inout(reg) depth => _,
                 upper = inout(reg) left => _,
                 lower = inout(reg) left.add(TILE * stride) => _,
@@ -190,23 +207,14 @@ impl Drop for Tiles {
     }
 }
 
-/// Writes or adds the first `columns` of each row.
+/// Copies the first rows and columns.
 ///
 /// # Safety
-/// [`is_available`]; the target is writable for the rows and columns, initialised when the store adds.
-#[target_feature(enable = "avx512f")]
-unsafe fn put(sums: &[[f32; PANEL]], columns: usize, target: Target, store: Store) {
-    for (i, sums) in sums.iter().enumerate() {
-        let target = target.part(i, 0).data;
-        for (j, sum) in sums[..columns].iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let number = target.add(j);
-                number.write(match store {
-                    Store::Replace => *sum,
-                    Store::Add => number.read() + sum,
-                });
-            }
-        }
+/// `from` is readable and `to` writable for them.
+unsafe fn copy(from: Target, to: Target, [rows, columns]: [usize; 2]) {
+    for row in 0..rows {
+        let (from, to) = (from.part(row, 0).data, to.part(row, 0).data);
+        // SAFETY: the caller's promise.
+        unsafe { to.copy_from_nonoverlapping(from, columns) };
     }
 }

@@ -5,8 +5,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::activation::{self, Gelu, GeluTanh};
+use super::attention::{self, Pattern};
 use super::cross_entropy::{self, Labels};
-use super::{attention, normalization, projection, residual, softmax};
+use super::{normalization, projection, residual, softmax};
 
 /// Operations that run as one kernel each, with their own backward.
 #[backend_extension(Flex, Autodiff)]
@@ -37,8 +38,7 @@ pub(crate) trait FusedOps: Backend {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        padding: Option<Vec<bool>>,
-        reach: Option<usize>,
+        pattern: Pattern,
     ) -> FloatTensor<Self>;
     /// See [`crate::linear`]; a bias of length zero is none.
     fn linear_fused(
@@ -103,10 +103,9 @@ impl FusedOps for Flex {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        padding: Option<Vec<bool>>,
-        reach: Option<usize>,
+        pattern: Pattern,
     ) -> FloatTensor<Self> {
-        attention::attention(&q, &k, &v, padding, reach)
+        attention::attention(&q, &k, &v, pattern)
     }
 
     fn linear_fused(
@@ -179,10 +178,9 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        padding: Option<Vec<bool>>,
-        reach: Option<usize>,
+        pattern: Pattern,
     ) -> FloatTensor<Self> {
-        attention::attention_autodiff::<C>(q, k, v, padding, reach)
+        attention::attention_autodiff::<C>(q, k, v, pattern)
     }
 
     fn linear_fused(

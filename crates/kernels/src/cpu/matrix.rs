@@ -14,6 +14,34 @@ pub(super) struct Left {
     pub(super) column: isize,
 }
 
+impl Left {
+    /// The matrix without its first rows.
+    pub(super) fn skip_rows(self, row: usize) -> Self {
+        Self {
+            data: self.data.wrapping_offset(row as isize * self.row),
+            ..self
+        }
+    }
+
+    /// The same matrix as a right operand.
+    pub(super) fn right(self) -> Right {
+        debug_assert_eq!(self.column, 1);
+        Right {
+            data: self.data,
+            row: self.row,
+        }
+    }
+
+    /// Its transpose.
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+}
+
 /// The right operand `[k, n]`, the elements of a row side by side.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Right {

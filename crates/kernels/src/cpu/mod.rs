@@ -12,24 +12,24 @@ mod bf16;
 mod buffer;
 mod cross_entropy;
 mod extension;
-mod heads;
 mod low_rank;
 mod matrix;
 mod normalization;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod product;
 mod projection;
 mod residual;
 mod rows;
-mod score_row;
 mod scratch;
 mod simd;
 mod softmax;
-mod visibility;
 mod weight;
 
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Tensor};
 
+pub(crate) use attention::Pattern;
 pub(crate) use cross_entropy::Labels;
 pub(crate) use extension::FusedOps;
 

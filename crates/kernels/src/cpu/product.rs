@@ -17,6 +17,7 @@ use super::weight::{Matrix, PANEL};
 use super::{
     amx::{self, Tiles},
     bf16,
+    scratch::pairs as pairs_of,
     weight::panel_pairs,
 };
 
@@ -136,11 +137,7 @@ fn pair_product(
     // As pairs of bf16, which are as large as one f32.
     with_scratch([n.div_ceil(PANEL) * PANEL * pairs], |[packed]| {
         for_each_chunk(packed, (PANEL * pairs).max(1), |panel, packed| {
-            // SAFETY: f32 and u32 have the same size and alignment, and every bit pattern is valid for both.
-            let packed = unsafe {
-                core::slice::from_raw_parts_mut(packed.as_mut_ptr().cast::<u32>(), packed.len())
-            };
-            right.pack_pairs(panel_columns(panel, n), packed);
+            right.pack_pairs(panel_columns(panel, n), pairs_of(packed));
         });
         let packed: &[f32] = packed;
         schedule([m, n, k], target, start, |rows, panels, first| {

@@ -1,4 +1,5 @@
 //! Memory that a thread keeps between tasks.
+#![allow(unsafe_code)]
 
 use std::cell::Cell;
 
@@ -7,6 +8,13 @@ const LINE: usize = 16;
 
 thread_local! {
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer as pairs of bf16, each as large as one f32.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn pairs(buffer: &mut [f32]) -> &mut [u32] {
+    // SAFETY: f32 and u32 have the same size and alignment, and every bit pattern is valid for both.
+    unsafe { core::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), buffer.len()) }
 }
 
 /// Calls `f` with buffers of the given lengths, whose contents are whatever an earlier task left.

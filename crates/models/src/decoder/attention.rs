@@ -6,6 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng;
+use treelora_kernels::Rounding;
 
 use super::{
     DecoderConfig, Positions, RmsNorm,
@@ -120,7 +121,9 @@ impl SelfAttention {
     fn gather(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, positions: &Positions) -> Tensor<3> {
         let [batch, queries, heads, head_dim] = q.dims();
         let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2));
-        let gathered = treelora_kernels::attention(q, k, v, positions.mask(self.window));
+        let rounding = Rounding::beside(self.q_proj.weight.base().dtype());
+        let mask = positions.mask(self.window);
+        let gathered = treelora_kernels::attention(q, k, v, mask, rounding);
         let joined = gathered
             .swap_dims(1, 2)
             .reshape([batch, queries, heads * head_dim]);

@@ -6,7 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng;
-use treelora_kernels::AttentionMask;
+use treelora_kernels::{AttentionMask, Rounding};
 
 use super::{
     VitConfig,
@@ -62,7 +62,8 @@ impl Attention {
         let q = self.split_heads(treelora_lora::linear(&self.q, queries));
         let k = self.split_heads(treelora_lora::linear(&self.k, tokens.clone()));
         let v = self.split_heads(treelora_lora::linear(&self.v, tokens));
-        let gathered = treelora_kernels::attention(q, k, v, &AttentionMask::None);
+        let rounding = Rounding::beside(self.q.weight.base().dtype());
+        let gathered = treelora_kernels::attention(q, k, v, &AttentionMask::None, rounding);
         treelora_lora::linear(&self.proj, join_heads(gathered))
     }
 

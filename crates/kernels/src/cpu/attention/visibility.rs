@@ -2,8 +2,18 @@
 
 use core::ops::Range;
 
+use crate::Rounding;
+
 /// Scores of one block: two blocks, as the backward needs, stay in a second-level cache of 512 KB.
 const BLOCK: usize = 48 << 10;
+
+/// Queries of one batch entry whose scores are computed together, and the keys they are computed for.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) batch: usize,
+    pub(super) queries: Range<usize>,
+    pub(super) keys: Range<usize>,
+}
 
 /// Sizes and mask of one attention.
 #[derive(Clone, Debug)]
@@ -19,6 +29,7 @@ pub(super) struct Problem {
     pub(super) reach: Option<usize>,
     /// True where a key is padding, `[batch, keys]` row by row.
     pub(super) padding: Option<Vec<bool>>,
+    pub(super) rounding: Rounding,
 }
 
 impl Problem {
@@ -40,12 +51,18 @@ impl Problem {
             .min(self.queries)
     }
 
-    /// The blocks of queries.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (rows, queries) = (self.block_rows(), self.queries);
-        (0..queries)
-            .step_by(rows.max(1))
-            .map(move |start| start..queries.min(start + rows))
+    /// The blocks of queries of a batch entry, with the keys that any query of a block sees.
+    pub(super) fn blocks(&self, batch: usize) -> impl Iterator<Item = Block> + use<'_> {
+        let rows = self.block_rows();
+        (0..self.queries).step_by(rows.max(1)).map(move |start| {
+            let queries = start..self.queries.min(start + rows);
+            let keys = self.seen(batch, queries.start).start..self.seen(batch, queries.end - 1).end;
+            Block {
+                batch,
+                queries,
+                keys,
+            }
+        })
     }
 
     /// The keys that the pattern lets a query see, without the padding before the first key of its batch entry: a
@@ -61,14 +78,9 @@ impl Problem {
     }
 
     /// Padded keys before the first that is none.
-    fn leading_padding(&self, batch: usize) -> usize {
+    pub(super) fn leading_padding(&self, batch: usize) -> usize {
         let padding = self.padding(batch).unwrap_or_default();
         padding.iter().take_while(|padding| **padding).count()
-    }
-
-    /// The keys that any query of a block sees.
-    pub(super) fn seen_by_block(&self, batch: usize, block: &Range<usize>) -> Range<usize> {
-        self.seen(batch, block.start).start..self.seen(batch, block.end - 1).end
     }
 
     /// The padding of one batch entry.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use burn::backend::flex::FlexTensor;
 
-use super::matrix::{Left, Right, Target};
+use super::super::matrix::{Left, Target};
 
 /// `[batch, heads, positions, dim]`, any layout in which the numbers of one position lie side by side.
 ///
@@ -42,34 +42,6 @@ impl Heads {
             data,
             row: strides[2],
             column: 1,
-        }
-    }
-}
-
-impl Left {
-    /// The matrix without its first rows.
-    pub(super) fn skip_rows(self, row: usize) -> Self {
-        Self {
-            data: self.data.wrapping_offset(row as isize * self.row),
-            ..self
-        }
-    }
-
-    /// The same matrix as a right operand.
-    pub(super) fn right(self) -> Right {
-        debug_assert_eq!(self.column, 1);
-        Right {
-            data: self.data,
-            row: self.row,
-        }
-    }
-
-    /// Its transpose.
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            row: self.column,
-            column: self.row,
-            ..self
         }
     }
 }
