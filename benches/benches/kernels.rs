@@ -6,7 +6,7 @@
 use burn::tensor::{Device, Distribution, Tensor};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use treelora_kernels::{
-    AttentionMask, Fused, attention, gelu, layer_norm, linear, lora_linear, set_fused,
+    AttentionMask, Fused, Rounding, attention, gelu, layer_norm, linear, lora_linear, set_fused,
 };
 
 const POSITIONS: usize = 197;
@@ -64,7 +64,13 @@ fn kernels(criterion: &mut Criterion) {
             layer_norm(x.clone(), gamma.clone(), beta.clone(), 1e-6)
         });
         both(criterion, "attention", &size, &device, || {
-            attention(heads(), heads(), heads(), &AttentionMask::None)
+            attention(
+                heads(),
+                heads(),
+                heads(),
+                &AttentionMask::None,
+                Rounding::None,
+            )
         });
         both(criterion, "linear", &size, &device, || {
             linear(x.clone(), up.clone(), None)

@@ -22,13 +22,6 @@ impl Unwritten {
         Self(data)
     }
 
-    /// Memory for `length` numbers that already holds zeros.
-    pub(super) fn zeroed(length: usize) -> Self {
-        let mut data = ManuallyDrop::new(vec![0.0_f32; length]);
-        // SAFETY: `f32` and `MaybeUninit<f32>` have the same layout, and the original vector is not dropped.
-        Self(unsafe { Vec::from_raw_parts(data.as_mut_ptr().cast(), data.len(), data.capacity()) })
-    }
-
     /// The memory to write to.
     pub(super) fn slots(&mut self) -> &mut [MaybeUninit<f32>] {
         &mut self.0

@@ -145,7 +145,7 @@ pub(super) fn backward(task: &BackwardTask) {
         let padding = problem.leading_padding(batch);
         of_keys.fill(0.0);
         of_values.fill(0.0);
-        // SAFETY: as in `forward`; the gradients of keys and values are zeroed.
+        // SAFETY: as in `forward`; the sums over keys and values begin as zeros.
         unsafe {
             let tiles = Tiles::configure();
             let key = task.k.head(batch, key_head).skip_rows(padding);

@@ -179,8 +179,8 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
     } = problem;
     let [q, k, v, gradient] = [&kept.q, &kept.k, &kept.v, gradient].map(Heads::new);
     let mut of_q = Unwritten::new(batch * queries * heads * head_dim);
-    let mut of_k = Unwritten::zeroed(batch * keys * key_heads * head_dim);
-    let mut of_v = Unwritten::zeroed(batch * keys * key_heads * value_dim);
+    let mut of_k = Unwritten::new(batch * keys * key_heads * head_dim);
+    let mut of_v = Unwritten::new(batch * keys * key_heads * value_dim);
     let to_q = HeadsMut::new(of_q.slots(), [batch, heads, queries, head_dim]);
     let to_k = HeadsMut::new(of_k.slots(), [batch, key_heads, keys, head_dim]);
     let to_v = HeadsMut::new(of_v.slots(), [batch, key_heads, keys, value_dim]);
@@ -205,7 +205,7 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
             _ => single::backward(&task),
         }
     });
-    // SAFETY: the gradients of keys and values were zeroed, that of the queries was written for every query.
+    // SAFETY: the tasks wrote every query of every head, and every key of every key head.
     let (of_q, of_k, of_v) = unsafe {
         (
             of_q.assume_written(),

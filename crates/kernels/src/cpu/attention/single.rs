@@ -66,8 +66,16 @@ pub(super) fn backward(task: &BackwardTask) {
         block_size,
     ];
     with_scratch(sizes, |[keys_t, values_t, weights, slopes]| {
-        // SAFETY: as in `forward`; the gradients of keys and values are zeroed.
+        // SAFETY: as in `forward`; the gradients of keys and values begin as zeros.
         unsafe {
+            let (of_k, of_v) = (
+                task.of_k.head(batch, key_head, 0),
+                task.of_v.head(batch, key_head, 0),
+            );
+            for key in 0..problem.keys {
+                of_k.part(key, 0).data.write_bytes(0, head_dim);
+                of_v.part(key, 0).data.write_bytes(0, value_dim);
+            }
             let (key, value) = (task.k.head(batch, key_head), task.v.head(batch, key_head));
             transpose(key, problem.keys, head_dim, keys_t.as_mut_ptr(), stride);
             transpose(
@@ -106,14 +114,14 @@ pub(super) fn backward(task: &BackwardTask) {
                         [m, value_dim, n],
                         weights.transposed(),
                         gradient.right(),
-                        task.of_v.head(batch, key_head, first),
+                        of_v.part(first, 0),
                         Store::Add,
                     );
                     multiply(
                         [m, head_dim, n],
                         slopes.transposed(),
                         query.right(),
-                        task.of_k.head(batch, key_head, first),
+                        of_k.part(first, 0),
                         Store::Add,
                     );
                     multiply(
