@@ -51,6 +51,10 @@ pub(super) fn attention(
 }
 
 fn problem(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor, pattern: Pattern) -> Problem {
+    #[cfg(target_arch = "x86_64")]
+    let has_tiles = amx::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_tiles = false;
     let (q, k, v) = (q.layout().shape(), k.layout().shape(), v.layout().shape());
     let Pattern {
         padding,
@@ -67,7 +71,7 @@ fn problem(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor, pattern: Pattern) -> 
         value_dim: v[3],
         reach,
         padding,
-        rounding,
+        rounding: if has_tiles { rounding } else { Rounding::None },
     }
 }
 
@@ -110,9 +114,9 @@ fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, V
             output: of_output,
             logarithms: of_logarithms,
         };
-        match rounds(problem) {
+        match problem.rounding {
             #[cfg(target_arch = "x86_64")]
-            true => half::forward(&task),
+            Rounding::Bf16 => half::forward(&task),
             _ => single::forward(&task),
         }
     });
@@ -120,15 +124,6 @@ fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, V
     let (output, logarithms) = unsafe { (output.assume_written(), logarithms.assume_written()) };
     let output = tensor(output, [batch, queries, heads, value_dim]);
     (Flex::float_swap_dims(output, 1, 2), logarithms)
-}
-
-/// Whether the operands of the products are rounded to bf16.
-fn rounds(problem: &Problem) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let has_tiles = amx::is_available();
-    #[cfg(not(target_arch = "x86_64"))]
-    let has_tiles = false;
-    has_tiles && problem.rounding == Rounding::Bf16
 }
 
 /// What the backward keeps.
@@ -199,9 +194,9 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
             of_k: to_k,
             of_v: to_v,
         };
-        match rounds(problem) {
+        match problem.rounding {
             #[cfg(target_arch = "x86_64")]
-            true => half::backward(&task),
+            Rounding::Bf16 => half::backward(&task),
             _ => single::backward(&task),
         }
     });

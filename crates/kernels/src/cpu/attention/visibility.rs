@@ -7,6 +7,9 @@ use crate::Rounding;
 /// Scores of one block: two blocks, as the backward needs, stay in a second-level cache of 512 KB.
 const BLOCK: usize = 48 << 10;
 
+/// Rows that tiles multiply at once.
+const TILES: usize = 32;
+
 /// Queries of one batch entry whose scores are computed together, and the keys they are computed for.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
@@ -29,6 +32,7 @@ pub(super) struct Problem {
     pub(super) reach: Option<usize>,
     /// True where a key is padding, `[batch, keys]` row by row.
     pub(super) padding: Option<Vec<bool>>,
+    /// What the operands of the products are rounded to.
     pub(super) rounding: Rounding,
 }
 
@@ -45,10 +49,14 @@ impl Problem {
 
     /// Queries of one block.
     pub(super) fn block_rows(&self) -> usize {
-        (BLOCK / self.stride().max(1))
-            .next_multiple_of(8)
-            .max(16)
-            .min(self.queries)
+        let rows = BLOCK / self.stride().max(1);
+        let rows = match (self.rounding, self.reach) {
+            (Rounding::None, _) => rows.next_multiple_of(8).max(16),
+            (Rounding::Bf16, None) => rows.next_multiple_of(TILES),
+            // Short blocks see fewer keys that most of their queries do not.
+            (Rounding::Bf16, Some(_)) => rows.clamp(1, 2 * TILES).next_multiple_of(TILES),
+        };
+        rows.clamp(1, self.queries.max(1))
     }
 
     /// The blocks of queries of a batch entry, with the keys that any query of a block sees.
