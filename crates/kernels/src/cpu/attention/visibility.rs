@@ -52,11 +52,11 @@ impl Problem {
         let rows = BLOCK / self.stride().max(1);
         let rows = match (self.rounding, self.reach) {
             (Rounding::None, _) => rows.next_multiple_of(8).max(16),
-            (Rounding::Bf16, None) => rows.next_multiple_of(TILES),
-            // Short blocks see fewer keys that most of their queries do not.
-            (Rounding::Bf16, Some(_)) => rows.clamp(1, 2 * TILES).next_multiple_of(TILES),
+            (Rounding::Bf16, None) => rows.max(1).next_multiple_of(TILES),
+            // Short blocks compute fewer scores that most of their queries do not see.
+            (Rounding::Bf16, Some(_)) => rows.clamp(1, 4 * TILES).next_multiple_of(TILES),
         };
-        rows.clamp(1, self.queries.max(1))
+        rows.min(self.queries)
     }
 
     /// The blocks of queries of a batch entry, with the keys that any query of a block sees.
