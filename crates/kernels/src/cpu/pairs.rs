@@ -57,13 +57,7 @@ impl PairRows {
         let between = &mut between[..pairs * width];
         // SAFETY: the caller's promise, and the assertion; the copy holds `pairs` rows of `width` pairs.
         unsafe {
-            interleave(
-                source,
-                [depth, rows],
-                between.as_mut_ptr(),
-                [pairs, width],
-                width,
-            );
+            interleave(source, [depth, rows], between.as_mut_ptr(), [pairs, width]);
             turn(
                 between.as_ptr(),
                 width,
@@ -114,15 +108,7 @@ impl Panels {
             };
             let columns = (columns - first).min(PANEL);
             // SAFETY: the caller's promise; a panel holds `pairs` rows of `PANEL` pairs.
-            unsafe {
-                interleave(
-                    strip,
-                    [depth, columns],
-                    panel.as_mut_ptr(),
-                    [pairs, PANEL],
-                    PANEL,
-                )
-            };
+            unsafe { interleave(strip, [depth, columns], panel.as_mut_ptr(), [pairs, PANEL]) };
         }
         Self {
             data: memory.as_ptr(),
@@ -197,7 +183,7 @@ pub(super) unsafe fn multiply(
     target: Target,
     store: Store,
 ) {
-    let pairs = depth.div_ceil(2).next_multiple_of(PAIRS);
+    let pairs = panel_pairs(depth);
     for (index, first) in (0..columns).step_by(PANEL).enumerate() {
         let size = [rows, (columns - first).min(PANEL), pairs];
         let panel = right.data.wrapping_add(index * right.stride);
@@ -215,8 +201,8 @@ pub(super) unsafe fn multiply(
     }
 }
 
-/// Writes rows `2 i` and `2 i + 1` of `source` as row `i` of pairs, for `pairs` rows `stride` pairs apart; rows and columns
-/// beyond those of `source`, up to `width`, are zeros.
+/// Writes rows `2 i` and `2 i + 1` of `source` as row `i` of `width` pairs, for `pairs` rows; rows and columns beyond those of
+/// `source` are zeros.
 ///
 /// # Safety
 /// The processor has tiles. `source`, `[depth, columns]`, is readable with the numbers of its rows side by side;
@@ -227,7 +213,6 @@ unsafe fn interleave(
     [depth, columns]: [usize; 2],
     target: *mut u32,
     [pairs, width]: [usize; 2],
-    stride: usize,
 ) {
     let order: [u16; 32] = core::array::from_fn(|i| (i as u16 % 2) * 16 + i as u16 / 2);
     // SAFETY: the array has the size of the vector.
@@ -250,7 +235,7 @@ unsafe fn interleave(
                     core::mem::transmute::<__m512bh, __m512i>(both),
                 );
                 target
-                    .add(pair * stride + start)
+                    .add(pair * width + start)
                     .cast::<__m512i>()
                     .write_unaligned(both);
             }

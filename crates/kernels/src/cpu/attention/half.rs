@@ -5,13 +5,13 @@
 #![allow(unsafe_code)]
 
 use super::super::amx::Tiles;
-use super::super::matrix::{Left, Store, Target, transpose};
+use super::super::matrix::{Store, Target, transpose};
 use super::super::pairs::{PairRows, Panels, multiply};
 use super::super::scratch::{pairs, with_scratch};
 use super::super::weight::{PAIRS, PANEL};
 use super::score_row::{slope_block, softmax_block};
 use super::visibility::{Block, Problem};
-use super::{BackwardTask, ForwardTask};
+use super::{BackwardTask, ForwardTask, rows, rows_mut};
 
 /// Keys that are skipped together: whole panels of columns, and whole tiles of pairs in the depth.
 const STEP: usize = 2 * PANEL;
@@ -44,7 +44,7 @@ pub(super) fn forward(task: &ForwardTask) {
         ..
     } = task;
     let (head_dim, value_dim) = (problem.head_dim, problem.value_dim);
-    let (keys, rows, stride) = (
+    let (keys, queries, stride) = (
         problem.packed_keys(batch),
         problem.block_rows(),
         problem.stride(),
@@ -52,8 +52,8 @@ pub(super) fn forward(task: &ForwardTask) {
     let sizes = [
         Panels::room(head_dim, keys),
         Panels::room(keys, value_dim),
-        rows * stride,
-        PairRows::room(rows, head_dim.max(keys)),
+        queries * stride,
+        PairRows::room(queries, head_dim.max(keys)),
         PairRows::room(keys, head_dim),
     ];
     with_scratch(sizes, |[keys_t, values, scores, left, between]| {
@@ -78,7 +78,7 @@ pub(super) fn forward(task: &ForwardTask) {
                         [n, m, head_dim],
                         PairRows::of(query, [n, head_dim], left),
                         keys_t.skip_columns(skipped),
-                        target(scores, stride, first),
+                        rows_mut(scores, stride, first),
                         Store::Replace,
                     );
                     let logarithms = task.logarithms.head(batch, head, start);
@@ -86,7 +86,7 @@ pub(super) fn forward(task: &ForwardTask) {
                     multiply(
                         &tiles,
                         [n, value_dim, m],
-                        PairRows::of(matrix(scores, stride, first), [n, m], left),
+                        PairRows::of(rows(scores, stride, first), [n, m], left),
                         values.skip_depth(skipped),
                         task.output.head(batch, head, start),
                         Store::Replace,
@@ -110,7 +110,7 @@ pub(super) fn backward(task: &BackwardTask) {
     } = task;
     let (head_dim, value_dim) = (problem.head_dim, problem.value_dim);
     let dim = head_dim.max(value_dim);
-    let (keys, rows, stride) = (
+    let (keys, queries, stride) = (
         problem.packed_keys(batch),
         problem.block_rows(),
         problem.stride(),
@@ -119,11 +119,11 @@ pub(super) fn backward(task: &BackwardTask) {
         Panels::room(head_dim, keys),
         Panels::room(value_dim, keys),
         Panels::room(keys, head_dim),
-        Panels::room(rows, keys),
-        rows * stride,
-        rows * stride,
-        PairRows::room(rows, dim.max(keys)).max(PairRows::room(dim, rows)),
-        PairRows::room(keys, dim).max(Panels::room(rows, dim)),
+        Panels::room(queries, keys),
+        queries * stride,
+        queries * stride,
+        PairRows::room(queries, dim.max(keys)).max(PairRows::room(dim, queries)),
+        PairRows::room(keys, dim).max(Panels::room(queries, dim)),
         head_dim * stride,
         value_dim * stride,
     ];
@@ -165,7 +165,7 @@ pub(super) fn backward(task: &BackwardTask) {
                         [n, m, head_dim],
                         PairRows::of(query, [n, head_dim], left),
                         keys_t.skip_columns(skipped),
-                        target(weights, stride, first),
+                        rows_mut(weights, stride, first),
                         Store::Replace,
                     );
                     multiply(
@@ -173,22 +173,20 @@ pub(super) fn backward(task: &BackwardTask) {
                         [n, m, value_dim],
                         PairRows::of(gradient, [n, value_dim], left),
                         values_t.skip_columns(skipped),
-                        target(slopes, stride, first),
+                        rows_mut(slopes, stride, first),
                         Store::Replace,
                     );
                     slope_block(problem, &block, weights, slopes, |query| {
                         task.logarithm(head, query)
                     });
-                    let (weights, slopes) = (
-                        matrix(weights, stride, first),
-                        matrix(slopes, stride, first),
-                    );
+                    let (weights, slopes) =
+                        (rows(weights, stride, first), rows(slopes, stride, first));
                     multiply(
                         &tiles,
                         [value_dim, m, n],
                         PairRows::of_columns(gradient, [value_dim, n], left, between),
                         Panels::of(weights, [n, m], right),
-                        target(of_values, stride, first),
+                        rows_mut(of_values, stride, first),
                         Store::Add,
                     );
                     multiply(
@@ -196,7 +194,7 @@ pub(super) fn backward(task: &BackwardTask) {
                         [head_dim, m, n],
                         PairRows::of_columns(query, [head_dim, n], left, between),
                         Panels::of(slopes, [n, m], right),
-                        target(of_keys, stride, first),
+                        rows_mut(of_keys, stride, first),
                         Store::Add,
                     );
                     multiply(
@@ -211,27 +209,10 @@ pub(super) fn backward(task: &BackwardTask) {
             }
             let turned = |sums: &[f32], dim: usize, to: Target| {
                 let row = to.row as usize;
-                transpose(matrix(sums, stride, 0), dim, problem.keys, to.data, row);
+                transpose(rows(sums, stride, 0), dim, problem.keys, to.data, row);
             };
             turned(of_keys, head_dim, task.of_k.head(batch, key_head, 0));
             turned(of_values, value_dim, task.of_v.head(batch, key_head, 0));
         }
     });
-}
-
-/// The columns from `first` on of a matrix in scratch memory.
-fn matrix(matrix: &[f32], stride: usize, first: usize) -> Left {
-    Left {
-        data: matrix.as_ptr().wrapping_add(first),
-        row: stride as isize,
-        column: 1,
-    }
-}
-
-/// As [`matrix`], to write to.
-fn target(matrix: &mut [f32], stride: usize, first: usize) -> Target {
-    Target {
-        data: matrix.as_mut_ptr().wrapping_add(first),
-        row: stride as isize,
-    }
 }

@@ -26,6 +26,7 @@ use self::visibility::Problem;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::buffer::{Unwritten, tensor};
+use super::matrix::{Left, Target};
 use crate::Rounding;
 
 /// What decides the weights, beside the tensors.
@@ -213,6 +214,23 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
         Flex::float_swap_dims(tensor(of_k, [batch, keys, key_heads, head_dim]), 1, 2),
         Flex::float_swap_dims(tensor(of_v, [batch, keys, key_heads, value_dim]), 1, 2),
     ]
+}
+
+/// The columns from `first` on of a matrix in scratch memory.
+fn rows(matrix: &[f32], stride: usize, first: usize) -> Left {
+    Left {
+        data: matrix.as_ptr().wrapping_add(first),
+        row: stride as isize,
+        column: 1,
+    }
+}
+
+/// As [`rows`], to write to.
+fn rows_mut(matrix: &mut [f32], stride: usize, first: usize) -> Target {
+    Target {
+        data: matrix.as_mut_ptr().wrapping_add(first),
+        row: stride as isize,
+    }
 }
 
 /// [`attention`] with its backward.

@@ -1,10 +1,10 @@
 //! Attention in f32.
 #![allow(unsafe_code)]
 
-use super::super::matrix::{Left, Right, Store, Target, multiply, transpose};
+use super::super::matrix::{Store, multiply, transpose};
 use super::super::scratch::with_scratch;
 use super::score_row::{slope_block, softmax_block};
-use super::{BackwardTask, ForwardTask};
+use super::{BackwardTask, ForwardTask, rows, rows_mut};
 
 /// The output of one batch entry and key head.
 pub(super) fn forward(task: &ForwardTask) {
@@ -29,7 +29,7 @@ pub(super) fn forward(task: &ForwardTask) {
                     multiply(
                         [n, m, head_dim],
                         task.q.head(batch, head).skip_rows(start),
-                        columns(keys_t, stride, first),
+                        rows(keys_t, stride, first).right(),
                         rows_mut(scores, stride, first),
                         Store::Replace,
                     );
@@ -94,14 +94,14 @@ pub(super) fn backward(task: &BackwardTask) {
                     multiply(
                         [n, m, head_dim],
                         query,
-                        columns(keys_t, stride, first),
+                        rows(keys_t, stride, first).right(),
                         rows_mut(weights, stride, first),
                         Store::Replace,
                     );
                     multiply(
                         [n, m, value_dim],
                         gradient,
-                        columns(values_t, stride, first),
+                        rows(values_t, stride, first).right(),
                         rows_mut(slopes, stride, first),
                         Store::Replace,
                     );
@@ -135,29 +135,4 @@ pub(super) fn backward(task: &BackwardTask) {
             }
         }
     });
-}
-
-/// The columns from `first` on of a matrix in scratch memory.
-fn columns(matrix: &[f32], stride: usize, first: usize) -> Right {
-    Right {
-        data: matrix.as_ptr().wrapping_add(first),
-        row: stride as isize,
-    }
-}
-
-/// As [`columns`], as a left operand.
-fn rows(matrix: &[f32], stride: usize, first: usize) -> Left {
-    Left {
-        data: matrix.as_ptr().wrapping_add(first),
-        row: stride as isize,
-        column: 1,
-    }
-}
-
-/// As [`columns`], to write to.
-fn rows_mut(matrix: &mut [f32], stride: usize, first: usize) -> Target {
-    Target {
-        data: matrix.as_mut_ptr().wrapping_add(first),
-        row: stride as isize,
-    }
 }
