@@ -22,7 +22,7 @@ use treelora::{
     lora::{Granularity, LayerVectors, LoraConfig},
 };
 use treelora_benches::{Quantity, Turns};
-use treelora_core::{Error, Method, StepInfo, Task, TaskId};
+use treelora_core::{Error, Learner, Method, StepInfo, Task, TaskId};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
 
 const BATCH: usize = 32;
@@ -67,7 +67,7 @@ fn model(device: &Device) -> VisionTransformer {
 /// A method in the middle of a task.
 struct Training<M> {
     method: M,
-    model: Option<VisionTransformer>,
+    learner: Option<Learner<VisionTransformer>>,
     optimizer: ModuleOptimizer,
     task: TaskId,
     device: Device,
@@ -78,7 +78,7 @@ impl<M: Method<VisionTransformer>> Training<M> {
         let attached = method.attach(model(device));
         Self {
             method,
-            model: Some(attached.expect("the model has the layers")),
+            learner: Some(attached.expect("the model has the layers")),
             optimizer: AdamConfig::new().init(),
             task: TaskId(0),
             device: device.clone(),
@@ -94,13 +94,16 @@ impl<M: Method<VisionTransformer>> Training<M> {
             step: 0,
             steps: 1000,
         };
-        let model = self.model.take().expect("the model of the last step");
+        let learner = self.learner.take().expect("the learner of the last step");
         let start = Instant::now();
-        let loss = self.method.objective(&model, batch, &info);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        let gradients = self.method.gradients(&model, gradients, &info);
-        let model = self.optimizer.step(1e-4, model, gradients);
-        self.model = Some(self.method.after_step(model, &info));
+        let mut take = || -> Result<Learner<VisionTransformer>, Error> {
+            let loss = self.method.objective(&learner, batch, &info)?;
+            let gradients = GradientsParams::from_grads(loss.backward(), &learner);
+            let gradients = self.method.gradients(&learner, gradients, &info)?;
+            let learner = self.optimizer.step(1e-4, learner, gradients);
+            self.method.after_step(learner, &info)
+        };
+        self.learner = Some(take().expect("a step"));
         self.device.sync().expect("the device works");
         start.elapsed()
     }
@@ -112,27 +115,36 @@ fn after_tasks(past: usize, mode: Mode, device: &Device) -> Training<TreeLora> {
         lora: lora(),
         ..TreeLoraConfig::preset(mode)
     };
-    let method = TreeLora::new(config).expect("the preset is valid");
+    let method = TreeLora::new(config, 0).expect("the preset is valid");
     let mut training = Training::new(method, device);
     let plain = device.clone().without_autodiff();
     for id in 0..past {
-        let model = training.model.take().expect("the model of the last task");
-        let vectors = LayerVectors::factor_a(&model, Granularity::Matrix).expect("adapted");
+        let learner = training
+            .learner
+            .take()
+            .expect("the learner of the last task");
+        let vectors = LayerVectors::factor_a(&learner.model, Granularity::Matrix).expect("adapted");
         let random = Tensor::random(vectors.dims(), Distribution::Normal(0.0, 1.0), &plain);
-        let model = vectors.write_factors(random, model);
-        let begun = training.method.begin_task(model, &task(id));
-        training.model = Some(begun.expect("a task begins"));
+        let learner = learner.map_model(|model| vectors.write_factors(random, model));
+        let begun = training.method.begin_task(learner, &task(id));
+        training.learner = Some(begun.expect("a task begins"));
         training.task = TaskId(id);
         training.step(&batch(1, 2, device));
-        let model = training.model.take().expect("the model of the last step");
+        let learner = training
+            .learner
+            .take()
+            .expect("the learner of the last step");
         let ended = training
             .method
-            .end_task(model, &Vec::<ImageBatch>::new(), &task(id));
-        training.model = Some(ended.expect("a task ends"));
+            .end_task(learner, &Vec::<ImageBatch>::new(), &task(id));
+        training.learner = Some(ended.expect("a task ends"));
     }
-    let model = training.model.take().expect("the model of the last task");
-    let begun = training.method.begin_task(model, &task(past));
-    training.model = Some(begun.expect("a task begins"));
+    let learner = training
+        .learner
+        .take()
+        .expect("the learner of the last task");
+    let begun = training.method.begin_task(learner, &task(past));
+    training.learner = Some(begun.expect("a task begins"));
     training.task = TaskId(past);
     training
 }
@@ -141,9 +153,12 @@ fn after_tasks(past: usize, mode: Mode, device: &Device) -> Training<TreeLora> {
 struct Sequential;
 
 impl Method<VisionTransformer> for Sequential {
-    fn attach(&mut self, model: VisionTransformer) -> Result<VisionTransformer, Error> {
+    fn attach(&mut self, model: VisionTransformer) -> Result<Learner<VisionTransformer>, Error> {
         let rng = &mut ChaCha8Rng::seed_from_u64(1);
-        treelora_lora::attach(model, &lora(), rng).map_err(|e| Error::Data(e.to_string()))
+        let model = treelora_lora::attach(model, &lora(), rng);
+        model
+            .map(Learner::of)
+            .map_err(|e| Error::Data(e.to_string()))
     }
 }
 

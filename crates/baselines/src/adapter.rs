@@ -1,9 +1,8 @@
 //! How every method here attaches its adapter.
 
 use burn::module::Module;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use treelora_core::Error;
+use rand::Rng;
+use treelora_core::{Error, Learner};
 use treelora_lora::{LoraConfig, LoraError};
 
 /// Rank 8 and scale 1 on the query and value projections, with the head trainable.
@@ -15,12 +14,28 @@ pub(crate) fn default_lora() -> LoraConfig {
     }
 }
 
-/// Attach the adapter of a method; `seed` draws its A.
+/// The model with the adapter of a method; `rng` draws its A.
 ///
 /// # Errors
 /// When the settings do not fit the model.
-pub(crate) fn attach<M: Module>(model: M, lora: &LoraConfig, seed: u64) -> Result<M, Error> {
-    treelora_lora::attach(model, lora, &mut ChaCha8Rng::seed_from_u64(seed)).map_err(setting)
+pub(crate) fn attach<M: Module>(
+    model: M,
+    lora: &LoraConfig,
+    rng: impl Rng,
+) -> Result<Learner<M>, Error> {
+    attach_to(model, lora, rng).map(Learner::of)
+}
+
+/// A network with an adapter; `rng` draws its A.
+///
+/// # Errors
+/// When the settings do not fit the network.
+pub(crate) fn attach_to<M: Module>(
+    network: M,
+    lora: &LoraConfig,
+    mut rng: impl Rng,
+) -> Result<M, Error> {
+    treelora_lora::attach(network, lora, &mut rng).map_err(setting)
 }
 
 /// Check the settings on their own.

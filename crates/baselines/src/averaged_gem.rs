@@ -6,10 +6,8 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Tensor},
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use treelora_core::{Batches, ContinualModel, Error, Method, StepInfo, Task};
+use treelora_core::{Batches, ContinualModel, Error, Learner, Method, Seeds, StepInfo, Task};
 use treelora_lora::LoraConfig;
 
 use crate::{
@@ -52,7 +50,7 @@ impl AGemConfig {
 /// tasks disagree.
 pub struct AGem<M: ContinualModel> {
     config: AGemConfig,
-    seed: u64,
+    seeds: Seeds,
     parameters: FlatParameters,
     memory: EpisodicMemory<M::Batch>,
 }
@@ -66,7 +64,7 @@ impl<M: ContinualModel> AGem<M> {
         config.validate()?;
         Ok(Self {
             config,
-            seed,
+            seeds: Seeds::new(seed),
             parameters: FlatParameters::default(),
             memory: EpisodicMemory::new(),
         })
@@ -76,17 +74,14 @@ impl<M: ContinualModel> AGem<M> {
     ///
     /// # Shapes
     /// `[parameters]`.
-    pub fn reference(&self, model: &M, step: &StepInfo) -> Option<Tensor<1>> {
+    pub fn reference(&self, learner: &Learner<M>, step: &StepInfo) -> Option<Tensor<1>> {
         if self.memory.is_empty() {
             return None;
         }
-        // From the place in the stream alone, so that a resumed run draws the same.
-        let place = ((step.task.0 as u64) << 32) + step.step_in_task() as u64 + 1;
-        let mut rng =
-            ChaCha8Rng::seed_from_u64(self.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut rng = self.seeds.replay(step.task, step.step_in_task());
         let drawn = self.memory.draw(self.config.memory_batch, &mut rng);
         Some(gradient(
-            model,
+            learner,
             &self.parameters,
             &drawn,
             self.config.memory_batch,
@@ -95,22 +90,22 @@ impl<M: ContinualModel> AGem<M> {
 }
 
 impl<M: ContinualModel> Method<M> for AGem<M> {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        let model = attach(model, &self.config.lora, self.seed)?;
-        self.parameters = FlatParameters::of(&model);
-        Ok(model)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        let learner = attach(model, &self.config.lora, self.seeds.initialisation())?;
+        self.parameters = FlatParameters::of(&learner);
+        Ok(learner)
     }
 
     fn gradients(
         &mut self,
-        model: &M,
+        learner: &Learner<M>,
         gradients: GradientsParams,
         step: &StepInfo,
-    ) -> GradientsParams {
-        let Some(reference) = self.reference(model, step) else {
-            return gradients;
+    ) -> Result<GradientsParams, Error> {
+        let Some(reference) = self.reference(learner, step) else {
+            return Ok(gradients);
         };
-        let flat = self.parameters.gradients(model, &gradients);
+        let flat = self.parameters.gradients(learner, &gradients);
         let product = (flat.clone() * reference.clone()).sum();
         let norm = reference
             .clone()
@@ -119,19 +114,19 @@ impl<M: ContinualModel> Method<M> for AGem<M> {
             .clamp_min(f32::MIN_POSITIVE);
         // Only a negative product counts; decided on the device, so nothing is read back.
         let harm = product.clamp_max(0.0) / norm;
-        self.parameters
-            .write_gradients(model, flat - reference * harm, gradients)
+        let flat = flat - reference * harm;
+        Ok(self.parameters.write_gradients(learner, flat, gradients))
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
+    ) -> Result<Learner<M>, Error> {
         self.memory
-            .store(task.id, data, self.config.memory_per_task, self.seed)?;
-        Ok(model)
+            .store(task.id, data, self.config.memory_per_task, self.seeds)?;
+        Ok(learner)
     }
 
     fn stored_bytes(&self) -> usize {

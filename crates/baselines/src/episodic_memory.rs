@@ -6,10 +6,11 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Tensor},
 };
-use rand::{SeedableRng, seq::index};
+use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use treelora_core::{
-    Batch, Batches, ContinualModel, Error, TaskId, TensorFile, read_json, write_json,
+    Batch, Batches, ContinualModel, Error, Learner, Seeds, TaskId, TensorFile, read_json,
+    write_json,
 };
 
 use crate::flat_parameters::FlatParameters;
@@ -38,9 +39,9 @@ impl<B: Batch> EpisodicMemory<B> {
         task: TaskId,
         data: &dyn Batches<B>,
         count: usize,
-        seed: u64,
+        seeds: Seeds,
     ) -> Result<(), Error> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (task.0 as u64 + 1));
+        let mut rng = seeds.kept_examples(task);
         let mut chosen = index::sample(&mut rng, data.len(), count.min(data.len())).into_vec();
         chosen.sort_unstable();
         let (mut parts, mut start) = (Vec::new(), 0);
@@ -133,7 +134,7 @@ fn among<B: Batch>(batch: &B, chosen: &[usize], start: usize) -> Option<B> {
 ///
 /// `chunk` examples go through the model at a time; it changes the result by rounding alone.
 pub(crate) fn gradient<M: ContinualModel>(
-    model: &M,
+    learner: &Learner<M>,
     parameters: &FlatParameters,
     batches: &[M::Batch],
     chunk: usize,
@@ -143,10 +144,10 @@ pub(crate) fn gradient<M: ContinualModel>(
     for batch in batches {
         let indices: Vec<usize> = (0..batch.len()).collect();
         for part in indices.chunks(chunk) {
-            let loss = model.loss(&batch.select(part));
-            let gradients = GradientsParams::from_grads(loss.backward(), model);
+            let loss = learner.model.loss(&batch.select(part));
+            let gradients = GradientsParams::from_grads(loss.backward(), learner);
             let share = part.len() as f64 / total as f64;
-            let gradient = parameters.gradients(model, &gradients) * share;
+            let gradient = parameters.gradients(learner, &gradients) * share;
             sum = Some(match sum {
                 Some(sum) => sum + gradient,
                 None => gradient,

@@ -7,7 +7,9 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
-use treelora_core::{Batch, Batches, ContinualModel, Error, Method, StepInfo, Task, TensorFile};
+use treelora_core::{
+    Batch, Batches, ContinualModel, Error, Learner, Method, Seeds, StepInfo, Task, TensorFile,
+};
 use treelora_lora::LoraConfig;
 
 use crate::{
@@ -68,7 +70,7 @@ impl EwcConfig {
 #[derive(Debug)]
 pub struct Ewc {
     config: EwcConfig,
-    seed: u64,
+    seeds: Seeds,
     parameters: FlatParameters,
     consolidated: Option<Consolidated>,
 }
@@ -88,7 +90,7 @@ impl Ewc {
         config.validate()?;
         Ok(Self {
             config,
-            seed,
+            seeds: Seeds::new(seed),
             parameters: FlatParameters::default(),
             consolidated: None,
         })
@@ -98,16 +100,16 @@ impl Ewc {
     ///
     /// # Shapes
     /// `[1]`.
-    pub fn penalty<M: ContinualModel>(&self, model: &M) -> Option<Tensor<1>> {
+    pub fn penalty<M: ContinualModel>(&self, learner: &Learner<M>) -> Option<Tensor<1>> {
         let consolidated = self.consolidated.as_ref()?;
-        let moved = self.parameters.values(model) - consolidated.weights.clone();
+        let moved = self.parameters.values(learner) - consolidated.weights.clone();
         Some((moved.square() * consolidated.fisher.clone()).sum() * 0.5)
     }
 
     /// Mean squared gradient over the first examples of the task.
     fn fisher<M: ContinualModel>(
         &self,
-        model: &M,
+        learner: &Learner<M>,
         data: &dyn Batches<M::Batch>,
     ) -> Result<Tensor<1>, Error> {
         let mut left = self.config.fisher_examples;
@@ -117,10 +119,10 @@ impl Ewc {
             let batch = batch?;
             let indices: Vec<usize> = (0..batch.len().min(left)).collect();
             for part in indices.chunks(self.config.fisher_batch) {
-                let loss = model.loss(&batch.select(part));
-                let gradients = GradientsParams::from_grads(loss.backward(), model);
+                let loss = learner.model.loss(&batch.select(part));
+                let gradients = GradientsParams::from_grads(loss.backward(), learner);
                 let squared =
-                    self.parameters.gradients(model, &gradients).square() * part.len() as f64;
+                    self.parameters.gradients(learner, &gradients).square() * part.len() as f64;
                 sum = Some(match sum {
                     Some(sum) => sum + squared,
                     None => squared,
@@ -138,36 +140,41 @@ impl Ewc {
 }
 
 impl<M: ContinualModel> Method<M> for Ewc {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        let model = attach(model, &self.config.lora, self.seed)?;
-        self.parameters = FlatParameters::of(&model);
-        Ok(model)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        let learner = attach(model, &self.config.lora, self.seeds.initialisation())?;
+        self.parameters = FlatParameters::of(&learner);
+        Ok(learner)
     }
 
-    fn objective(&mut self, model: &M, batch: &M::Batch, _step: &StepInfo) -> Tensor<1> {
-        let loss = model.loss(batch);
-        match self.penalty(model) {
+    fn objective(
+        &mut self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+        _step: &StepInfo,
+    ) -> Result<Tensor<1>, Error> {
+        let loss = learner.model.loss(batch);
+        Ok(match self.penalty(learner) {
             Some(penalty) => loss + penalty * self.config.strength,
             None => loss,
-        }
+        })
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         _task: &Task,
-    ) -> Result<M, Error> {
-        let new = self.fisher(&model, data)?;
+    ) -> Result<Learner<M>, Error> {
+        let new = self.fisher(&learner, data)?;
         let fisher = match &self.consolidated {
             Some(old) => old.fisher.clone() * self.config.decay + new,
             None => new,
         };
         self.consolidated = Some(Consolidated {
-            weights: self.parameters.values(&model).inner(),
+            weights: self.parameters.values(&learner).inner(),
             fisher,
         });
-        Ok(model)
+        Ok(learner)
     }
 
     fn stored_bytes(&self) -> usize {

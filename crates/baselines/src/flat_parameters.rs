@@ -2,7 +2,7 @@
 //! change from process to process, paths do not.
 
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
     tensor::{Device, Shape, Tensor},
 };
@@ -107,11 +107,6 @@ impl FlatParameters {
         }
         Ok(Tensor::cat(parts, 0))
     }
-
-    /// The model with the values of `flat` in its trainable parameters.
-    pub(crate) fn write<M: Module>(&self, model: M, flat: Tensor<1>) -> M {
-        model.map(&mut Write { flat, at: 0 })
-    }
 }
 
 #[derive(Default)]
@@ -186,24 +181,6 @@ impl ModuleVisitor for WriteGradients {
             let part = next_part(&self.flat, &mut self.at, param);
             self.gradients.register(param.id, part);
         }
-    }
-}
-
-struct Write {
-    flat: Tensor<1>,
-    at: usize,
-}
-
-impl ModuleMapper for Write {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !param.is_require_grad() {
-            return param;
-        }
-        let part = next_part(&self.flat, &mut self.at, &param);
-        param.map(|old| match old.is_autodiff() {
-            true => treelora_core::in_context_of(part, &old.device()).require_grad(),
-            false => part,
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
-use treelora_core::{Batches, ContinualModel, Error, Method, StepInfo, Task};
+use treelora_core::{Batches, ContinualModel, Error, Learner, Method, Seeds, StepInfo, Task};
 use treelora_lora::LoraConfig;
 
 use crate::{
@@ -54,7 +54,7 @@ impl GemConfig {
 /// harms none of them: [`project`].
 pub struct Gem<M: ContinualModel> {
     config: GemConfig,
-    seed: u64,
+    seeds: Seeds,
     parameters: FlatParameters,
     memory: EpisodicMemory<M::Batch>,
     /// Whether the last gradient was projected.
@@ -70,7 +70,7 @@ impl<M: ContinualModel> Gem<M> {
         config.validate()?;
         Ok(Self {
             config,
-            seed,
+            seeds: Seeds::new(seed),
             parameters: FlatParameters::default(),
             memory: EpisodicMemory::new(),
             projected: false,
@@ -81,13 +81,13 @@ impl<M: ContinualModel> Gem<M> {
     ///
     /// # Shapes
     /// `[past tasks, parameters]`; `None` on the first task.
-    pub fn memory_gradients(&self, model: &M) -> Option<Tensor<2>> {
+    pub fn memory_gradients(&self, learner: &Learner<M>) -> Option<Tensor<2>> {
         let rows: Vec<Tensor<1>> = self
             .memory
             .batches()
             .map(|batch| {
                 let batches = std::slice::from_ref(batch);
-                gradient(model, &self.parameters, batches, self.config.memory_batch)
+                gradient(learner, &self.parameters, batches, self.config.memory_batch)
             })
             .collect();
         (!rows.is_empty()).then(|| Tensor::stack(rows, 0))
@@ -95,39 +95,39 @@ impl<M: ContinualModel> Gem<M> {
 }
 
 impl<M: ContinualModel> Method<M> for Gem<M> {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        let model = attach(model, &self.config.lora, self.seed)?;
-        self.parameters = FlatParameters::of(&model);
-        Ok(model)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        let learner = attach(model, &self.config.lora, self.seeds.initialisation())?;
+        self.parameters = FlatParameters::of(&learner);
+        Ok(learner)
     }
 
     fn gradients(
         &mut self,
-        model: &M,
+        learner: &Learner<M>,
         gradients: GradientsParams,
         _step: &StepInfo,
-    ) -> GradientsParams {
-        let Some(memories) = self.memory_gradients(model) else {
-            return gradients;
+    ) -> Result<GradientsParams, Error> {
+        let Some(memories) = self.memory_gradients(learner) else {
+            return Ok(gradients);
         };
-        let flat = self.parameters.gradients(model, &gradients);
+        let flat = self.parameters.gradients(learner, &gradients);
         let projected = project(flat, memories, self.config.margin);
         self.projected = projected.is_some();
-        match projected {
-            Some(flat) => self.parameters.write_gradients(model, flat, gradients),
+        Ok(match projected {
+            Some(flat) => self.parameters.write_gradients(learner, flat, gradients),
             None => gradients,
-        }
+        })
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
+    ) -> Result<Learner<M>, Error> {
         self.memory
-            .store(task.id, data, self.config.memory_per_task, self.seed)?;
-        Ok(model)
+            .store(task.id, data, self.config.memory_per_task, self.seeds)?;
+        Ok(learner)
     }
 
     fn log(&self) -> Vec<(String, f64)> {

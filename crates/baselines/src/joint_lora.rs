@@ -1,7 +1,7 @@
 //! All tasks at once.
 
 use serde::{Deserialize, Serialize};
-use treelora_core::{ContinualModel, Error, Exposure, Method};
+use treelora_core::{ContinualModel, Error, Exposure, Learner, Method, Seeds};
 use treelora_lora::LoraConfig;
 
 use crate::adapter::{attach, default_lora, validate};
@@ -33,7 +33,7 @@ impl JointLoraConfig {
 #[derive(Clone, Debug)]
 pub struct JointLora {
     config: JointLoraConfig,
-    seed: u64,
+    seeds: Seeds,
 }
 
 impl JointLora {
@@ -43,7 +43,10 @@ impl JointLora {
     /// When a setting is out of range.
     pub fn new(config: JointLoraConfig, seed: u64) -> Result<Self, Error> {
         config.validate()?;
-        Ok(Self { config, seed })
+        Ok(Self {
+            config,
+            seeds: Seeds::new(seed),
+        })
     }
 }
 
@@ -52,7 +55,7 @@ impl<M: ContinualModel> Method<M> for JointLora {
         Exposure::AllTasks
     }
 
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        attach(model, &self.config.lora, self.seed)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        attach(model, &self.config.lora, self.seeds.initialisation())
     }
 }

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use burn::tensor::{
-    Device, Int, Tensor,
-    activation::{log_softmax, softmax},
+use burn::{
+    module::Module,
+    tensor::{
+        Device, Int, Tensor,
+        activation::{log_softmax, softmax},
+    },
 };
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    Batches, ContinualModel, Error, Method, StepInfo, Task, read_json, write_json,
+    Batches, ContinualModel, Error, Learner, Method, Seeds, StepInfo, Task, read_json, write_json,
 };
 use treelora_lora::LoraConfig;
 
@@ -57,9 +60,9 @@ impl LwfConfig {
 /// here head and adapter learn together, as in every other contender.
 pub struct Lwf<M: ContinualModel> {
     config: LwfConfig,
-    seed: u64,
+    seeds: Seeds,
     /// The model before the current task; none in the first.
-    old: Option<M>,
+    old: Option<Learner<M>>,
     learned: Learned,
 }
 
@@ -78,7 +81,7 @@ impl<M: ContinualModel> Lwf<M> {
         config.validate()?;
         Ok(Self {
             config,
-            seed,
+            seeds: Seeds::new(seed),
             old: None,
             learned: Learned::default(),
         })
@@ -88,10 +91,10 @@ impl<M: ContinualModel> Lwf<M> {
     ///
     /// # Shapes
     /// `[1]`.
-    pub fn distillation(&self, model: &M, batch: &M::Batch) -> Option<Tensor<1>> {
+    pub fn distillation(&self, learner: &Learner<M>, batch: &M::Batch) -> Option<Tensor<1>> {
         let old = self.old.as_ref()?;
-        let new = self.softened(model.logits(batch));
-        let old = self.softened(old.logits(batch).detach().without_autodiff());
+        let new = self.softened(learner.model.logits(batch));
+        let old = self.softened(old.model.logits(batch).detach().without_autodiff());
         let rows = old.dims()[0] as f64;
         let difference = on_graph(log_softmax(old.clone(), 1), &new) - log_softmax(new.clone(), 1);
         let divergence = (on_graph(softmax(old, 1), &new) * difference).sum() / rows;
@@ -111,33 +114,38 @@ impl<M: ContinualModel> Lwf<M> {
 }
 
 impl<M: ContinualModel> Method<M> for Lwf<M> {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        attach(model, &self.config.lora, self.seed)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
-    fn begin_task(&mut self, model: M, _task: &Task) -> Result<M, Error> {
-        self.old = (self.learned.tasks > 0).then(|| model.valid());
-        Ok(model)
+    fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
+        self.old = (self.learned.tasks > 0).then(|| learner.valid());
+        Ok(learner)
     }
 
-    fn objective(&mut self, model: &M, batch: &M::Batch, _step: &StepInfo) -> Tensor<1> {
-        let loss = model.loss(batch);
-        match self.distillation(model, batch) {
+    fn objective(
+        &mut self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+        _step: &StepInfo,
+    ) -> Result<Tensor<1>, Error> {
+        let loss = learner.model.loss(batch);
+        Ok(match self.distillation(learner, batch) {
             Some(distillation) => loss + distillation * self.config.strength,
             None => loss,
-        }
+        })
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         _data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
+    ) -> Result<Learner<M>, Error> {
         self.old = None;
         self.learned.tasks += 1;
         self.learned.classes.extend(&task.classes);
-        Ok(model)
+        Ok(learner)
     }
 
     /// The old model is the model itself until a task begins: only the classes are kept.

@@ -6,11 +6,10 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor},
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    Batches, ContinualModel, Error, Method, StepInfo, Task, read_json, write_json,
+    Batches, ContinualModel, Error, Learner, Method, Seeds, StepInfo, Task, TaskId, read_json,
+    write_json,
 };
 use treelora_lora::{
     AdapterSnapshot, LoraConfig, Selection, adapters_at, add_frozen_adapter, attach_bank, detach,
@@ -65,7 +64,7 @@ impl OLoraConfig {
 #[derive(Debug)]
 pub struct OLora {
     config: OLoraConfig,
-    seed: u64,
+    seeds: Seeds,
     /// The adapters of the tasks before the current (between tasks: the last) one.
     earlier: Option<AdapterSnapshot>,
     tasks: usize,
@@ -81,7 +80,7 @@ impl OLora {
         config.validate()?;
         Ok(Self {
             config,
-            seed,
+            seeds: Seeds::new(seed),
             earlier: None,
             tasks: 0,
             last_overlap: None,
@@ -135,63 +134,68 @@ fn all_tasks() -> Selection {
 }
 
 impl<M: ContinualModel> Method<M> for OLora {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        attach(model, &self.config.lora, self.seed)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
-    fn begin_task(&mut self, model: M, _task: &Task) -> Result<M, Error> {
+    fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
         if self.tasks == 0 {
-            return Ok(model);
+            return Ok(learner);
         }
-        self.close(AdapterSnapshot::of_adapter(&model, CURRENT))?;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(self.tasks as u64);
-        let model = treelora_lora::attach(detach(model), &self.config.lora, &mut rng)
-            .map_err(adapter_error)?;
+        self.close(AdapterSnapshot::of_adapter(&learner.model, CURRENT))?;
+        let mut rng = self.seeds.initialisation_for(TaskId(self.tasks));
+        let fresh = |model: M| treelora_lora::attach(detach(model), &self.config.lora, &mut rng);
+        let learner = learner.try_map_model(fresh).map_err(adapter_error)?;
         match &self.earlier {
-            Some(earlier) => {
-                add_frozen_adapter(model, earlier, &all_tasks()).map_err(adapter_error)
-            }
-            None => Ok(model),
+            Some(earlier) => learner
+                .try_map_model(|model| add_frozen_adapter(model, earlier, &all_tasks()))
+                .map_err(adapter_error),
+            None => Ok(learner),
         }
     }
 
-    fn objective(&mut self, model: &M, batch: &M::Batch, _step: &StepInfo) -> Tensor<1> {
-        let mut loss = model.loss(batch);
-        let overlap = self.overlap(model);
+    fn objective(
+        &mut self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+        _step: &StepInfo,
+    ) -> Result<Tensor<1>, Error> {
+        let mut loss = learner.model.loss(batch);
+        let overlap = self.overlap(&learner.model);
         self.last_overlap = overlap.clone().map(Tensor::detach);
         if let Some(overlap) = overlap {
             loss = loss + overlap * self.config.orthogonality;
         }
         if self.config.weight_norm > 0.0
-            && let Some(norm) = self.weight_norm(model)
+            && let Some(norm) = self.weight_norm(&learner.model)
         {
             loss = loss + norm * self.config.weight_norm;
         }
-        loss
+        Ok(loss)
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         _data: &dyn Batches<M::Batch>,
         _task: &Task,
-    ) -> Result<M, Error> {
+    ) -> Result<Learner<M>, Error> {
         self.tasks += 1;
-        Ok(model)
+        Ok(learner)
     }
 
     /// The sum of all adapters. Put together anew, since a model that comes from a checkpoint
     /// carries the last task's adapter alone.
-    fn for_evaluation(&self, model: &M) -> M {
-        let answering = model.valid();
+    fn for_evaluation(&self, learner: &Learner<M>) -> Result<Learner<M>, Error> {
+        let answering = learner.valid();
         let Some(earlier) = &self.earlier else {
-            return answering;
+            return Ok(answering);
         };
-        let current = AdapterSnapshot::of_adapter(&answering, CURRENT);
+        let current = AdapterSnapshot::of_adapter(&answering.model, CURRENT);
         let adapters = [current, earlier.clone()];
-        attach_bank(detach(answering), &adapters, all_tasks())
-            .expect("the adapters were trained on this model")
+        answering
+            .try_map_model(|model| attach_bank(detach(model), &adapters, all_tasks()))
+            .map_err(adapter_error)
     }
 
     fn log(&self) -> Vec<(String, f64)> {

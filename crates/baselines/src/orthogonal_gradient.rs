@@ -7,7 +7,9 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
-use treelora_core::{Batch, Batches, ContinualModel, Error, Method, StepInfo, Task, TensorFile};
+use treelora_core::{
+    Batch, Batches, ContinualModel, Error, Learner, Method, Seeds, StepInfo, Task, TensorFile,
+};
 use treelora_lora::LoraConfig;
 
 use crate::{
@@ -58,7 +60,7 @@ impl OgdConfig {
 #[derive(Debug)]
 pub struct Ogd {
     config: OgdConfig,
-    seed: u64,
+    seeds: Seeds,
     parameters: FlatParameters,
     /// `[directions, parameters]`.
     basis: Option<Tensor<2>>,
@@ -73,7 +75,7 @@ impl Ogd {
         config.validate()?;
         Ok(Self {
             config,
-            seed,
+            seeds: Seeds::new(seed),
             parameters: FlatParameters::default(),
             basis: None,
         })
@@ -90,13 +92,13 @@ impl Ogd {
     /// Gradient of the loss on each of the examples.
     fn example_gradients<M: ContinualModel>(
         &self,
-        model: &M,
+        learner: &Learner<M>,
         examples: &M::Batch,
     ) -> Vec<Tensor<1>> {
         let gradient = |index: usize| {
-            let loss = model.loss(&examples.select(&[index]));
-            let gradients = GradientsParams::from_grads(loss.backward(), model);
-            self.parameters.gradients(model, &gradients)
+            let loss = learner.model.loss(&examples.select(&[index]));
+            let gradients = GradientsParams::from_grads(loss.backward(), learner);
+            self.parameters.gradients(learner, &gradients)
         };
         (0..examples.len()).map(gradient).collect()
     }
@@ -139,39 +141,39 @@ fn extended(basis: Option<Tensor<2>>, vectors: Vec<Tensor<1>>) -> Option<Tensor<
 }
 
 impl<M: ContinualModel> Method<M> for Ogd {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        let model = attach(model, &self.config.lora, self.seed)?;
-        self.parameters = FlatParameters::of(&model);
-        Ok(model)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        let learner = attach(model, &self.config.lora, self.seeds.initialisation())?;
+        self.parameters = FlatParameters::of(&learner);
+        Ok(learner)
     }
 
     fn gradients(
         &mut self,
-        model: &M,
+        learner: &Learner<M>,
         gradients: GradientsParams,
         _step: &StepInfo,
-    ) -> GradientsParams {
+    ) -> Result<GradientsParams, Error> {
         let Some(basis) = &self.basis else {
-            return gradients;
+            return Ok(gradients);
         };
-        let flat = self.parameters.gradients(model, &gradients);
-        self.parameters
-            .write_gradients(model, outside(basis, flat), gradients)
+        let flat = self.parameters.gradients(learner, &gradients);
+        let outside = outside(basis, flat);
+        Ok(self.parameters.write_gradients(learner, outside, gradients))
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
+    ) -> Result<Learner<M>, Error> {
         let mut drawn = EpisodicMemory::new();
-        drawn.store(task.id, data, self.config.directions_per_task, self.seed)?;
+        drawn.store(task.id, data, self.config.directions_per_task, self.seeds)?;
         for examples in drawn.batches() {
-            let gradients = self.example_gradients(&model, examples);
+            let gradients = self.example_gradients(&learner, examples);
             self.basis = extended(self.basis.take(), gradients);
         }
-        Ok(model)
+        Ok(learner)
     }
 
     fn stored_bytes(&self) -> usize {

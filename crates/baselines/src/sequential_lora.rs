@@ -1,7 +1,9 @@
 //! One adapter, trained on one task after the other.
 
 use serde::{Deserialize, Serialize};
-use treelora_core::{ContinualModel, Error, LearningRates, Method, StepInfo};
+use treelora_core::{
+    ContinualModel, Error, Group, Learner, LearningRates, Method, Seeds, StepInfo,
+};
 use treelora_lora::LoraConfig;
 
 use crate::adapter::{attach, default_lora, not_negative, validate};
@@ -38,7 +40,7 @@ impl SequentialLoraConfig {
 #[derive(Clone, Debug)]
 pub struct SequentialLora {
     config: SequentialLoraConfig,
-    seed: u64,
+    seeds: Seeds,
 }
 
 impl SequentialLora {
@@ -48,22 +50,25 @@ impl SequentialLora {
     /// When a setting is out of range.
     pub fn new(config: SequentialLoraConfig, seed: u64) -> Result<Self, Error> {
         config.validate()?;
-        Ok(Self { config, seed })
+        Ok(Self {
+            config,
+            seeds: Seeds::new(seed),
+        })
     }
 }
 
 impl<M: ContinualModel> Method<M> for SequentialLora {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        attach(model, &self.config.lora, self.seed)
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
     fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
         match step.task.0 {
             0 => base,
-            _ => LearningRates {
-                adapter: base.adapter * self.config.slow_learning,
-                ..base
-            },
+            _ => {
+                let slow = base.of(&Group::ADAPTER) * self.config.slow_learning;
+                base.with(Group::ADAPTER, slow)
+            }
         }
     }
 }

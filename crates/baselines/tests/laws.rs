@@ -3,8 +3,10 @@
 
 mod toy;
 
+use std::collections::VecDeque;
+
 use burn::{
-    module::Module,
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
     optim::{AdamConfig, GradientsParams},
     tensor::{Device, Tensor, TensorData},
 };
@@ -19,7 +21,9 @@ use treelora_class_incremental::{
     DiscriminantConfig, HeadAlignment, RegularisedDiscriminantConfig, TransportConfig,
     WithDiscriminant,
 };
-use treelora_core::{Batch, ContinualModel, Exposure, LearningRates, Method, StepInfo, TaskId};
+use treelora_core::{
+    Batch, ContinualModel, Exposure, Group, Learner, LearningRates, Method, StepInfo, TaskId,
+};
 use treelora_lora::{AdapterSnapshot, LoraConfig};
 
 fn lora() -> LoraConfig {
@@ -49,10 +53,10 @@ const EPOCHS: usize = 12;
 /// Train on tasks `from..to`, as the run loop does.
 fn train(
     method: &mut dyn Method<TinyClassifier>,
-    mut model: TinyClassifier,
+    mut model: Learner<TinyClassifier>,
     from: usize,
     to: usize,
-) -> TinyClassifier {
+) -> Learner<TinyClassifier> {
     for id in from..to {
         model = method.begin_task(model, &task(id)).unwrap();
         model = learn(method, model, id);
@@ -63,9 +67,9 @@ fn train(
 /// The steps of a task that has begun, and its end.
 fn learn(
     method: &mut dyn Method<TinyClassifier>,
-    mut model: TinyClassifier,
+    mut model: Learner<TinyClassifier>,
     id: usize,
-) -> TinyClassifier {
+) -> Learner<TinyClassifier> {
     let data = vec![points(
         &task(id).classes,
         12,
@@ -73,19 +77,17 @@ fn learn(
         &Device::default().autodiff(),
     )];
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let groups = model.groups(&treelora_lora::adapter_parameters(&model));
     for epoch in 0..EPOCHS {
         let step = step_at(id, epoch);
-        let loss = method.objective(&model, &data[0], &step);
+        let loss = method.objective(&model, &data[0], &step).unwrap();
         assert!(loss.clone().into_scalar::<f32>().is_finite());
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        let gradients = method.gradients(&model, gradients, &step);
-        let base = LearningRates {
-            adapter: 0.05,
-            head: 0.05,
-        };
+        let gradients = method.gradients(&model, gradients, &step).unwrap();
+        let base = LearningRates::new(0.05, 0.05);
         let rates = method.learning_rates(base, &step);
-        model = optimizer.step(rates.adapter, model, gradients);
-        model = method.after_step(model, &step);
+        model = model.step(&mut optimizer, gradients, &rates, &groups);
+        model = method.after_step(model, &step).unwrap();
     }
     method.end_task(model, &data, &task(id)).unwrap()
 }
@@ -143,20 +145,30 @@ fn every_contender_answers_each_example_alone() {
         let mut method = build(&config);
         let attached = method.attach(model()).unwrap();
         let model = train(method.as_mut(), attached, 0, 3);
-        let answering = method.for_evaluation(&model);
+        let answering = method.for_evaluation(&model).unwrap();
         let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &device);
-        let whole = answers(method.predict(&answering, &test));
-        let tasks = method.infer_tasks(&answering, &test);
+        let whole = answers(method.answer(&answering, &test, None).unwrap().scores);
+        let tasks = method.answer(&answering, &test, None).unwrap().tasks;
         let mut order: Vec<usize> = (0..test.len()).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(4));
         for size in [1, 7] {
             for part in order.chunks(size) {
                 let batch = test.select(part);
                 let expected: Vec<usize> = part.iter().map(|&i| whole[i]).collect();
-                assert_eq!(answers(method.predict(&answering, &batch)), expected);
+                assert_eq!(
+                    answers(method.answer(&answering, &batch, None).unwrap().scores),
+                    expected
+                );
                 if let Some(tasks) = &tasks {
                     let expected: Vec<TaskId> = part.iter().map(|&i| tasks[i]).collect();
-                    assert_eq!(method.infer_tasks(&answering, &batch).unwrap(), expected);
+                    assert_eq!(
+                        method
+                            .answer(&answering, &batch, None)
+                            .unwrap()
+                            .tasks
+                            .unwrap(),
+                        expected
+                    );
                 }
             }
         }
@@ -173,15 +185,11 @@ fn a_resumed_contender_continues_with_equal_bits() {
         let middle = train(method.as_mut(), attached, 0, 2);
         let dir = tempfile::tempdir().unwrap();
         method.save(dir.path()).unwrap();
-        let adapter = AdapterSnapshot::of_adapter(&middle, 0);
 
         let mut resumed = build(&config);
         let fresh = resumed.attach(model()).unwrap();
         resumed.load(dir.path(), &device).unwrap();
-        let fresh = TinyClassifier {
-            head: middle.head.clone(),
-            ..adapter.apply(fresh).unwrap()
-        };
+        let fresh = fresh.map(&mut TrainedFrom::of(&middle));
         assert_eq!(
             resumed.stored_bytes(),
             method.stored_bytes(),
@@ -192,8 +200,13 @@ fn a_resumed_contender_continues_with_equal_bits() {
         let whole = train(method.as_mut(), middle, 2, 3);
         let resumed_model = train(resumed.as_mut(), fresh, 2, 3);
         let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &Device::default());
-        let scores = |method: &dyn Method<TinyClassifier>, model: &TinyClassifier| {
-            values(method.predict(&method.for_evaluation(model), &test))
+        let scores = |method: &dyn Method<TinyClassifier>, model: &Learner<TinyClassifier>| {
+            values(
+                method
+                    .answer(&method.for_evaluation(model).unwrap(), &test, None)
+                    .unwrap()
+                    .scores,
+            )
         };
         assert_eq!(
             scores(method.as_ref(), &whole),
@@ -201,6 +214,35 @@ fn a_resumed_contender_continues_with_equal_bits() {
             "{}",
             config.name()
         );
+    }
+}
+
+/// Puts the trained parameters of one learner into another of the same shape, as a checkpoint does.
+struct TrainedFrom(VecDeque<TensorData>);
+
+impl TrainedFrom {
+    fn of(learner: &Learner<TinyClassifier>) -> Self {
+        let mut trained = Self(VecDeque::new());
+        learner.visit(&mut trained);
+        trained
+    }
+}
+
+impl ModuleVisitor for TrainedFrom {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0.push_back(param.base().into_data());
+        }
+    }
+}
+
+impl ModuleMapper for TrainedFrom {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        let data = self.0.pop_front().unwrap();
+        param.map(|old| Tensor::from_data(data, &old.device()).require_grad())
     }
 }
 
@@ -212,8 +254,8 @@ fn only_adapter_and_head_are_trained() {
         let attached = method.attach(before.clone()).unwrap();
         let after = train(method.as_mut(), attached, 0, 2);
         let base = |model: &TinyClassifier| values(model.layer.weight.base());
-        assert_eq!(base(&before), base(&after), "{}", config.name());
-        let moved = values(after.head.weight.val()) != values(before.head.weight.val());
+        assert_eq!(base(&before), base(&after.model), "{}", config.name());
+        let moved = values(after.model.head.weight.val()) != values(before.head.weight.val());
         assert!(moved, "{} trains the head", config.name());
     }
     let joint = build(&contenders()[1]);
@@ -223,13 +265,13 @@ fn only_adapter_and_head_are_trained() {
 #[test]
 fn slow_learning_slows_the_adapter_after_the_first_task() {
     let method = build(&contenders()[0]);
-    let base = LearningRates {
-        adapter: 1.0,
-        head: 1.0,
-    };
-    assert_eq!(method.learning_rates(base, &step_at(0, 3)), base);
+    let base = LearningRates::new(1.0, 1.0);
+    assert_eq!(method.learning_rates(base.clone(), &step_at(0, 3)), base);
     let later = method.learning_rates(base, &step_at(1, 0));
-    assert_eq!((later.adapter, later.head), (0.1, 1.0));
+    assert_eq!(
+        (later.of(&Group::ADAPTER), later.of(&Group::HEAD)),
+        (0.1, 1.0)
+    );
 }
 
 #[test]
@@ -252,12 +294,13 @@ fn the_ewc_penalty_is_zero_at_the_old_weights_and_its_formula_elsewhere() {
     let data = points(&task(0).classes, 12, 0, &device);
     let mut fisher = 0.0;
     for i in 0..8 {
-        let gradients = GradientsParams::from_grads(old.loss(&data.select(&[i])).backward(), &old);
-        fisher += values(gradients.get::<2>(old.head.weight.id).unwrap())[1].powi(2) / 8.0;
+        let gradients =
+            GradientsParams::from_grads(old.model.loss(&data.select(&[i])).backward(), &old);
+        fisher += values(gradients.get::<2>(old.model.head.weight.id).unwrap())[1].powi(2) / 8.0;
     }
     assert!(fisher > 0.0);
     let mut moved = old.clone();
-    moved.head.weight = moved.head.weight.map(|weight| {
+    moved.model.head.weight = moved.model.head.weight.map(|weight| {
         let mut weights = values(weight);
         weights[1] += 0.5;
         let shape = [toy::DIM, CLASSES];
@@ -271,8 +314,9 @@ fn the_ewc_penalty_is_zero_at_the_old_weights_and_its_formula_elsewhere() {
     );
     let with = ewc
         .objective(&moved, &data, &step_at(1, 0))
+        .unwrap()
         .into_scalar::<f32>();
-    let plain = moved.loss(&data).into_scalar::<f32>();
+    let plain = moved.model.loss(&data).into_scalar::<f32>();
     assert!(
         (with - plain - 3.0 * expected).abs() < 1e-4,
         "{with} {plain} {expected}"
@@ -292,9 +336,9 @@ fn a_strong_ewc_holds_the_weights() {
         let old = train(&mut ewc, attached, 0, 1);
         let device = Device::default();
         let test = points(&task(0).classes, 10, 9, &device);
-        let before = old.valid().logits(&test).slice([0..20, 0..2]);
+        let before = old.model.valid().logits(&test).slice([0..20, 0..2]);
         let new = train(&mut ewc, old, 1, 2);
-        let after = new.valid().logits(&test).slice([0..20, 0..2]);
+        let after = new.model.valid().logits(&test).slice([0..20, 0..2]);
         (before - after).abs().mean().into_scalar::<f32>()
     };
     let (free, held) = (drift(0.0), drift(1e5));
@@ -370,14 +414,14 @@ fn gem_projects_the_gradients_of_the_model() {
     let device = Device::default().autodiff();
     let mut harmful = points(&[0, 1], 10, 3, &device);
     harmful.labels = harmful.labels.iter().map(|l| 1 - l).collect();
-    let gradients = GradientsParams::from_grads(model.loss(&harmful).backward(), &model);
+    let gradients = GradientsParams::from_grads(model.model.loss(&harmful).backward(), &model);
     let memories = gem.memory_gradients(&model).unwrap();
     assert_eq!(memories.dims()[0], 2);
-    let flat = |gradients: &GradientsParams| flat(&model, gradients);
+    let flat = |gradients: &GradientsParams| flat(&model.model, gradients);
     let products = |g: Tensor<1>| values(memories.clone().matmul(g.unsqueeze_dim::<2>(1)));
     let size = values(memories.clone().square().sum())[0].sqrt();
     assert!(products(flat(&gradients)).iter().any(|p| *p < -1e-2 * size));
-    let projected = gem.gradients(&model, gradients, &step_at(2, 0));
+    let projected = gem.gradients(&model, gradients, &step_at(2, 0)).unwrap();
     let after = products(flat(&projected));
     assert!(after.iter().all(|p| *p >= -1e-3 * size), "{after:?}");
     assert_eq!(Method::<TinyClassifier>::log(&gem)[0].1, 1.0);
@@ -399,15 +443,15 @@ fn a_gem_follows_its_formula() {
         if harm {
             batch.labels = batch.labels.iter().map(|l| 5 - l).collect();
         }
-        let gradients = GradientsParams::from_grads(model.loss(&batch).backward(), &model);
-        let g = values(flat(&model, &gradients));
+        let gradients = GradientsParams::from_grads(model.model.loss(&batch).backward(), &model);
+        let g = values(flat(&model.model, &gradients));
         let r = values(method.reference(&model, &step_at(2, 0)).unwrap());
-        let new = method.gradients(&model, gradients, &step_at(2, 0));
+        let new = method.gradients(&model, gradients, &step_at(2, 0)).unwrap();
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
         let factor = dot(&g, &r).min(0.0) / dot(&r, &r);
         assert!(!harm || factor < 0.0, "{factor}");
         let expected: Vec<f32> = g.iter().zip(&r).map(|(g, r)| g - factor * r).collect();
-        let found = values(flat(&model, &new));
+        let found = values(flat(&model.model, &new));
         assert!(
             found
                 .iter()
@@ -442,18 +486,22 @@ fn flat(model: &TinyClassifier, gradients: &GradientsParams) -> Tensor<1> {
 fn hide_remembers_every_task() {
     let device = Device::default();
     for identity in [frozen(), TaskIdentityConfig::default()] {
-        let mut method: HideLora<TinyClassifier> = HideLora::new(hide(identity), 2).unwrap();
+        let mut method: HideLora = HideLora::new(hide(identity), 2).unwrap();
         let attached = method.attach(model()).unwrap();
         let model = train(&mut method, attached, 0, 3);
-        let answering = method.for_evaluation(&model);
+        let answering = method.for_evaluation(&model).unwrap();
         let test = points(&[0, 1, 2, 3, 4, 5], 10, 50, &device);
-        let found = answers(method.predict(&answering, &test));
+        let found = answers(method.answer(&answering, &test, None).unwrap().scores);
         let right = found
             .iter()
             .zip(&test.labels)
             .filter(|(a, l)| a == l)
             .count();
-        let tasks = method.infer_tasks(&answering, &test).unwrap();
+        let tasks = method
+            .answer(&answering, &test, None)
+            .unwrap()
+            .tasks
+            .unwrap();
         let right_task = tasks
             .iter()
             .zip(&test.labels)
@@ -464,8 +512,14 @@ fn hide_remembers_every_task() {
             "{right} classes and {right_task} tasks of 60"
         );
         // Told the task, an example is answered by that task's adapter.
-        let told = method.predict_with_task(&answering, &test, TaskId(0));
-        let last = method.predict_with_task(&answering, &test, TaskId(2));
+        let told = method
+            .answer(&answering, &test, Some(TaskId(0)))
+            .unwrap()
+            .scores;
+        let last = method
+            .answer(&answering, &test, Some(TaskId(2)))
+            .unwrap()
+            .scores;
         assert_ne!(values(told), values(last));
     }
 }
@@ -475,7 +529,7 @@ fn hide_with_a_class_in_two_tasks_needs_frozen_identity() {
     let mut again = task(0);
     again.id = TaskId(1);
     let attempt = |identity| {
-        let mut method: HideLora<TinyClassifier> = HideLora::new(hide(identity), 2).unwrap();
+        let mut method: HideLora = HideLora::new(hide(identity), 2).unwrap();
         let attached = method.attach(model()).unwrap();
         let model = train(&mut method, attached, 0, 1);
         method.begin_task(model, &again).map(drop)
@@ -485,7 +539,7 @@ fn hide_with_a_class_in_two_tasks_needs_frozen_identity() {
         .unwrap_err()
         .to_string();
     assert!(
-        message.contains("method.task_identity") && message.contains("frozen"),
+        message.contains("task_identity") && message.contains("frozen"),
         "{message}"
     );
 }
@@ -501,7 +555,7 @@ fn a_discriminant_head_goes_on_any_contender() {
     let attached = method.attach(model()).unwrap();
     let model = train(&mut method, attached, 0, 3);
     let test = points(&[0, 1, 2, 3, 4, 5], 10, 50, &device);
-    let answering = method.for_evaluation(&model);
+    let answering = method.for_evaluation(&model).unwrap();
     let count = |scores: Tensor<2>| {
         answers(scores)
             .iter()
@@ -510,8 +564,8 @@ fn a_discriminant_head_goes_on_any_contender() {
             .count()
     };
     let (head, linear) = (
-        count(method.predict(&answering, &test)),
-        count(answering.logits(&test)),
+        count(method.answer(&answering, &test, None).unwrap().scores),
+        count(answering.model.logits(&test)),
     );
     assert!(
         head >= linear + 10,
@@ -577,12 +631,12 @@ fn o_lora_keeps_a_new_adapter_out_of_the_space_of_the_earlier_ones() {
         let mut method = OLora::new(config, 5).unwrap();
         let attached = method.attach(model()).unwrap();
         let first = train(&mut method, attached, 0, 1);
-        assert!(method.overlap(&first).is_none());
+        assert!(method.overlap(&first.model).is_none());
         let second = method.begin_task(first, &task(1)).unwrap();
-        let before = values(method.overlap(&second).unwrap())[0];
+        let before = values(method.overlap(&second.model).unwrap())[0];
         let second = learn(&mut method, second, 1);
         assert_eq!(Method::<TinyClassifier>::log(&method)[0].0, "overlap");
-        (before, values(method.overlap(&second).unwrap())[0])
+        (before, values(method.overlap(&second.model).unwrap())[0])
     };
     let ((before, with), (same, without)) = (overlaps(1.0), overlaps(0.0));
     assert_eq!(before, same, "the first task has no term");
@@ -606,14 +660,14 @@ fn o_lora_answers_with_the_sum_of_its_adapters() {
     let (mut sum, mut earlier): (Option<Tensor<2>>, Vec<Tensor<2>>) = (None, Vec::new());
     for id in 0..3 {
         model = train(&mut method, model, id, id + 1);
-        let current = AdapterSnapshot::of_adapter(&model, 0);
+        let current = AdapterSnapshot::of_adapter(&model.model, 0);
         let layer = &current.layers()[0];
         if !earlier.is_empty() {
             let products = Tensor::cat(earlier.clone(), 1)
                 .transpose()
                 .matmul(layer.a.clone());
             let expected = values(products.abs().sum())[0];
-            let found = values(method.overlap(&model).unwrap())[0];
+            let found = values(method.overlap(&model.model).unwrap())[0];
             assert!(
                 (expected - found).abs() < 1e-4 * expected,
                 "{expected} {found}"
@@ -633,9 +687,9 @@ fn o_lora_answers_with_the_sum_of_its_adapters() {
     let plain = self::model().valid();
     let weight = plain.layer.weight.val() + sum.unwrap();
     let features = (test.inputs.clone().matmul(weight)).tanh();
-    let expected = values(model.valid().head.forward(features));
-    let answering = method.for_evaluation(&model);
-    let found = values(method.predict(&answering, &test));
+    let expected = values(model.model.valid().head.forward(features));
+    let answering = method.for_evaluation(&model).unwrap();
+    let found = values(method.answer(&answering, &test, None).unwrap().scores);
     for (found, expected) in found.iter().zip(&expected) {
         assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     }
@@ -662,12 +716,15 @@ fn ogd_moves_outside_the_span_of_its_orthonormal_basis() {
     assert_eq!(bytes, directions * parameters * 4);
 
     let batch = points(&[0, 1], 10, 3, &Device::default().autodiff());
-    let gradients = GradientsParams::from_grads(model.loss(&batch).backward(), &model);
-    let before = flat(&model, &gradients);
+    let gradients = GradientsParams::from_grads(model.model.loss(&batch).backward(), &model);
+    let before = flat(&model.model, &gradients);
     let size = values(before.clone().square().sum())[0].sqrt();
     let shares = |g: &Tensor<1>| values(basis.clone().matmul(g.clone().unsqueeze_dim::<2>(1)));
     assert!(shares(&before).iter().any(|s| s.abs() > 1e-2 * size));
-    let after = flat(&model, &method.gradients(&model, gradients, &step_at(2, 0)));
+    let after = flat(
+        &model.model,
+        &method.gradients(&model, gradients, &step_at(2, 0)).unwrap(),
+    );
     assert!(shares(&after).iter().all(|s| s.abs() < 1e-4 * size));
     // Nothing but the span is taken away.
     let taken = before - after;
@@ -699,7 +756,8 @@ fn lwf_distils_the_old_answers_about_old_classes() {
     assert!(same.abs() < 1e-6, "{same}");
     // Another head: T^2 KL over classes 0 and 1, by hand.
     let mut new = old.clone();
-    new.head.weight = new
+    new.model.head.weight = new
+        .model
         .head
         .weight
         .map(|w| (w.inner() * 0.5).autodiff().require_grad());
@@ -712,7 +770,10 @@ fn lwf_distils_the_old_answers_about_old_classes() {
         };
         scores.chunks(CLASSES).map(softmax).collect()
     };
-    let pairs: Vec<([f64; 2], [f64; 2])> = softened(&old).into_iter().zip(softened(&new)).collect();
+    let pairs: Vec<([f64; 2], [f64; 2])> = softened(&old.model)
+        .into_iter()
+        .zip(softened(&new.model))
+        .collect();
     let divergence: f64 = pairs
         .iter()
         .map(|(p, q)| p[0] * (p[0] / q[0]).ln() + p[1] * (p[1] / q[1]).ln())
@@ -774,19 +835,24 @@ fn every_contender_but_hide_lora_trains_a_model_without_a_head() {
             let mut optimizer = AdamConfig::new().init();
             for epoch in 0..2 {
                 let step = step_at(id, epoch);
-                let loss = method.objective(&model, &data[0], &step);
+                let loss = method.objective(&model, &data[0], &step).unwrap();
                 let gradients = GradientsParams::from_grads(loss.backward(), &model);
-                let gradients = method.gradients(&model, gradients, &step);
+                let gradients = method.gradients(&model, gradients, &step).unwrap();
                 model = optimizer.step(0.05, model, gradients);
-                model = method.after_step(model, &step);
+                model = method.after_step(model, &step).unwrap();
             }
             model = method.end_task(model, &data, &task).unwrap();
         }
         let test = points(&[0, 1, 2, 3], 3, 9, &Device::default());
-        let scores = values(method.predict(&method.for_evaluation(&model), &test));
+        let scores = values(
+            method
+                .answer(&method.for_evaluation(&model).unwrap(), &test, None)
+                .unwrap()
+                .scores,
+        );
         let before = values(plain.valid().logits(&test));
         assert_ne!(scores, before, "{}", config.name());
         let head = |model: &Headless| values(model.inner.head.weight.val());
-        assert_eq!(head(&model), head(&plain), "{}", config.name());
+        assert_eq!(head(&model.model), head(&plain), "{}", config.name());
     }
 }

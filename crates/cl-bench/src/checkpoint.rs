@@ -31,8 +31,8 @@ use std::{
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    ContinualModel, Error, Method, TaskId, TensorFile, read_json, rename_durably, write_atomically,
-    write_json,
+    ContinualModel, Error, Learner, Method, TaskId, TensorFile, read_json, rename_durably,
+    write_atomically, write_json,
 };
 use treelora_lora::AdapterSnapshot;
 
@@ -388,16 +388,16 @@ impl RunFolder {
         &self,
         index: usize,
         task: TaskId,
-        model: &M,
+        learner: &Learner<M>,
         method: &dyn Method<M>,
         result: &mut RunResult,
     ) -> Result<(), Error> {
-        let state = trainable_state(model);
+        let state = trainable_state(learner);
         let folder = self.task(task);
         create(&folder)?;
-        let answering = method.for_evaluation(model);
-        let answering = method.for_task(&answering, task).unwrap_or(answering);
-        if let Some(adapter) = AdapterSnapshot::of_selection(&answering) {
+        let answering = method.for_evaluation(learner)?;
+        let answering = method.for_task(&answering, task)?.unwrap_or(answering);
+        if let Some(adapter) = AdapterSnapshot::of_selection(&answering.model) {
             let path = folder.join(ADAPTER);
             adapter
                 .save(&path)
@@ -425,27 +425,27 @@ impl RunFolder {
         self.progress().clear()
     }
 
-    /// Bring `model` (with the method's adapters attached) and `method` to the last checkpoint;
+    /// Bring `learner` (as the method attached it) and `method` to the last checkpoint;
     /// `None` when no stage was completed.
     ///
     /// # Errors
     /// When the checkpoint does not fit the model or is damaged.
     pub fn restore<M: ContinualModel>(
         &self,
-        model: M,
+        learner: Learner<M>,
         method: &mut dyn Method<M>,
         device: &Device,
-    ) -> Result<(M, Option<RunResult>), Error> {
+    ) -> Result<(Learner<M>, Option<RunResult>), Error> {
         let Some(checkpoint) = self.last_checkpoint() else {
-            return Ok((model, None));
+            return Ok((learner, None));
         };
         checksums::verify(&checkpoint)?;
         let result: RunResult = read_json(&checkpoint.join(RESULT))?;
         let state = TensorFile::load(&checkpoint.join("model.safetensors"))?;
-        let model = load_trainable_state(model, &state)
+        let learner = load_trainable_state(learner, &state)
             .map_err(|e| Error::format(checkpoint.join("model.safetensors"), e.to_string()))?;
         method.load(&checkpoint.join("method"), device)?;
-        Ok((model, Some(result)))
+        Ok((learner, Some(result)))
     }
 
     /// The adapter that answered after training on `task`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use serde::Serialize;
-use treelora_core::{Classifier, ContinualModel, Error, Method, TaskId};
+use treelora_core::{Classifier, ContinualModel, Error, Learner, Method, TaskId};
 
 use crate::{metrics::Cell, stream::Scenario, stream_data::StreamData};
 
@@ -18,7 +18,7 @@ pub trait Scoring<M: ContinualModel> {
     fn score(
         &self,
         method: &dyn Method<M>,
-        answering: &M,
+        answering: &Learner<M>,
         on: TaskId,
         after: TaskId,
     ) -> Result<TaskScore, Error>;
@@ -102,7 +102,7 @@ impl<M: Classifier> Scoring<M> for TopOne<'_, M::Batch> {
     fn score(
         &self,
         method: &dyn Method<M>,
-        answering: &M,
+        answering: &Learner<M>,
         on: TaskId,
         after: TaskId,
     ) -> Result<TaskScore, Error> {
@@ -111,18 +111,17 @@ impl<M: Classifier> Scoring<M> for TopOne<'_, M::Batch> {
         let mut inference = TaskInferenceCount::default();
         for batch in self.data.test(on, self.batch_size)? {
             let batch = batch?;
-            let scores = match self.identity {
-                TaskIdentity::Inferred => method.predict(answering, &batch),
-                TaskIdentity::Oracle => method.predict_with_task(answering, &batch, on),
+            let told = match self.identity {
+                TaskIdentity::Inferred => None,
+                TaskIdentity::Oracle => Some(on),
             };
-            if self.identity == TaskIdentity::Inferred
-                && let Some(tasks) = method.infer_tasks(answering, &batch)
-            {
+            let answer = method.answer(answering, &batch, told)?;
+            if let Some(tasks) = &answer.tasks {
                 inference.counted += tasks.len();
                 inference.right += tasks.iter().filter(|task| **task == on).count();
             }
-            let answers = best_classes(scores, &allowed);
-            for (answer, label) in answers.iter().zip(answering.labels(&batch)) {
+            let answers = best_classes(answer.scores, &allowed);
+            for (answer, label) in answers.iter().zip(answering.model.labels(&batch)) {
                 cell.total += 1;
                 cell.correct += usize::from(answer == label);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use treelora_core::{Error, Method, TaskId};
+use treelora_core::{Error, Learner, Method, TaskId};
 use treelora_models::decoder::{Decoder, GenerationRequest};
 
 use crate::{
@@ -81,11 +81,11 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
     fn score(
         &self,
         _method: &dyn Method<Decoder>,
-        answering: &Decoder,
+        answering: &Learner<Decoder>,
         on: TaskId,
         after: TaskId,
     ) -> Result<TaskScore, Error> {
-        let texts = self.generate(answering, on)?;
+        let texts = self.generate(&answering.model, on)?;
         let examples = self.prompts(on);
         let samples: Vec<Sample<'_>> = examples
             .iter()

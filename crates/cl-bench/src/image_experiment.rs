@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora_class_incremental::{FrozenDiscriminant, Routed, group_by_task};
-use treelora_core::{Batch, Error, Method, TaskId};
+use treelora_class_incremental::{FrozenDiscriminant, Routed, answer_by_task};
+use treelora_core::{Batch, Error, Learner, Method, Seeds, TaskId};
 use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
 
 use crate::{
@@ -117,7 +117,7 @@ impl ImageExperiment {
     fn score_mixed(
         &self,
         method: &dyn Method<VisionTransformer>,
-        answering: &VisionTransformer,
+        answering: &Learner<VisionTransformer>,
         after: TaskId,
         seed: u64,
     ) -> Result<Vec<TaskScore>, Error> {
@@ -138,12 +138,10 @@ impl ImageExperiment {
         for chunk in order.chunks(self.config.training.evaluation_batch_size) {
             let batch = all.select(chunk);
             let scores = match self.identity() {
-                TaskIdentity::Inferred => method.predict(answering, &batch),
+                TaskIdentity::Inferred => method.answer(answering, &batch, None)?.scores,
                 TaskIdentity::Oracle => {
                     let tasks: Vec<TaskId> = chunk.iter().map(|&i| TaskId(task_of[i])).collect();
-                    group_by_task(&tasks).scatter(|task, positions| {
-                        method.predict_with_task(answering, &batch.select(positions), task)
-                    })
+                    answer_by_task(method, answering, &batch, tasks)?.scores
                 }
             };
             let answers = best_classes(scores, &seen);
@@ -176,15 +174,15 @@ impl ImageExperiment {
         }
     }
 
-    /// Model and method at the folder's last checkpoint, or at the start.
+    /// Learner and method at the folder's last checkpoint, or at the start.
     pub(crate) fn restored(
         &self,
         folder: &RunFolder,
         method: &mut dyn Method<VisionTransformer>,
-    ) -> Result<(VisionTransformer, RunResult), Error> {
-        let model = method.attach(self.model.clone())?;
-        let (model, result) = folder.restore(model, method, &self.device)?;
-        Ok((model, result.unwrap_or_default()))
+    ) -> Result<(Learner<VisionTransformer>, RunResult), Error> {
+        let learner = method.attach(self.model.clone())?;
+        let (learner, result) = folder.restore(learner, method, &self.device)?;
+        Ok((learner, result.unwrap_or_default()))
     }
 }
 
@@ -218,7 +216,7 @@ impl Experiment for ImageExperiment {
     ) -> Result<RunSummary, Error> {
         let _lock = take(folder, on_event)?;
         let mut method = self.method()?;
-        let (model, result) = self.restored(folder, method.as_mut())?;
+        let (learner, result) = self.restored(folder, method.as_mut())?;
         let run = Run {
             method: method.as_mut(),
             data: &self.data,
@@ -228,7 +226,7 @@ impl Experiment for ImageExperiment {
             folder: Some(folder),
             on_event,
         };
-        let (_, result) = run.train(model, result)?;
+        let (_, result) = run.train(learner, result)?;
         let identity = RunIdentity {
             label: self.config.label(),
             method: self.config.method_label(),
@@ -245,7 +243,7 @@ impl Experiment for ImageExperiment {
         for (name, config) in &self.config.floors {
             let mut method = FrozenDiscriminant::new(config, self.classes)?;
             let method: &mut dyn Method<VisionTransformer> = &mut method;
-            let model = method.attach(self.model.clone())?;
+            let learner = method.attach(self.model.clone())?;
             let run = Run {
                 method,
                 data: &self.data,
@@ -259,7 +257,7 @@ impl Experiment for ImageExperiment {
                     }
                 },
             };
-            let (_, result) = run.train(model, RunResult::default())?;
+            let (_, result) = run.train(learner, RunResult::default())?;
             floors.insert(name.clone(), result.matrix.metrics());
         }
         Ok(floors)
@@ -271,10 +269,10 @@ impl Experiment for ImageExperiment {
         shuffle: Option<u64>,
     ) -> Result<Vec<TaskScore>, Error> {
         let mut method = self.method()?;
-        let (model, result) = self.restored(folder, method.as_mut())?;
+        let (learner, result) = self.restored(folder, method.as_mut())?;
         let stages = self.data.stages(method.exposure());
         let stage = folder.last_stage(&stages, &result)?;
-        let (after, answering) = (stage.task.id, method.for_evaluation(&model));
+        let (after, answering) = (stage.task.id, method.for_evaluation(&learner)?);
         match shuffle {
             Some(seed) => self.score_mixed(method.as_ref(), &answering, after, seed),
             None => {
@@ -307,7 +305,7 @@ fn backbone(
         }
         (None, Some(pretraining)) => {
             let model = pretrained(config, pretraining, splits, device, on_event)?;
-            let mut rng = ChaCha8Rng::seed_from_u64(config.training.seed);
+            let mut rng = config.training.seeds().initialisation();
             let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
             model.with_head(zeros)
         }
@@ -332,7 +330,7 @@ fn prefix(
         return Ok(Some(model.blocks.len()));
     };
     // Attached to a copy only to see where the patterns put adapters.
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut rng = Seeds::new(0).initialisation();
     let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
         .map_err(|e| Error::setting("method.lora", e.to_string()))?;
     Ok(Some(

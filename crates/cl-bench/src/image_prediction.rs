@@ -5,10 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use burn::tensor::Tensor;
 use serde::Serialize;
-use treelora_core::{Error, Method, TaskId};
-use treelora_models::vit::{ImageBatch, VisionTransformer};
+use treelora_core::{Error, TaskId};
+use treelora_models::vit::ImageBatch;
 
 use crate::{
     checkpoint::RunFolder,
@@ -65,7 +64,7 @@ impl ImageExperiment {
         request: PredictionRequest,
     ) -> Result<Vec<ImagePrediction>, Error> {
         let mut method = self.method()?;
-        let (model, result) = self.restored(folder, method.as_mut())?;
+        let (learner, result) = self.restored(folder, method.as_mut())?;
         let stages = self.data.stages(method.exposure());
         let after = folder.last_stage(&stages, &result)?.task.id;
         let allowed = match (request.task, self.identity()) {
@@ -80,17 +79,18 @@ impl ImageExperiment {
                 return Err(Error::setting("--task", problem));
             }
         };
-        let answering = method.for_evaluation(&model);
+        let answering = method.for_evaluation(&learner)?;
         let mut predictions = Vec::with_capacity(images.len());
         for batch in self.batches_of(images)? {
             let batch = batch?;
-            let (scores, tasks) = scores(method.as_ref(), &answering, &batch, request.task);
-            let width = scores.dims()[1];
-            let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
-            for (row, task) in scores.chunks_exact(width).zip(tasks) {
+            let answer = method.answer(&answering, &batch, request.task)?;
+            let width = answer.scores.dims()[1];
+            let scores: Vec<f32> = answer.scores.into_data().iter::<f32>().collect();
+            for (index, row) in scores.chunks_exact(width).enumerate() {
+                let inferred = answer.tasks.as_ref().map(|tasks| tasks[index]);
                 predictions.push(ImagePrediction {
                     image: images[predictions.len()].clone(),
-                    task: task.map(|task| task.0),
+                    task: request.task.or(inferred).map(|task| task.0),
                     classes: self.best(row, &allowed, request.classes),
                 });
             }
@@ -129,27 +129,6 @@ impl ImageExperiment {
             score: row[label],
         })
         .collect()
-    }
-}
-
-/// Scores of a batch, and the task of each image as told or inferred.
-fn scores(
-    method: &dyn Method<VisionTransformer>,
-    answering: &VisionTransformer,
-    batch: &ImageBatch,
-    told: Option<TaskId>,
-) -> (Tensor<2>, Vec<Option<TaskId>>) {
-    let images = batch.labels.len();
-    match (told, method.infer_tasks(answering, batch)) {
-        (Some(task), _) => {
-            let scores = method.predict_with_task(answering, batch, task);
-            (scores, vec![Some(task); images])
-        }
-        (None, Some(tasks)) => (
-            method.predict(answering, batch),
-            tasks.into_iter().map(Some).collect(),
-        ),
-        (None, None) => (method.predict(answering, batch), vec![None; images]),
     }
 }
 

@@ -42,6 +42,8 @@ mod frozen;
 
 mod training;
 
+mod training_step;
+
 mod experiment;
 
 mod image_experiment;
@@ -87,8 +89,6 @@ mod summary;
 mod provenance;
 
 mod catalogue;
-
-mod seeds;
 
 pub use catalogue::{Section, catalogue};
 pub use checkpoint::{FORMAT, Manifest, RunFolder};

@@ -135,7 +135,7 @@ impl MethodConfig {
         classifier: Option<&ClassifierConfig>,
     ) -> Result<Box<dyn Method<M>>, Error> {
         let method: Box<dyn Method<M>> = match self {
-            Self::TreeLora(config) => Box::new(tree_lora(config, seed)?),
+            Self::TreeLora(config) => Box::new(TreeLora::new(config.clone(), seed)?),
             Self::Baseline(config) => config.build(seed, classes)?,
             Self::Fix(_) => {
                 let problem = "`fix` puts examples in front of prompts: it is for text alone";
@@ -166,18 +166,11 @@ impl MethodConfig {
     /// When a setting is out of range, or the method is one for classifiers alone.
     pub fn build_any<M: ContinualModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
         match self {
-            Self::TreeLora(config) => Ok(Box::new(tree_lora(config, seed)?)),
+            Self::TreeLora(config) => Ok(Box::new(TreeLora::new(config.clone(), seed)?)),
             Self::Baseline(config) => config.build_any(seed),
             Self::Fix(_) => Ok(Box::new(Frozen)),
         }
     }
-}
-
-fn tree_lora(config: &TreeLoraConfig, seed: u64) -> Result<TreeLora, Error> {
-    TreeLora::new(TreeLoraConfig {
-        seed,
-        ..config.clone()
-    })
 }
 
 impl TryFrom<Value> for MethodConfig {

@@ -3,22 +3,22 @@
 use std::time::{Duration, Instant};
 
 use burn::{
-    module::{Module, ModuleVisitor, Param, ParamId},
-    optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer},
+    module::{Module, ModuleVisitor, Param},
     tensor::{Device, Tensor},
 };
-use treelora_core::{Batch, ContinualModel, LearningRates, Method, StepInfo, TaskId};
+use treelora_core::{ContinualModel, Group, Learner, Method, StepInfo, TaskId};
 
 use crate::{
     Error,
     checkpoint::RunFolder,
     evaluation::{Scoring, TaskInferenceCount},
     event::{Event, RunResult, StageCost},
-    finite::{spoiled_gradient, spoiled_parameter},
+    finite::spoiled_parameter,
     memory::{peak_memory, resident_memory},
     stage_progress::StageProgress,
-    stream_data::{BatchIterator, Stage, StreamData},
+    stream_data::{Stage, StreamData},
     training::TrainingConfig,
+    training_step::TrainingStep,
 };
 
 /// A method, a stream and the settings to bring them together.
@@ -42,7 +42,7 @@ pub struct Run<'a, M: ContinualModel> {
 impl<M: ContinualModel> Run<'_, M> {
     /// Train on every task of the stream and evaluate after each.
     ///
-    /// Stages that `result` already holds (from a checkpoint) are skipped; `model` and the method
+    /// Stages that `result` already holds (from a checkpoint) are skipped; `learner` and the method
     /// must then be those of the checkpoint. A stage that the folder has a checkpoint within goes on
     /// there. Everything random derives from the seed and the place in the stream alone, so that a
     /// resumed run equals an uninterrupted one.
@@ -50,55 +50,65 @@ impl<M: ContinualModel> Run<'_, M> {
     /// # Errors
     /// From the data, the method or the checkpoint, when the loss is not finite, and when the folder
     /// is asked to stop.
-    pub fn train(mut self, mut model: M, mut result: RunResult) -> Result<(M, RunResult), Error> {
+    pub fn train(
+        mut self,
+        mut learner: Learner<M>,
+        mut result: RunResult,
+    ) -> Result<(Learner<M>, RunResult), Error> {
+        let seeds = self.training.seeds();
         let stages = self.data.stages(self.method.exposure());
         for (index, stage) in stages.iter().enumerate().skip(result.costs.len()) {
             // What begins or ends a task may draw from the device, as each step may: a resumed run
             // must draw the same.
-            self.device
-                .seed(self.training.order_seed(index, usize::MAX));
-            model = self.method.begin_task(model, &stage.task)?;
-            result.trainable_parameters = trainable_parameters(&model);
+            self.device.seed(seeds.begin(index));
+            learner = self.method.begin_task(learner, &stage.task)?;
+            result.trainable_parameters = trainable_parameters(&learner);
             let mut cost;
-            (model, cost) = self.learn(model, stage, index)?;
+            (learner, cost) = self.learn(learner, stage, index)?;
 
             let end_task = Instant::now();
             let task = stage.task.id;
             (self.on_event)(&Event::EndTask { task });
-            self.device.seed(self.training.step_seed(index, usize::MAX));
+            self.device.seed(seeds.end(index));
             let in_order = self.data.in_order(stage);
-            model = self
+            learner = self
                 .method
-                .end_task(model, in_order.as_ref(), &stage.task)?;
+                .end_task(learner, in_order.as_ref(), &stage.task)?;
             cost.end_task_seconds = end_task.elapsed().as_secs_f64();
 
-            self.evaluate(&model, task, &mut cost, &mut result)?;
+            self.evaluate(&learner, task, &mut cost, &mut result)?;
             cost.stored_bytes = self.method.stored_bytes();
             cost.peak_memory_bytes = peak_memory();
             cost.resident_memory_bytes = resident_memory();
             result.costs.push(cost);
             if let Some(folder) = self.folder {
-                folder.write_stage(index, task, &model, self.method, &mut result)?;
+                folder.write_stage(index, task, &learner, self.method, &mut result)?;
             }
             let cost = result.costs[index].clone();
             (self.on_event)(&Event::Row { after: task, cost });
             self.check_stop()?;
         }
-        Ok((model, result))
+        Ok((learner, result))
     }
 
     /// The training steps of one stage, with a fresh optimiser or from a checkpoint within it.
-    fn learn(&mut self, model: M, stage: &Stage, index: usize) -> Result<(M, StageCost), Error> {
-        let trainable = trainable_parameters(&model);
+    fn learn(
+        &mut self,
+        learner: Learner<M>,
+        stage: &Stage,
+        index: usize,
+    ) -> Result<(Learner<M>, StageCost), Error> {
+        let trainable = trainable_parameters(&learner);
         // A method that trains nothing (a floor) has no steps.
         let epochs = match trainable {
             0 => 0,
             _ => self.training.epochs_of(stage.task.id),
         };
-        let batches = self.data.num_batches(stage, self.training.batch_size);
-        let steps = batches.div_ceil(self.training.accumulation);
+        let accumulation = self.training.accumulation;
+        let num_batches = self.data.num_batches(stage, self.training.batch_size);
+        let steps = num_batches.div_ceil(accumulation);
         let mut progress = StageProgress {
-            model,
+            learner,
             optimizer: self.training.optimizer(),
             cost: StageCost::default(),
         };
@@ -115,14 +125,17 @@ impl<M: ContinualModel> Run<'_, M> {
             trainable_parameters: trainable,
         });
         let mut since_checkpoint = Instant::now();
-        let adapters = treelora_lora::adapter_parameters(&progress.model);
+        let adapters = treelora_lora::adapter_parameters(&progress.learner);
+        let groups = progress.learner.groups(&adapters);
+        let seeds = self.training.seeds();
         for epoch in done / steps.max(1)..epochs {
-            let order = self.training.order_seed(index, epoch);
             let first = done.saturating_sub(epoch * steps);
-            let skip = first * self.training.accumulation;
-            let mut batches = self
-                .data
-                .epoch(stage, self.training.batch_size, order, skip)?;
+            let mut batches = self.data.epoch(
+                stage,
+                self.training.batch_size,
+                seeds.order(index, epoch),
+                first * accumulation,
+            )?;
             for step in first..steps {
                 let info = StepInfo {
                     task: stage.task.id,
@@ -132,49 +145,39 @@ impl<M: ContinualModel> Run<'_, M> {
                     steps,
                 };
                 let started = Instant::now();
-                progress = self.step(progress, &mut batches, index, &info, &adapters)?;
+                self.device.seed(seeds.dropout(index, info.step_in_task()));
+                let first_batch = step * accumulation;
+                let step = TrainingStep {
+                    info,
+                    // The last step of an epoch may have fewer.
+                    batches: accumulation.min(num_batches - first_batch),
+                    first_batch,
+                    rates: self.training.learning_rates(),
+                    factor: self.training.factor(&info),
+                    groups: &groups,
+                };
+                let report;
+                (progress.learner, report) = step.take(
+                    self.method,
+                    progress.learner,
+                    &mut progress.optimizer,
+                    &mut batches,
+                )?;
+                progress.cost.steps += 1;
+                progress.cost.examples += report.examples;
+                progress.cost.data_wait_seconds += report.waited;
                 progress.cost.train_seconds += started.elapsed().as_secs_f64();
+                (self.on_event)(&Event::Step {
+                    step: info,
+                    examples: report.examples,
+                    loss: report.loss,
+                    learning_rate: report.rates.of(&Group::ADAPTER),
+                    terms: self.method.log(),
+                });
                 self.keep(&progress, index, &info, &mut since_checkpoint)?;
             }
         }
-        Ok((progress.model, progress.cost))
-    }
-
-    /// One step of the optimiser.
-    fn step(
-        &mut self,
-        progress: StageProgress<M>,
-        batches: &mut BatchIterator<'_, M::Batch>,
-        index: usize,
-        info: &StepInfo,
-        adapters: &[ParamId],
-    ) -> Result<StageProgress<M>, Error> {
-        let StageProgress {
-            mut model,
-            mut optimizer,
-            mut cost,
-        } = progress;
-        self.device
-            .seed(self.training.step_seed(index, info.step_in_task()));
-        let before = cost.examples;
-        let (gradients, loss) = self.accumulate(&model, batches, info, &mut cost)?;
-        let gradients = self.method.gradients(&model, gradients, info);
-        let rates = self.rates(info);
-        model = optimizer_step(&mut optimizer, model, gradients, rates, adapters);
-        model = self.method.after_step(model, info);
-        cost.steps += 1;
-        (self.on_event)(&Event::Step {
-            step: *info,
-            examples: cost.examples - before,
-            loss,
-            learning_rate: rates.adapter,
-            terms: self.method.log(),
-        });
-        Ok(StageProgress {
-            model,
-            optimizer,
-            cost,
-        })
+        Ok((progress.learner, progress.cost))
     }
 
     /// A checkpoint after a step: the last of the stage, when it is time, or when the run is to stop.
@@ -192,7 +195,7 @@ impl<M: ContinualModel> Run<'_, M> {
         let last = info.step_in_task() + 1 == info.epochs * info.steps;
         let due = since.elapsed() >= Duration::from_secs_f64(self.training.checkpoint_seconds);
         if last || due || stop.is_err() {
-            if let Some(parameter) = spoiled_parameter(&progress.model) {
+            if let Some(parameter) = spoiled_parameter(&progress.learner) {
                 return Err(Error::Diverged {
                     step: *info,
                     batch: info.step * self.training.accumulation,
@@ -210,66 +213,16 @@ impl<M: ContinualModel> Run<'_, M> {
         self.folder.map_or(Ok(()), RunFolder::check_stop)
     }
 
-    /// Mean gradient of the objective over the batches of one step, and its mean value.
-    fn accumulate(
-        &mut self,
-        model: &M,
-        batches: &mut BatchIterator<'_, M::Batch>,
-        info: &StepInfo,
-        cost: &mut StageCost,
-    ) -> Result<(GradientsParams, f64), Error> {
-        let accumulation = self.training.accumulation;
-        let mut sum = GradientsAccumulator::new();
-        let (mut gradients, mut total, mut count) = (GradientsParams::new(), 0.0, 0);
-        for index in 0..accumulation {
-            let waiting = Instant::now();
-            // The last step of an epoch may have fewer batches.
-            let Some(batch) = batches.next().transpose()? else {
-                break;
-            };
-            cost.data_wait_seconds += waiting.elapsed().as_secs_f64();
-            cost.examples += batch.len();
-
-            let loss = self.method.objective(model, &batch, info);
-            let value = f64::from(loss.clone().into_scalar::<f32>());
-            let diverged = |what: String, value: f64| Error::Diverged {
-                step: *info,
-                batch: info.step * accumulation + index,
-                what,
-                value,
-            };
-            if !value.is_finite() {
-                return Err(diverged("the loss".into(), value));
-            }
-            (total, count) = (total + value, count + 1);
-            let scaled = match accumulation {
-                1 => loss,
-                several => loss / several as f64,
-            };
-            gradients = GradientsParams::from_grads(scaled.backward(), model);
-            if let Some(parameter) = spoiled_gradient(model, &gradients) {
-                return Err(diverged(format!("the gradient of `{parameter}`"), f64::NAN));
-            }
-            if accumulation > 1 {
-                sum.accumulate(model, std::mem::take(&mut gradients));
-            }
-        }
-        if accumulation > 1 {
-            gradients = sum.grads();
-        }
-        Ok((gradients, total / f64::from(count.max(1))))
-    }
-
     /// Scores on every task seen so far: one row of the matrix.
     fn evaluate(
         &mut self,
-        model: &M,
+        learner: &Learner<M>,
         after: TaskId,
         cost: &mut StageCost,
         result: &mut RunResult,
     ) -> Result<(), Error> {
         let started = Instant::now();
-        let answering = self.method.for_evaluation(model);
+        let answering = self.method.for_evaluation(learner)?;
         let mut inference = TaskInferenceCount::default();
         for on in (0..=after.0).map(TaskId) {
             self.check_stop()?;
@@ -282,35 +235,6 @@ impl<M: ContinualModel> Run<'_, M> {
         cost.task_inference_accuracy = inference.share();
         Ok(())
     }
-
-    fn rates(&self, info: &StepInfo) -> LearningRates {
-        let rates = self
-            .method
-            .learning_rates(self.training.learning_rates(), info);
-        let factor = self.training.factor(info);
-        LearningRates {
-            adapter: rates.adapter * factor,
-            head: rates.head * factor,
-        }
-    }
-}
-
-/// One step with a learning rate for the adapters and one for the rest (the head).
-fn optimizer_step<M: Module>(
-    optimizer: &mut ModuleOptimizer,
-    model: M,
-    mut gradients: GradientsParams,
-    rates: LearningRates,
-    adapters: &[ParamId],
-) -> M {
-    let mut of_adapters = GradientsParams::new();
-    for id in adapters {
-        if let Some(gradient) = gradients.remove::<2>(*id) {
-            of_adapters.register(*id, gradient);
-        }
-    }
-    let model = optimizer.step(rates.adapter, model, of_adapters);
-    optimizer.step(rates.head, model, gradients)
 }
 
 /// Number of parameters that receive gradients.

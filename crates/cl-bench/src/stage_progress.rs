@@ -16,7 +16,7 @@ use std::{
 
 use burn::{optim::ModuleOptimizer, tensor::Device};
 use treelora_core::{
-    ContinualModel, Error, Method, TensorFile, load_optimizer, read_json, save_optimizer,
+    ContinualModel, Error, Learner, Method, TensorFile, load_optimizer, read_json, save_optimizer,
     write_atomically,
 };
 
@@ -33,7 +33,7 @@ const COST: &str = "cost.json";
 
 /// The training of one stage between two steps.
 pub(crate) struct StageProgress<M> {
-    pub(crate) model: M,
+    pub(crate) learner: Learner<M>,
     pub(crate) optimizer: ModuleOptimizer,
     /// Of the steps so far, which it counts.
     pub(crate) cost: StageCost,
@@ -65,7 +65,7 @@ impl ProgressFolder {
         remove(&folder)?;
         let of_method = folder.join(METHOD);
         fs::create_dir_all(&of_method).map_err(|e| Error::io(&of_method, e))?;
-        trainable_state(&progress.model).save(&folder.join(MODEL))?;
+        trainable_state(&progress.learner).save(&folder.join(MODEL))?;
         save_optimizer(&progress.optimizer, &folder.join(OPTIMIZER))?;
         method.save_progress(&of_method)?;
         let cost =
@@ -97,13 +97,13 @@ impl ProgressFolder {
             return Ok(fresh);
         };
         checksums::verify(&folder)?;
-        let model = folder.join(MODEL);
-        let model = load_trainable_state(fresh.model, &TensorFile::load(&model)?)
-            .map_err(|e| Error::format(&model, e.to_string()))?;
+        let state = folder.join(MODEL);
+        let learner = load_trainable_state(fresh.learner, &TensorFile::load(&state)?)
+            .map_err(|e| Error::format(&state, e.to_string()))?;
         method.load_progress(&folder.join(METHOD), device)?;
         Ok(StageProgress {
-            optimizer: load_optimizer(fresh.optimizer, &model, &folder.join(OPTIMIZER))?,
-            model,
+            optimizer: load_optimizer(fresh.optimizer, &learner, &folder.join(OPTIMIZER))?,
+            learner,
             cost: read_json(&folder.join(COST))?,
         })
     }

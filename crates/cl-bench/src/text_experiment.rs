@@ -1,7 +1,7 @@
 //! A language experiment made ready: decoder, tokenizer, stream and method from one configuration.
 
 use burn::tensor::Device;
-use treelora_core::{Error, Method, TaskId};
+use treelora_core::{Error, Learner, Method, TaskId};
 use treelora_models::decoder::Decoder;
 
 use crate::{
@@ -105,11 +105,11 @@ impl TextExperiment {
     /// When the settings do not fit the model, or the checkpoint is damaged.
     pub fn restored(&self, folder: &RunFolder) -> Result<RestoredDecoder, Error> {
         let mut method = self.config.method.build_any(self.config.training.seed)?;
-        let model = method.attach(self.model.clone())?;
-        let (model, result) = folder.restore(model, method.as_mut(), &self.device)?;
+        let learner = method.attach(self.model.clone())?;
+        let (learner, result) = folder.restore(learner, method.as_mut(), &self.device)?;
         Ok(RestoredDecoder {
             method,
-            model,
+            learner,
             result: result.unwrap_or_default(),
         })
     }
@@ -148,8 +148,8 @@ fn demonstrated(
 pub struct RestoredDecoder {
     /// The method.
     pub method: Box<dyn Method<Decoder>>,
-    /// The decoder with the method's adapters.
-    pub model: Decoder,
+    /// The decoder with the method's adapters, and what is trained beside it.
+    pub learner: Learner<Decoder>,
     /// What the run produced so far.
     pub result: RunResult,
 }
@@ -193,7 +193,7 @@ impl Experiment for TextExperiment {
         folder.write_json("stream.json", self.stream.report())?;
         let RestoredDecoder {
             mut method,
-            model,
+            learner,
             result,
         } = self.restored(folder)?;
         let run = Run {
@@ -205,7 +205,7 @@ impl Experiment for TextExperiment {
             folder: Some(folder),
             on_event,
         };
-        let (_, result) = run.train(model, result)?;
+        let (_, result) = run.train(learner, result)?;
         let identity = RunIdentity {
             label: format!("{}-{}", self.config.name, self.config.method_label()),
             method: self.config.method_label(),
@@ -256,12 +256,12 @@ impl Experiment for TextExperiment {
         }
         let RestoredDecoder {
             method,
-            model,
+            learner,
             result,
         } = self.restored(folder)?;
         let stages = self.stream.stages(method.exposure());
         let stage = folder.last_stage(&stages, &result)?;
-        let (after, answering) = (stage.task.id, method.for_evaluation(&model));
+        let (after, answering) = (stage.task.id, method.for_evaluation(&learner)?);
         let answers = self.answers(None);
         (0..=after.0)
             .map(|on| answers.score(method.as_ref(), &answering, TaskId(on), after))

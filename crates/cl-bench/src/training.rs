@@ -6,7 +6,7 @@ use burn::{
     tensor::Device,
 };
 use serde::{Deserialize, Serialize};
-use treelora_core::{Error, LearningRates, StepInfo, TaskId};
+use treelora_core::{Error, LearningRates, Seeds, StepInfo, TaskId};
 
 /// Settings of the training loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,16 +169,6 @@ impl Schedule {
     }
 }
 
-/// SplitMix64's mixing, so that neighbouring stages, epochs and steps get unrelated streams.
-fn mixed(seed: u64, stage: usize, odd: u64, number: usize) -> u64 {
-    let mut z = seed
-        .wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul((stage as u64).wrapping_add(1)))
-        .wrapping_add(odd.wrapping_mul((number as u64).wrapping_add(1)));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 impl TrainingConfig {
     /// Check the settings on their own.
     ///
@@ -249,21 +239,12 @@ impl TrainingConfig {
 
     /// Learning rates before the schedule.
     pub fn learning_rates(&self) -> LearningRates {
-        LearningRates {
-            adapter: self.learning_rate,
-            head: self.head_learning_rate,
-        }
+        LearningRates::new(self.learning_rate, self.head_learning_rate)
     }
 
-    /// Seed of the data order of one epoch, from the run's seed, the stage and the epoch alone.
-    pub fn order_seed(&self, stage: usize, epoch: usize) -> u64 {
-        mixed(self.seed, stage, 0xD1B5_4A32_D192_ED03, epoch)
-    }
-
-    /// Seed of what the device draws (dropout) in one step, from the run's seed, the stage and the
-    /// number of the step in the stage alone.
-    pub fn step_seed(&self, stage: usize, step: usize) -> u64 {
-        mixed(self.seed, stage, 0xA24B_AED4_963E_E407, step)
+    /// What everything random in the run derives from.
+    pub fn seeds(&self) -> Seeds {
+        Seeds::new(self.seed)
     }
 
     /// A fresh optimiser.

@@ -395,7 +395,7 @@ fn an_exported_adapter_answers_as_the_run_did() {
         let plain = model.decoder.clone();
         let exported = model.with_peft_adapter(&out).unwrap();
         let restored = experiment.restored(&folder).unwrap();
-        let answering = restored.method.for_evaluation(&restored.model);
+        let answering = restored.method.for_evaluation(&restored.learner).unwrap();
         let batch = treelora_models::decoder::TextBatch {
             examples: vec![treelora_models::decoder::TextExample::new(&[5, 6, 7], &[8])],
         };
@@ -407,7 +407,7 @@ fn an_exported_adapter_answers_as_the_run_did() {
             let pairs = left.iter().zip(right);
             pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
         };
-        let (ours, theirs) = (logits(&answering), logits(&exported.decoder));
+        let (ours, theirs) = (logits(&answering.model), logits(&exported.decoder));
         assert!(largest(&ours, &theirs) < 1e-5, "{method}");
         assert!(largest(&ours, &logits(&plain)) > 1e-3, "{method}");
     }

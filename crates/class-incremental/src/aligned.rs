@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use treelora_core::{Batches, Classifier, Error, Method, Task, TaskId, TensorFile};
+use treelora_core::{
+    Answer, Batches, Classifier, Error, Learner, Method, Seeds, Task, TaskId, TensorFile,
+};
 
 use crate::{
-    aligned_head::AlignedHead, delegation::trained_by_inner, feature_drift::FeatureDrift,
-    feature_transport::TransportConfig, head_alignment::HeadAlignment,
-    statistics_config::StatisticsConfig, with_discriminant::features,
+    aligned_head::AlignedHead, feature_drift::FeatureDrift, feature_transport::TransportConfig,
+    head_alignment::HeadAlignment, statistics_config::StatisticsConfig,
+    with_discriminant::features,
 };
 
 const FILE: &str = "alignment.safetensors";
@@ -55,7 +55,7 @@ pub struct Aligned<M: Classifier> {
     inner: Box<dyn Method<M>>,
     head: AlignedHead,
     drift: FeatureDrift<M>,
-    seed: u64,
+    seeds: Seeds,
 }
 
 impl<M: Classifier> Aligned<M> {
@@ -73,25 +73,26 @@ impl<M: Classifier> Aligned<M> {
             inner,
             head: AlignedHead::new(config.statistics.clone(), config.head.clone()),
             drift: FeatureDrift::new(config.transport.clone()),
-            seed,
+            seeds: Seeds::new(seed),
         })
-    }
-
-    /// The method below.
-    pub fn inner(&self) -> &dyn Method<M> {
-        self.inner.as_ref()
     }
 }
 
 impl<M: Classifier> Method<M> for Aligned<M> {
-    trained_by_inner!();
+    fn inner(&self) -> Option<&dyn Method<M>> {
+        Some(self.inner.as_ref())
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Method<M>> {
+        Some(self.inner.as_mut())
+    }
 
     /// # Errors
     /// Also when the head is not trained: a checkpoint holds what is trained, and would lose it.
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        let model = self.inner.attach(model)?;
-        match model.head().weight.is_require_grad() {
-            true => Ok(model),
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        let learner = self.inner.attach(model)?;
+        match learner.model.head().weight.is_require_grad() {
+            true => Ok(learner),
             false => Err(Error::setting(
                 "method.lora.trainable",
                 "the head is frozen, so that it cannot be aligned",
@@ -99,51 +100,46 @@ impl<M: Classifier> Method<M> for Aligned<M> {
         }
     }
 
-    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
-        self.drift.begin_task(|| self.inner.for_evaluation(&model));
-        self.inner.begin_task(model, task)
+    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+        self.drift
+            .begin_task(|| self.inner.for_evaluation(&learner))?;
+        self.inner.begin_task(learner, task)
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
-        let model = self.inner.end_task(model, data, task)?;
-        let rows = features(&self.inner.for_evaluation(&model), data)?;
+    ) -> Result<Learner<M>, Error> {
+        let learner = self.inner.end_task(learner, data, task)?;
+        let answering = self.inner.for_evaluation(&learner)?;
+        let rows = features(&answering.model, data)?;
         if let Some(transport) = self.drift.end_task(data, &rows)? {
             self.head.transport(&transport);
         }
-        // From the place in the stream alone, so that a resumed run draws the same.
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(1 + task.id.0 as u64);
+        let mut rng = self.seeds.alignment(task.id);
         self.head.observe(&rows, &mut rng)?;
-        let head = self.head.align(model.head().clone(), &mut rng);
-        Ok(model.with_head(head))
-    }
-
-    fn predict(&self, model: &M, batch: &M::Batch) -> Tensor<2> {
-        self.inner.predict(model, batch)
+        let head = self.head.align(learner.model.head().clone(), &mut rng);
+        Ok(learner.map_model(|model| model.with_head(head)))
     }
 
     /// Statistics that a transport moved belong to the newest features alone.
-    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
+    fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
         match self.drift.is_followed() {
-            true => None,
-            false => self.inner.for_task(model, task),
+            true => Ok(None),
+            false => self.inner.for_task(answering, task),
         }
     }
 
-    fn predict_with_task(&self, model: &M, batch: &M::Batch, task: TaskId) -> Tensor<2> {
-        match self.drift.is_followed() {
-            true => self.predict(model, batch),
-            false => self.inner.predict_with_task(model, batch, task),
-        }
-    }
-
-    fn infer_tasks(&self, model: &M, batch: &M::Batch) -> Option<Vec<TaskId>> {
-        self.inner.infer_tasks(model, batch)
+    fn answer(
+        &self,
+        answering: &Learner<M>,
+        batch: &M::Batch,
+        told: Option<TaskId>,
+    ) -> Result<Answer, Error> {
+        let told = told.filter(|_| !self.drift.is_followed());
+        self.inner.answer(answering, batch, told)
     }
 
     fn stored_bytes(&self) -> usize {

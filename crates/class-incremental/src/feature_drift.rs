@@ -1,6 +1,6 @@
 //! How the feature space moves while a task is learned.
 
-use treelora_core::{Batches, Classifier, Error};
+use treelora_core::{Batches, Classifier, Error, Learner};
 
 use crate::{
     feature_rows::FeatureRows,
@@ -12,8 +12,8 @@ use crate::{
 /// through the model as it was before the task and as it is after it.
 pub(crate) struct FeatureDrift<M> {
     transport: Option<TransportConfig>,
-    /// The answering model before the current task.
-    before: Option<M>,
+    /// What answered before the current task.
+    before: Option<Learner<M>>,
     /// Whether there is an earlier task whose statistics could be moved.
     begun: bool,
 }
@@ -33,11 +33,18 @@ impl<M: Classifier> FeatureDrift<M> {
         self.transport.is_some()
     }
 
-    /// `answering` makes the model that answers before the task.
-    pub(crate) fn begin_task(&mut self, answering: impl FnOnce() -> M) {
+    /// `answering` makes what answers before the task.
+    ///
+    /// # Errors
+    /// Those of `answering`.
+    pub(crate) fn begin_task(
+        &mut self,
+        answering: impl FnOnce() -> Result<Learner<M>, Error>,
+    ) -> Result<(), Error> {
         if self.is_followed() && self.begun {
-            self.before = Some(answering());
+            self.before = Some(answering()?);
         }
+        Ok(())
     }
 
     /// The map from the space before the task to that of `after`; `None` where there is nothing to
@@ -54,7 +61,7 @@ impl<M: Classifier> FeatureDrift<M> {
         let (Some(config), Some(before)) = (&self.transport, self.before.take()) else {
             return Ok(None);
         };
-        let before = features(&before, data)?;
+        let before = features(&before.model, data)?;
         Ok(Some(FeatureTransport::fit(config, &before, after)))
     }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
-use treelora_core::{Batches, Classifier, Error, Method, Task, TensorFile};
+use burn::tensor::Device;
+use treelora_core::{
+    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile,
+};
 
 use crate::discriminant::{Discriminant, DiscriminantConfig};
 
@@ -31,17 +33,17 @@ impl FrozenDiscriminant {
 
 impl<M: Classifier> Method<M> for FrozenDiscriminant {
     /// Freeze everything, so that there is nothing to train.
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        Ok(model.no_grad())
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        Ok(Learner::of(model.no_grad()))
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         _task: &Task,
-    ) -> Result<M, Error> {
-        let answering = model.valid();
+    ) -> Result<Learner<M>, Error> {
+        let answering = learner.model.valid();
         for batch in data.batches() {
             let batch = batch?;
             let features = answering.frozen_features(&batch);
@@ -49,11 +51,17 @@ impl<M: Classifier> Method<M> for FrozenDiscriminant {
                 .observe(features, answering.labels(&batch));
         }
         self.discriminant.fit()?;
-        Ok(model)
+        Ok(learner)
     }
 
-    fn predict(&self, model: &M, batch: &M::Batch) -> Tensor<2> {
-        self.discriminant.scores(model.frozen_features(batch))
+    fn answer(
+        &self,
+        answering: &Learner<M>,
+        batch: &M::Batch,
+        _told: Option<TaskId>,
+    ) -> Result<Answer, Error> {
+        let features = answering.model.frozen_features(batch);
+        Ok(Answer::of(self.discriminant.scores(features)))
     }
 
     fn stored_bytes(&self) -> usize {

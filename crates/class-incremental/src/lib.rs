@@ -68,8 +68,6 @@ mod routing;
 
 mod feature_drift;
 
-mod delegation;
-
 mod feature_rows;
 
 mod class_gaussians;
@@ -96,7 +94,7 @@ pub use frozen_discriminant::FrozenDiscriminant;
 pub use head_alignment::HeadAlignment;
 pub use pseudo_features::PseudoFeatures;
 pub use routed::Routed;
-pub use routing::{Routing, group_by_task};
+pub use routing::{Routing, answer_by_task, group_by_task};
 pub use statistics_config::StatisticsConfig;
 pub use task_inference::TaskInference;
 pub use with_discriminant::{WithDiscriminant, features};

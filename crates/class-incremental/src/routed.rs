@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
-use treelora_core::{Batch, Batches, Classifier, Error, Method, Task, TaskId, TensorFile};
+use burn::tensor::Device;
+use treelora_core::{
+    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile,
+};
 
 use crate::{
-    delegation::trained_by_inner, discriminant::DiscriminantConfig, routing::group_by_task,
-    task_inference::TaskInference,
+    discriminant::DiscriminantConfig, routing::answer_by_task, task_inference::TaskInference,
 };
 
 const FILE: &str = "task-inference.safetensors";
@@ -34,64 +35,51 @@ impl<M: Classifier> Routed<M> {
             tasks: TaskInference::new(config)?,
         })
     }
-
-    /// The method below.
-    pub fn inner(&self) -> &dyn Method<M> {
-        self.inner.as_ref()
-    }
 }
 
 impl<M: Classifier> Method<M> for Routed<M> {
-    trained_by_inner!();
-
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        self.inner.attach(model)
+    fn inner(&self) -> Option<&dyn Method<M>> {
+        Some(self.inner.as_ref())
     }
 
-    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
-        self.inner.begin_task(model, task)
+    fn inner_mut(&mut self) -> Option<&mut dyn Method<M>> {
+        Some(self.inner.as_mut())
     }
 
     /// # Errors
     /// Also when the inner method keeps nothing for the task that has just ended.
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
-        let model = self.inner.end_task(model, data, task)?;
-        let answering = self.inner.for_evaluation(&model);
-        if self.inner.for_task(&answering, task.id).is_none() {
+    ) -> Result<Learner<M>, Error> {
+        let learner = self.inner.end_task(learner, data, task)?;
+        let answering = self.inner.for_evaluation(&learner)?;
+        if self.inner.for_task(&answering, task.id)?.is_none() {
             return Err(Error::Data(format!(
                 "task {} ({}): the method keeps no adapter for it that an example could be routed \
                  to",
                 task.id, task.name
             )));
         }
-        self.tasks.end_task(&answering, data, task.id)?;
-        Ok(model)
+        self.tasks.end_task(&answering.model, data, task.id)?;
+        Ok(learner)
     }
 
-    fn predict(&self, model: &M, batch: &M::Batch) -> Tensor<2> {
-        match self.infer_tasks(model, batch) {
-            None => self.inner.predict(model, batch),
-            Some(tasks) => group_by_task(&tasks).scatter(|task, positions| {
-                self.predict_with_task(model, &batch.select(positions), task)
-            }),
+    fn answer(
+        &self,
+        answering: &Learner<M>,
+        batch: &M::Batch,
+        told: Option<TaskId>,
+    ) -> Result<Answer, Error> {
+        match told {
+            None if self.tasks.num_tasks() > 0 => {
+                let tasks = self.tasks.infer(answering.model.frozen_features(batch));
+                answer_by_task(self.inner.as_ref(), answering, batch, tasks)
+            }
+            told => self.inner.answer(answering, batch, told),
         }
-    }
-
-    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
-        self.inner.for_task(model, task)
-    }
-
-    fn predict_with_task(&self, model: &M, batch: &M::Batch, task: TaskId) -> Tensor<2> {
-        self.inner.predict_with_task(model, batch, task)
-    }
-
-    fn infer_tasks(&self, model: &M, batch: &M::Batch) -> Option<Vec<TaskId>> {
-        (self.tasks.num_tasks() > 0).then(|| self.tasks.infer(model.frozen_features(batch)))
     }
 
     fn stored_bytes(&self) -> usize {

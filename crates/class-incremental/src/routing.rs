@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor};
-use treelora_core::TaskId;
+use treelora_core::{Answer, Batch, ContinualModel, Error, Learner, Method, TaskId};
 
 /// The examples of a batch, grouped by task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,20 +45,46 @@ impl Routing {
     /// # Shapes
     /// `answer(task, positions)` gives `[positions, n]`; the result is `[batch, n]`.
     ///
+    /// # Errors
+    /// The first of `answer`.
+    ///
     /// # Panics
     /// When there is no example.
-    pub fn scatter(&self, mut answer: impl FnMut(TaskId, &[usize]) -> Tensor<2>) -> Tensor<2> {
-        let parts: Vec<Tensor<2>> = self
+    pub fn scatter<E>(
+        &self,
+        mut answer: impl FnMut(TaskId, &[usize]) -> Result<Tensor<2>, E>,
+    ) -> Result<Tensor<2>, E> {
+        let parts = self
             .groups
             .iter()
             .map(|(task, positions)| answer(*task, positions))
-            .collect();
+            .collect::<Result<Vec<_>, E>>()?;
         if let [part] = parts.as_slice() {
-            return part.clone();
+            return Ok(part.clone());
         }
         let joined = Tensor::cat(parts, 0);
         let inverse: Vec<i32> = self.inverse.iter().map(|&i| i as i32).collect();
         let inverse = Tensor::<1, Int>::from_ints(inverse.as_slice(), &joined.device());
-        joined.select(0, inverse)
+        Ok(joined.select(0, inverse))
     }
+}
+
+/// The answer of `method` when it is told `tasks`, one an example: those of one task go through the model together.
+///
+/// # Errors
+/// From [`Method::answer`].
+pub fn answer_by_task<M: ContinualModel>(
+    method: &dyn Method<M>,
+    answering: &Learner<M>,
+    batch: &M::Batch,
+    tasks: Vec<TaskId>,
+) -> Result<Answer, Error> {
+    let scores = group_by_task(&tasks).scatter(|task, positions| {
+        let answer = method.answer(answering, &batch.select(positions), Some(task))?;
+        Ok::<_, Error>(answer.scores)
+    })?;
+    Ok(Answer {
+        scores,
+        tasks: Some(tasks),
+    })
 }

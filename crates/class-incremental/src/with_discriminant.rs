@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
-use treelora_core::{Batches, Classifier, Error, Method, Task, TaskId, TensorFile};
+use burn::tensor::Device;
+use treelora_core::{
+    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile,
+};
 
 use crate::{
-    delegation::trained_by_inner,
     discriminant::{Discriminant, DiscriminantConfig},
     feature_drift::FeatureDrift,
     feature_rows::FeatureRows,
@@ -54,33 +55,31 @@ impl<M: Classifier> WithDiscriminant<M> {
             drift: FeatureDrift::new(transport),
         })
     }
-
-    /// The method below.
-    pub fn inner(&self) -> &dyn Method<M> {
-        self.inner.as_ref()
-    }
 }
 
 impl<M: Classifier> Method<M> for WithDiscriminant<M> {
-    trained_by_inner!();
-
-    fn attach(&mut self, model: M) -> Result<M, Error> {
-        self.inner.attach(model)
+    fn inner(&self) -> Option<&dyn Method<M>> {
+        Some(self.inner.as_ref())
     }
 
-    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
-        self.drift.begin_task(|| self.inner.for_evaluation(&model));
-        self.inner.begin_task(model, task)
+    fn inner_mut(&mut self) -> Option<&mut dyn Method<M>> {
+        Some(self.inner.as_mut())
+    }
+
+    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+        self.drift
+            .begin_task(|| self.inner.for_evaluation(&learner))?;
+        self.inner.begin_task(learner, task)
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
-        let model = self.inner.end_task(model, data, task)?;
-        let answering = self.inner.for_evaluation(&model);
+    ) -> Result<Learner<M>, Error> {
+        let learner = self.inner.end_task(learner, data, task)?;
+        let answering = self.inner.for_evaluation(&learner)?.model;
         let rows = features(&answering, data)?;
         if let Some(transport) = self.drift.end_task(data, &rows)? {
             self.discriminant.transport(&transport)?;
@@ -89,23 +88,31 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         self.discriminant
             .observe(rows.tensor(&device), rows.labels());
         self.discriminant.fit()?;
-        Ok(model)
-    }
-
-    fn predict(&self, model: &M, batch: &M::Batch) -> Tensor<2> {
-        self.discriminant.scores(model.features(batch))
+        Ok(learner)
     }
 
     /// Statistics that a transport moved belong to the newest features alone.
-    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
+    fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
         match self.drift.is_followed() {
-            true => None,
-            false => self.inner.for_task(model, task),
+            true => Ok(None),
+            false => self.inner.for_task(answering, task),
         }
     }
 
-    fn infer_tasks(&self, model: &M, batch: &M::Batch) -> Option<Vec<TaskId>> {
-        self.inner.infer_tasks(model, batch)
+    /// The inner method is not asked: it is the discriminant that answers, and it needs no task.
+    fn answer(
+        &self,
+        answering: &Learner<M>,
+        batch: &M::Batch,
+        told: Option<TaskId>,
+    ) -> Result<Answer, Error> {
+        let of_task = match told {
+            Some(task) => self.for_task(answering, task)?,
+            None => None,
+        };
+        let answering = of_task.as_ref().unwrap_or(answering);
+        let features = answering.model.features(batch);
+        Ok(Answer::of(self.discriminant.scores(features)))
     }
 
     fn stored_bytes(&self) -> usize {

@@ -18,7 +18,7 @@ use treelora_class_incremental::{
     TaskInference, TransportConfig, WithDiscriminant, group_by_task,
 };
 use treelora_core::{
-    Batch, Batches, Classifier, ContinualModel, Error, Method, Task, TaskId, TensorFile,
+    Batch, Batches, Classifier, ContinualModel, Error, Learner, Method, Task, TaskId, TensorFile,
 };
 
 fn kinds() -> Vec<DiscriminantConfig> {
@@ -108,8 +108,9 @@ proptest! {
         let out = routing.scatter(|task, positions| {
             let rows: Vec<f32> =
                 positions.iter().flat_map(|&p| [p as f32, task.0 as f32]).collect();
-            Tensor::from_data(TensorData::new(rows, [positions.len(), 2]), &device)
-        });
+            let rows = TensorData::new(rows, [positions.len(), 2]);
+            Ok::<_, Error>(Tensor::from_data(rows, &device))
+        }).unwrap();
         let expected: Vec<f32> =
             tasks.iter().enumerate().flat_map(|(i, &t)| [i as f32, t as f32]).collect();
         prop_assert_eq!(values(out), expected);
@@ -626,9 +627,9 @@ fn methods_answer_each_example_alone() {
             let data = vec![points(&task(id).classes, 20, id as u64, &device)];
             model = method.end_task(model, &data, &task(id)).unwrap();
         }
-        let answering = method.for_evaluation(&model);
+        let answering = method.for_evaluation(&model).unwrap();
         let test = points(&[0, 1, 2, 3, 4, 5], 6, 50, &device);
-        let whole = answers(method.predict(&answering, &test));
+        let whole = answers(method.answer(&answering, &test, None).unwrap().scores);
         let right = whole
             .iter()
             .zip(&test.labels)
@@ -639,7 +640,12 @@ fn methods_answer_each_example_alone() {
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(4));
         for size in [1, 7] {
             for part in order.chunks(size) {
-                let found = answers(method.predict(&answering, &test.select(part)));
+                let found = answers(
+                    method
+                        .answer(&answering, &test.select(part), None)
+                        .unwrap()
+                        .scores,
+                );
                 let expected: Vec<usize> = part.iter().map(|&i| whole[i]).collect();
                 assert_eq!(found, expected);
             }
@@ -648,7 +654,10 @@ fn methods_answer_each_example_alone() {
         method.save(dir.path()).unwrap();
         let stored = method.stored_bytes();
         method.load(dir.path(), &device).unwrap();
-        assert_eq!(answers(method.predict(&answering, &test)), whole);
+        assert_eq!(
+            answers(method.answer(&answering, &test, None).unwrap().scores),
+            whole
+        );
         assert_eq!(method.stored_bytes(), stored);
     }
 }
@@ -692,36 +701,45 @@ impl LayerPerTask {
 }
 
 impl Method<TinyClassifier> for LayerPerTask {
-    fn begin_task(&mut self, model: TinyClassifier, task: &Task) -> Result<TinyClassifier, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<TinyClassifier>,
+        task: &Task,
+    ) -> Result<Learner<TinyClassifier>, Error> {
         let shift = self.shift * task.id.0 as f64;
-        let mut layer = model.layer.clone();
-        layer.bias = layer
-            .bias
-            .map(|bias| bias.map(|b| (b.inner() + shift).autodiff().require_grad()));
-        Ok(TinyClassifier { layer, ..model })
+        let moved = |bias: Tensor<1>| (bias.inner() + shift).autodiff().require_grad();
+        Ok(learner.map_model(|mut model| {
+            model.layer.bias = model.layer.bias.map(|bias| bias.map(moved));
+            model
+        }))
     }
 
     fn end_task(
         &mut self,
-        model: TinyClassifier,
+        learner: Learner<TinyClassifier>,
         _data: &dyn Batches<toy::Points>,
         _task: &Task,
-    ) -> Result<TinyClassifier, Error> {
-        self.layers.push(model.layer.clone().valid());
-        Ok(model)
+    ) -> Result<Learner<TinyClassifier>, Error> {
+        self.layers.push(learner.model.layer.clone().valid());
+        Ok(learner)
     }
 
-    fn for_task(&self, model: &TinyClassifier, task: TaskId) -> Option<TinyClassifier> {
-        let layer = self.layers.get(task.0)?.clone();
-        Some(TinyClassifier {
-            layer,
-            ..model.clone()
-        })
+    fn for_task(
+        &self,
+        answering: &Learner<TinyClassifier>,
+        task: TaskId,
+    ) -> Result<Option<Learner<TinyClassifier>>, Error> {
+        let with = |layer: &burn::nn::Linear| {
+            let layer = layer.clone();
+            let learner = answering.clone();
+            learner.map_model(|model| TinyClassifier { layer, ..model })
+        };
+        Ok(self.layers.get(task.0).map(with))
     }
 }
 
 /// Through the hooks of a run, without training.
-fn learn(method: &mut dyn Method<TinyClassifier>) -> TinyClassifier {
+fn learn(method: &mut dyn Method<TinyClassifier>) -> Learner<TinyClassifier> {
     let device = Device::default();
     let plain = TinyClassifier::new(&device.clone().autodiff());
     let mut model = method.attach(plain).unwrap();
@@ -759,27 +777,37 @@ fn routed_answers_each_example_by_the_adapter_of_its_task() {
     let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
     let inner = Aligned::new(LayerPerTask::moving_by(0.7), &alignment(), 1).unwrap();
     let mut method = Routed::new(Box::new(inner), &lda).unwrap();
-    let plain = method.infer_tasks(&TinyClassifier::new(&device), &points(&[0], 2, 1, &device));
+    let plain = method
+        .answer(
+            &Learner::of(TinyClassifier::new(&device)),
+            &points(&[0], 2, 1, &device),
+            None,
+        )
+        .unwrap()
+        .tasks;
     assert!(plain.is_none(), "no task was learned");
     let model = learn(&mut method);
-    let answering = method.for_evaluation(&model);
+    let answering = method.for_evaluation(&model).unwrap();
     let test = points(&[4, 0, 1, 5, 3, 2], 6, 50, &device);
-    let tasks = method.infer_tasks(&answering, &test).unwrap();
-    let scores = method.predict(&answering, &test);
+    let answer = method.answer(&answering, &test, None).unwrap();
+    let (scores, tasks) = (answer.scores, answer.tasks.unwrap());
     for (place, task) in tasks.iter().enumerate() {
-        let of_task = method.for_task(&answering, *task).unwrap();
+        let of_task = method.for_task(&answering, *task).unwrap().unwrap();
         // Several rows, since a product of one row rounds in another way.
-        let expected = values(of_task.logits(&test));
+        let expected = values(of_task.model.logits(&test));
         let row = &expected[place * CLASSES..(place + 1) * CLASSES];
         let found = &values(scores.clone())[place * CLASSES..(place + 1) * CLASSES];
         assert_close(found, row, 1e-5);
     }
-    let latest = count(answering.logits(&test), &test.labels);
+    let latest = count(answering.model.logits(&test), &test.labels);
     let routed = count(scores, &test.labels);
     assert!(routed >= 32 && routed > latest, "{routed}, {latest} of 36");
-    let told = method.predict_with_task(&answering, &test, TaskId(0));
-    let of_task = method.for_task(&answering, TaskId(0)).unwrap();
-    assert_eq!(values(told), values(of_task.logits(&test)));
+    let told = method
+        .answer(&answering, &test, Some(TaskId(0)))
+        .unwrap()
+        .scores;
+    let of_task = method.for_task(&answering, TaskId(0)).unwrap().unwrap();
+    assert_eq!(values(told), values(of_task.model.logits(&test)));
 }
 
 #[test]
@@ -789,7 +817,7 @@ fn routing_needs_something_kept_for_each_task() {
     let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
     let mut method = Routed::new(Box::new(Still), &lda).unwrap();
     let device = Device::default();
-    let model = TinyClassifier::new(&device.clone().autodiff());
+    let model = Learner::of(TinyClassifier::new(&device.clone().autodiff()));
     let data = vec![points(&[0, 1], 5, 0, &device)];
     let error = method.end_task(model, &data, &task(0)).unwrap_err();
     assert!(error.to_string().contains("no adapter"), "{error}");
@@ -808,13 +836,16 @@ fn alignment_follows_the_features_with_a_transport() {
         };
         let mut method = Aligned::new(LayerPerTask::moving_by(0.3), &config, 1).unwrap();
         let model = learn(&mut method);
-        let answering = method.for_evaluation(&model);
+        let answering = method.for_evaluation(&model).unwrap();
         assert_eq!(
-            method.for_task(&answering, TaskId(0)).is_some(),
+            method.for_task(&answering, TaskId(0)).unwrap().is_some(),
             config.transport.is_none(),
             "statistics belong to the newest features, or to those of their task"
         );
-        count(method.predict(&answering, &test), &test.labels)
+        count(
+            method.answer(&answering, &test, None).unwrap().scores,
+            &test.labels,
+        )
     };
     let transport = TransportConfig::Linear { ridge: 1e-3 };
     let (followed, left) = (right(Some(transport)), right(None));
@@ -844,11 +875,11 @@ fn an_aligned_and_routed_method_resumes_with_equal_bits() {
         Routed::new(Box::new(aligned), &lda).unwrap()
     };
     let mut method = new(Vec::new());
-    let mut model = TinyClassifier::new(&device.clone().autodiff());
+    let mut model = Learner::of(TinyClassifier::new(&device.clone().autodiff()));
     let mut layers = Vec::new();
     for id in 0..2 {
         model = step(&mut method, model, id);
-        layers.push(model.layer.clone().valid());
+        layers.push(model.model.layer.clone().valid());
     }
     let dir = tempfile::tempdir().unwrap();
     method.save(dir.path()).unwrap();
@@ -859,12 +890,17 @@ fn an_aligned_and_routed_method_resumes_with_equal_bits() {
     let whole = step(&mut method, model.clone(), 2);
     let again = step(&mut resumed, model, 2);
     assert_eq!(
-        values(whole.head.weight.val()),
-        values(again.head.weight.val())
+        values(whole.model.head.weight.val()),
+        values(again.model.head.weight.val())
     );
     let test = points(&[0, 1, 2, 3, 4, 5], 5, 50, &device);
-    let scores = |method: &dyn Method<TinyClassifier>, model: &TinyClassifier| {
-        values(method.predict(&method.for_evaluation(model), &test))
+    let scores = |method: &dyn Method<TinyClassifier>, model: &Learner<TinyClassifier>| {
+        values(
+            method
+                .answer(&method.for_evaluation(model).unwrap(), &test, None)
+                .unwrap()
+                .scores,
+        )
     };
     assert_eq!(scores(&method, &whole), scores(&resumed, &again));
 }
@@ -873,8 +909,8 @@ fn an_aligned_and_routed_method_resumes_with_equal_bits() {
 fn a_frozen_head_cannot_be_aligned() {
     struct Freezing;
     impl Method<TinyClassifier> for Freezing {
-        fn attach(&mut self, model: TinyClassifier) -> Result<TinyClassifier, Error> {
-            Ok(model.no_grad())
+        fn attach(&mut self, model: TinyClassifier) -> Result<Learner<TinyClassifier>, Error> {
+            Ok(Learner::of(model.no_grad()))
         }
     }
     let mut method = Aligned::new(Box::new(Freezing), &AlignmentConfig::default(), 1).unwrap();

@@ -6,17 +6,17 @@
 //! insides.
 //!
 //! ```text
-//! model = method.attach(model)
+//! learner = method.attach(model)
 //! for task in stream {
-//!     model = method.begin_task(model, task)
+//!     learner = method.begin_task(learner, task)
 //!     for step in task {
-//!         loss  = method.objective(&model, &batch, &step)
-//!         grads = method.gradients(&model, loss.backward(), &step)
-//!         model = optimizer.step(method.learning_rates(..), model, grads)
-//!         model = method.after_step(model, &step)
+//!         loss    = method.objective(&learner, &batch, &step)
+//!         grads   = method.gradients(&learner, loss.backward(), &step)
+//!         learner = optimizer.step(method.learning_rates(..), learner, grads)
+//!         learner = method.after_step(learner, &step)
 //!     }
-//!     model = method.end_task(model, &task_data, task)
-//!     scores = method.predict(&method.for_evaluation(&model), &test_batch)
+//!     learner = method.end_task(learner, &task_data, task)
+//!     answer  = method.answer(&method.for_evaluation(&learner), &test_batch, None)
 //! }
 //! ```
 //!
@@ -30,6 +30,16 @@ mod batch;
 
 mod model;
 
+mod group;
+
+mod learner;
+
+mod group_step;
+
+mod answer;
+
+mod seeds;
+
 mod method;
 
 mod tensor_file;
@@ -42,13 +52,17 @@ mod error;
 
 mod autodiff_context;
 
+pub use answer::Answer;
 pub use autodiff_context::in_context_of;
 pub use batch::{Batch, Batches};
 pub use error::Error;
+pub use group::{Group, LearningRates};
 pub use json_file::{read_json, write_json};
-pub use method::{Exposure, LearningRates, Method};
+pub use learner::Learner;
+pub use method::{Exposure, Method, answer_as_told};
 pub use model::{Classifier, ContinualModel};
 pub use optimizer_state::{load_optimizer, save_optimizer};
+pub use seeds::{Seeds, mix};
 pub use task::{StepInfo, Task, TaskId};
 pub use tensor_file::{TensorFile, rename_durably, write_atomically};
 

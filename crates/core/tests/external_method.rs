@@ -13,8 +13,8 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use treelora_core::{
-    Batch, Batches, Classifier, ContinualModel, Error, LearningRates, Method, StepInfo, Task,
-    TaskId, TensorFile,
+    Batch, Batches, Classifier, ContinualModel, Error, Group, Learner, LearningRates, Method,
+    StepInfo, Task, TaskId, TensorFile,
 };
 
 // ---- the examples -------------------------------------------------------------------------------
@@ -137,62 +137,67 @@ struct PullToPast {
 }
 
 impl<M: Classifier> Method<M> for PullToPast {
-    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
+    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
         match task.classes.is_empty() {
             true => Err(Error::Data(format!("task {} has no classes", task.id))),
-            false => Ok(model),
+            false => Ok(learner),
         }
     }
 
     fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
         match step.task {
             TaskId(0) => base,
-            _ => LearningRates {
-                head: base.head * 0.5,
-                ..base
-            },
+            _ => {
+                let half = base.of(&Group::HEAD) * 0.5;
+                base.with(Group::HEAD, half)
+            }
         }
     }
 
-    fn objective(&mut self, model: &M, batch: &M::Batch, _step: &StepInfo) -> Tensor<1> {
-        let loss = model.loss(batch);
+    fn objective(
+        &mut self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+        _step: &StepInfo,
+    ) -> Result<Tensor<1>, Error> {
+        let loss = learner.model.loss(batch);
         let Some(sum) = self.past.iter().cloned().reduce(|a, b| a + b) else {
-            return loss;
+            return Ok(loss);
         };
         let mean = sum / self.past.len() as f64;
-        let distance = (model.head().weight.val() - mean).square().sum();
-        loss + distance * self.strength
+        let distance = (learner.model.head().weight.val() - mean).square().sum();
+        Ok(loss + distance * self.strength)
     }
 
     fn gradients(
         &mut self,
-        model: &M,
+        learner: &Learner<M>,
         mut gradients: GradientsParams,
         _step: &StepInfo,
-    ) -> GradientsParams {
-        let id = model.head().weight.id;
+    ) -> Result<GradientsParams, Error> {
+        let id = learner.model.head().weight.id;
         if let Some(gradient) = gradients.remove::<2>(id) {
             gradients.register(id, gradient.clamp(-1.0, 1.0));
         }
-        gradients
+        Ok(gradients)
     }
 
-    fn after_step(&mut self, model: M, _step: &StepInfo) -> M {
+    fn after_step(&mut self, learner: Learner<M>, _step: &StepInfo) -> Result<Learner<M>, Error> {
         self.steps += 1;
-        model
+        Ok(learner)
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         _task: &Task,
-    ) -> Result<M, Error> {
+    ) -> Result<Learner<M>, Error> {
         for batch in data.batches() {
             self.examples += batch?.len();
         }
-        self.past.push(model.head().weight.val().inner());
-        Ok(model)
+        self.past.push(learner.model.head().weight.val().inner());
+        Ok(learner)
     }
 
     fn stored_bytes(&self) -> usize {
@@ -240,9 +245,10 @@ fn points(angle: f32, device: &Device) -> Points {
     }
 }
 
-fn accuracy(method: &dyn Method<Plane>, model: &Plane, batch: &Points) -> f64 {
-    let scores = method.predict(&method.for_evaluation(model), batch);
-    let answers: Vec<i64> = scores.argmax(1).into_data().iter::<i64>().collect();
+fn accuracy(method: &dyn Method<Plane>, learner: &Learner<Plane>, batch: &Points) -> f64 {
+    let answering = method.for_evaluation(learner).unwrap();
+    let answer = method.answer(&answering, batch, None).unwrap();
+    let answers: Vec<i64> = answer.scores.argmax(1).into_data().iter::<i64>().collect();
     let right = answers
         .iter()
         .zip(&batch.labels)
@@ -251,9 +257,9 @@ fn accuracy(method: &dyn Method<Plane>, model: &Plane, batch: &Points) -> f64 {
     right as f64 / batch.len() as f64
 }
 
-/// The loop of `treelora-cl-bench` in its shortest form.
-fn train(method: &mut dyn Method<Plane>, device: &Device) -> Plane {
-    let mut model = method.attach(plane(device)).unwrap();
+/// The loop of `treelora-experiment` in its shortest form.
+fn train(method: &mut dyn Method<Plane>, device: &Device) -> Learner<Plane> {
+    let mut learner = method.attach(plane(device)).unwrap();
     for (id, angle) in [0.0f32, 0.9].into_iter().enumerate() {
         let task = Task {
             id: TaskId(id),
@@ -261,7 +267,7 @@ fn train(method: &mut dyn Method<Plane>, device: &Device) -> Plane {
             classes: vec![0, 1],
         };
         let data = vec![points(angle, device)];
-        model = method.begin_task(model, &task).unwrap();
+        learner = method.begin_task(learner, &task).unwrap();
         let mut optimizer = SgdConfig::new().init();
         for epoch in 0..40 {
             let step = StepInfo {
@@ -271,20 +277,16 @@ fn train(method: &mut dyn Method<Plane>, device: &Device) -> Plane {
                 step: 0,
                 steps: 1,
             };
-            let loss = method.objective(&model, &data[0], &step);
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            let gradients = method.gradients(&model, gradients, &step);
-            let base = LearningRates {
-                adapter: 0.0,
-                head: 0.5,
-            };
-            let rate = method.learning_rates(base, &step).head;
-            model = optimizer.step(rate, model, gradients);
-            model = method.after_step(model, &step);
+            let loss = method.objective(&learner, &data[0], &step).unwrap();
+            let gradients = GradientsParams::from_grads(loss.backward(), &learner);
+            let gradients = method.gradients(&learner, gradients, &step).unwrap();
+            let rates = method.learning_rates(LearningRates::new(0.0, 0.5), &step);
+            learner = optimizer.step(rates.of(&Group::HEAD), learner, gradients);
+            learner = method.after_step(learner, &step).unwrap();
         }
-        model = method.end_task(model, &data, &task).unwrap();
+        learner = method.end_task(learner, &data, &task).unwrap();
     }
-    model
+    learner
 }
 
 #[test]
@@ -294,13 +296,13 @@ fn a_method_from_outside_learns_and_is_used_as_an_object() {
         strength: 0.1,
         ..PullToPast::default()
     };
-    let model = train(&mut method, &device);
+    let learner = train(&mut method, &device);
     assert_eq!(
         (method.steps, method.examples, method.past.len()),
         (80, 48, 2)
     );
     for angle in [0.0, 0.9] {
-        let score = accuracy(&method, &model, &points(angle, &device));
+        let score = accuracy(&method, &learner, &points(angle, &device));
         assert!(score > 0.9, "{score} at angle {angle}");
     }
     let shift = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() - b.clone()).abs().sum();
@@ -319,10 +321,13 @@ fn a_method_that_overrides_nothing_is_sequential_training() {
     struct Sequential;
     impl<M: ContinualModel> Method<M> for Sequential {}
     let device = Device::default().autodiff();
-    let model = train(&mut Sequential, &device);
-    assert!(accuracy(&Sequential, &model, &points(0.9, &device)) > 0.9);
+    let learner = train(&mut Sequential, &device);
+    assert!(accuracy(&Sequential, &learner, &points(0.9, &device)) > 0.9);
     assert_eq!(Method::<Plane>::stored_bytes(&Sequential), 0);
-    assert!(Method::<Plane>::infer_tasks(&Sequential, &model, &points(0.0, &device)).is_none());
+    let answering = Method::<Plane>::for_evaluation(&Sequential, &learner).unwrap();
+    let told = Some(TaskId(0));
+    let answer = Sequential.answer(&answering, &points(0.0, &device), told);
+    assert!(answer.unwrap().tasks.is_none());
 }
 
 #[test]
@@ -356,7 +361,7 @@ fn errors_of_a_method_reach_the_caller() {
         classes: Vec::new(),
     };
     let error = PullToPast::default()
-        .begin_task(plane(&device), &task)
+        .begin_task(Learner::of(plane(&device)), &task)
         .unwrap_err();
     assert!(error.to_string().contains("task 3"), "{error}");
 }

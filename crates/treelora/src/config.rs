@@ -123,8 +123,6 @@ pub struct TreeLoraConfig {
     pub sparsity: f64,
     /// Adapters kept at most; beyond it the two closest are merged. No limit when absent.
     pub storage_budget: Option<usize>,
-    /// Seed of initialisation and random choices.
-    pub seed: u64,
 }
 
 impl TreeLoraConfig {
@@ -151,7 +149,6 @@ impl TreeLoraConfig {
             probe_steps: 10,
             sparsity: 0.0,
             storage_budget: None,
-            seed: 0,
         };
         match mode {
             Mode::Paper => paper,
@@ -300,7 +297,6 @@ settings! {
     probe_steps: usize,
     sparsity: f64,
     storage_budget: Option<usize>,
-    seed: u64,
 }
 
 #[cfg(test)]

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use burn::{
+    module::Module,
     optim::GradientsParams,
     tensor::{Device, Tensor},
 };
-use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
-    Batches, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, read_json,
-    write_json,
+    Batches, ContinualModel, Error, Group, Learner, LearningRates, Method, Seeds, StepInfo, Task,
+    TaskId, read_json, write_json,
 };
 use treelora_lora::{
     AdapterSnapshot, LayerVectors, LayerView, Selection, attach_bank, detach, select,
@@ -43,8 +43,6 @@ pub struct TreeLora {
     arms: Vec<Vec<TaskId>>,
     /// Numbers of the last settled step, for the log; none before it.
     terms: Vec<(String, f64)>,
-    /// The first cost that was no number; ends the task with an error.
-    failure: Option<Error>,
 }
 
 /// Chosen relatives and their costs, still on the device: read back one step late.
@@ -57,12 +55,14 @@ struct Pending {
 }
 
 impl TreeLora {
+    /// With `seed` for initialisation and random choices.
+    ///
     /// # Errors
     /// [`Error::Setting`] when a setting is out of range.
-    pub fn new(config: TreeLoraConfig) -> Result<Self, Error> {
+    pub fn new(config: TreeLoraConfig, seed: u64) -> Result<Self, Error> {
         config.validate()?;
         Ok(Self {
-            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            rng: Seeds::new(seed).initialisation(),
             relatives: Relatives::new(&config),
             adapters: AdapterStore::default(),
             layers: Vec::new(),
@@ -72,7 +72,6 @@ impl TreeLora {
             task: TaskId(0),
             arms: Vec::new(),
             terms: Vec::new(),
-            failure: None,
             config,
         })
     }
@@ -110,24 +109,24 @@ impl TreeLora {
     }
 
     /// Read the costs of the last choice and add them to the arm statistics.
-    fn settle(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            let costs: Vec<f64> = pending.costs.into_data().iter::<f64>().collect();
-            let sum: f64 = costs.iter().sum();
-            self.terms = vec![("mean_cost".into(), sum / costs.len().max(1) as f64)];
-            let in_the_loss = self.config.layer_vector == LayerView::FactorA
-                && self.config.regulariser == Regulariser::L1;
-            if in_the_loss {
-                self.terms.push(("pull".into(), self.config.lambda * sum));
-            }
-            if let Err(error) = self
-                .relatives
-                .observe(&pending.chosen, &costs, pending.progress)
-            {
-                self.failure
-                    .get_or_insert(Error::Data(format!("task {}: {error}", self.task)));
-            }
+    ///
+    /// # Errors
+    /// When a cost is no number.
+    fn settle(&mut self) -> Result<(), Error> {
+        let Some(pending) = self.pending.take() else {
+            return Ok(());
+        };
+        let costs: Vec<f64> = pending.costs.into_data().iter::<f64>().collect();
+        let sum: f64 = costs.iter().sum();
+        self.terms = vec![("mean_cost".into(), sum / costs.len().max(1) as f64)];
+        let in_the_loss = self.config.layer_vector == LayerView::FactorA
+            && self.config.regulariser == Regulariser::L1;
+        if in_the_loss {
+            self.terms.push(("pull".into(), self.config.lambda * sum));
         }
+        self.relatives
+            .observe(&pending.chosen, &costs, pending.progress)
+            .map_err(|error| Error::Data(format!("task {}: {error}", self.task)))
     }
 
     /// Choose one past task per layer and return the rows of their signatures.
@@ -138,17 +137,17 @@ impl TreeLora {
 }
 
 impl<M: ContinualModel> Method<M> for TreeLora {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
         let model = treelora_lora::attach(model, &self.config.lora, &mut self.rng)
             .map_err(|e| Error::setting("method.lora", e.to_string()))?;
         let layers = LayerVectors::factor_a(&model, self.config.granularity)
             .map_err(|e| Error::setting("method.granularity", e.to_string()))?;
         self.layers = layers.names().to_vec();
         self.relatives.set_layers(self.layers.len())?;
-        Ok(model)
+        Ok(Learner::of(model))
     }
 
-    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
+    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
         self.task = task.id;
         self.pending = None;
         self.chosen.clear();
@@ -156,34 +155,41 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         self.arms = self.adapters.slots();
         self.relatives.begin_task();
         if self.config.initialisation == Initialisation::Fresh && !self.relatives.is_empty() {
-            return treelora_lora::attach(detach(model), &self.config.lora, &mut self.rng)
-                .map_err(adapter_error);
+            let fresh =
+                |model| treelora_lora::attach(detach(model), &self.config.lora, &mut self.rng);
+            return learner.try_map_model(fresh).map_err(adapter_error);
         }
-        Ok(model)
+        Ok(learner)
     }
 
     fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
         match step.task.0 {
             0 => base,
-            _ => LearningRates {
-                adapter: base.adapter * self.config.slow_learning,
-                ..base
-            },
+            _ => {
+                let slow = base.of(&Group::ADAPTER) * self.config.slow_learning;
+                base.with(Group::ADAPTER, slow)
+            }
         }
     }
 
     /// Steps 1 to 4 of the method, where the layer vector is the value of A.
-    fn objective(&mut self, model: &M, batch: &M::Batch, step: &StepInfo) -> Tensor<1> {
-        let loss = model.loss(batch);
+    fn objective(
+        &mut self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+        step: &StepInfo,
+    ) -> Result<Tensor<1>, Error> {
+        let loss = learner.model.loss(batch);
         if self.config.layer_vector != LayerView::FactorA {
-            return loss;
+            return Ok(loss);
         }
-        let vectors = fits(LayerVectors::factor_a(model, self.config.granularity));
+        let vectors = LayerVectors::factor_a(&learner.model, self.config.granularity)
+            .map_err(adapter_error)?;
         self.recorder.record(step.epoch, vectors.tensor());
         if self.relatives.is_empty() {
-            return loss;
+            return Ok(loss);
         }
-        self.settle();
+        self.settle()?;
         self.relatives.set_horizon(step.epochs * step.steps);
         let rows = self.choose();
         let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
@@ -192,7 +198,7 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             costs: distances.clone().detach(),
             progress: step.progress(),
         });
-        regulariser::regularised(
+        Ok(regulariser::regularised(
             self.config.regulariser,
             self.config.lambda,
             loss,
@@ -200,26 +206,27 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             rows,
             distances,
             step,
-        )
+        ))
     }
 
     /// Steps 2 to 4, where the layer vector is the gradient.
     fn gradients(
         &mut self,
-        model: &M,
+        learner: &Learner<M>,
         gradients: GradientsParams,
         step: &StepInfo,
-    ) -> GradientsParams {
+    ) -> Result<GradientsParams, Error> {
         if self.config.layer_vector != LayerView::GradientA {
-            return gradients;
+            return Ok(gradients);
         }
         let granularity = self.config.granularity;
-        let vectors = fits(LayerVectors::gradient_a(model, &gradients, granularity));
+        let vectors = LayerVectors::gradient_a(&learner.model, &gradients, granularity)
+            .map_err(adapter_error)?;
         self.recorder.record(step.epoch, vectors.tensor());
         if self.relatives.is_empty() {
-            return gradients;
+            return Ok(gradients);
         }
-        self.settle();
+        self.settle()?;
         self.relatives.set_horizon(step.epochs * step.steps);
         let rows = self.choose();
         let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
@@ -228,7 +235,7 @@ impl<M: ContinualModel> Method<M> for TreeLora {
             costs: distances,
             progress: step.progress(),
         });
-        match self.config.regulariser {
+        Ok(match self.config.regulariser {
             Regulariser::None => gradients,
             _ => {
                 let lambda = self.config.lambda;
@@ -237,77 +244,81 @@ impl<M: ContinualModel> Method<M> for TreeLora {
                 vectors.write_gradients(pulled, &mut gradients);
                 gradients
             }
-        }
+        })
     }
 
     /// Step 5, and the restart at the chosen relatives after the probe steps.
-    fn after_step(&mut self, model: M, step: &StepInfo) -> M {
+    fn after_step(&mut self, learner: Learner<M>, step: &StepInfo) -> Result<Learner<M>, Error> {
         if self.chosen.is_empty() {
-            return model;
+            return Ok(learner);
         }
         let restart = self.config.initialisation == Initialisation::Relatives
             && step.step_in_task() + 1 == self.config.probe_steps;
         if restart {
-            self.settle();
+            self.settle()?;
             let best = self.relatives.best();
             let composed = self.adapters.composed(&best, &self.layers);
-            return fits(composed.apply(model));
+            return learner
+                .try_map_model(|model| composed.apply(model))
+                .map_err(adapter_error);
         }
         if self.config.sparsity > 0.0 {
-            let factors = fits(LayerVectors::factor_a(&model, self.config.granularity));
+            let factors = LayerVectors::factor_a(&learner.model, self.config.granularity)
+                .map_err(adapter_error)?;
             let relatives = self.adapters.factor_rows(&self.chosen);
             let own = factors.tensor().detach().without_autodiff();
-            return factors.write_factors(
-                sparsity::snapped(own, relatives, self.config.sparsity),
-                model,
-            );
+            let snapped = sparsity::snapped(own, relatives, self.config.sparsity);
+            return Ok(learner.map_model(|model| factors.write_factors(snapped, model)));
         }
-        model
+        Ok(learner)
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         _data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
-        self.settle();
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
+    ) -> Result<Learner<M>, Error> {
+        self.settle()?;
         let Some(signature) = self.recorder.finish() else {
             return Err(Error::Data(format!(
                 "task {} ({}) ended without a training step: it has no signature",
                 task.id, task.name
             )));
         };
-        self.adapters.insert(task.id, AdapterSnapshot::of(&model));
+        self.adapters
+            .insert(task.id, AdapterSnapshot::of(&learner.model));
         self.relatives.insert(signature)?;
         let budget = self.config.storage_budget.unwrap_or(usize::MAX);
         for merge in self.relatives.merge_to_budget(budget)? {
             self.adapters.merge(&merge).map_err(adapter_error)?;
         }
-        Ok(model)
+        Ok(learner)
     }
 
     /// The model with its newest adapter (the paper's inference), and beside it, not selected, those
     /// of all slots.
-    fn for_evaluation(&self, model: &M) -> M {
-        let answering = model.valid();
+    fn for_evaluation(&self, learner: &Learner<M>) -> Result<Learner<M>, Error> {
+        let answering = learner.valid();
         if self.adapters.is_empty() {
-            return answering;
+            return Ok(answering);
         }
-        let newest = AdapterSnapshot::of(&answering);
+        let newest = AdapterSnapshot::of(&answering.model);
         let adapters: Vec<AdapterSnapshot> = std::iter::once(&newest)
             .chain(self.adapters.adapters())
             .cloned()
             .collect();
-        fits(attach_bank(detach(answering), &adapters, Selection::One(0)))
+        answering
+            .try_map_model(|model| attach_bank(detach(model), &adapters, Selection::One(0)))
+            .map_err(adapter_error)
     }
 
-    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
-        let slot = self.adapters.slot(task)?;
-        Some(select(model.clone(), Selection::One(1 + slot)))
+    fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
+        let of_slot = |slot| {
+            let learner = answering.clone();
+            learner.map_model(|model| select(model, Selection::One(1 + slot)))
+        };
+        Ok(self.adapters.slot(task).map(of_slot))
     }
 
     /// `mean_cost`, the mean distance to the chosen relatives, and `pull`, what they add to the
@@ -358,9 +369,6 @@ impl<M: ContinualModel> Method<M> for TreeLora {
     }
 
     fn save_progress(&self, dir: &Path) -> Result<(), Error> {
-        if let Some(failure) = &self.failure {
-            return Err(Error::Data(failure.to_string()));
-        }
         self.recorder.save(dir)?;
         self.relatives.save_progress(dir)?;
         let progress = Progress {
@@ -408,11 +416,6 @@ struct StoredPending {
     chosen: Vec<usize>,
     costs: Vec<f32>,
     progress: f64,
-}
-
-/// What cannot fail once the adapters were attached and checked.
-fn fits<T>(result: Result<T, treelora_lora::LoraError>) -> T {
-    result.unwrap_or_else(|error| panic!("the adapters changed since they were attached: {error}"))
 }
 
 fn adapter_error(error: treelora_lora::LoraError) -> Error {

@@ -13,7 +13,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use treelora::{Mode, TreeLora, TreeLoraConfig};
 use treelora_core::{
-    Batch, ContinualModel, Error, LearningRates, Method, StepInfo, Task, TaskId, TensorFile,
+    Batch, ContinualModel, Error, Group, Learner, LearningRates, Method, StepInfo, Task, TaskId,
+    TensorFile,
 };
 use treelora_lora::{LoraConfig, linear};
 
@@ -122,7 +123,12 @@ fn config(mode: Mode) -> TreeLoraConfig {
 }
 
 /// Tasks `from..to`, as the run loop does.
-fn train(method: &mut TreeLora, mut model: TwoLayers, from: usize, to: usize) -> TwoLayers {
+fn train(
+    method: &mut TreeLora,
+    mut model: Learner<TwoLayers>,
+    from: usize,
+    to: usize,
+) -> Learner<TwoLayers> {
     let device = Device::default().autodiff();
     for id in from..to {
         let task = Task {
@@ -141,32 +147,30 @@ fn train(method: &mut TreeLora, mut model: TwoLayers, from: usize, to: usize) ->
                 step: step % 3,
                 steps: 3,
             };
-            let loss = method.objective(&model, &data[0], &step);
+            let loss = method.objective(&model, &data[0], &step).unwrap();
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            let gradients = method.gradients(&model, gradients, &step);
-            let base = LearningRates {
-                adapter: 0.3,
-                head: 0.3,
-            };
+            let gradients = method.gradients(&model, gradients, &step).unwrap();
+            let base = LearningRates::new(0.3, 0.3);
             let rates = Method::<TwoLayers>::learning_rates(method, base, &step);
-            model = optimizer.step(rates.adapter, model, gradients);
-            model = method.after_step(model, &step);
+            model = optimizer.step(rates.of(&Group::ADAPTER), model, gradients);
+            model = method.after_step(model, &step).unwrap();
         }
         model = method.end_task(model, &data, &task).unwrap();
     }
     model
 }
 
-fn learned(config: TreeLoraConfig, tasks: usize) -> (TreeLora, TwoLayers) {
-    let mut method = TreeLora::new(config).unwrap();
+fn learned(config: TreeLoraConfig, tasks: usize) -> (TreeLora, Learner<TwoLayers>) {
+    let mut method = TreeLora::new(config, 0).unwrap();
     let attached = method.attach(model()).unwrap();
     let model = train(&mut method, attached, 0, tasks);
     (method, model)
 }
 
-fn scores(model: &TwoLayers) -> Vec<f32> {
+fn scores(learner: &Learner<TwoLayers>) -> Vec<f32> {
     let batch = pairs(50, 5, &Device::default());
-    model
+    learner
+        .model
         .logits(&batch)
         .inner()
         .try_into_vec_as::<f32>()
@@ -182,7 +186,7 @@ fn every_mode_learns_a_model_that_is_no_classifier() {
             let loss = model.loss(&pairs(3, 12, &Device::default()));
             loss.into_scalar::<f32>()
         };
-        let (before, after) = (loss(&self::model().valid()), loss(&model.valid()));
+        let (before, after) = (loss(&self::model().valid()), loss(&model.model.valid()));
         assert!(after < before, "{mode:?}: {after} from {before}");
     }
 }
@@ -191,22 +195,26 @@ fn every_mode_learns_a_model_that_is_no_classifier() {
 fn the_newest_adapter_answers_and_that_of_any_task_can() {
     for mode in [Mode::Paper, Mode::Reference, Mode::TreeLora] {
         let (method, model) = learned(config(mode), 3);
-        let answering = method.for_evaluation(&model);
+        let answering = method.for_evaluation(&model).unwrap();
         assert_eq!(scores(&answering), scores(&model.valid()), "{mode:?}");
         let mut all = Vec::new();
         for task in (0..3).map(TaskId) {
-            let kept = method.with_adapter_of(model.valid(), task).unwrap();
-            let of_task = method.for_task(&answering, task).unwrap();
+            let kept = method.with_adapter_of(model.model.valid(), task).unwrap();
+            let kept = Learner::of(kept);
+            let of_task = method.for_task(&answering, task).unwrap().unwrap();
             assert_eq!(scores(&of_task), scores(&kept), "{mode:?}, task {task}");
             let batch = pairs(50, 5, &Device::default());
-            let told = method.predict_with_task(&answering, &batch, task);
+            let told = method
+                .answer(&answering, &batch, Some(task))
+                .unwrap()
+                .scores;
             let told = told.inner().try_into_vec_as::<f32>().unwrap();
             assert_eq!(told, scores(&kept));
             all.push(scores(&kept));
         }
         assert_eq!(all[2], scores(&answering));
         assert!(all[0] != all[1] && all[1] != all[2], "{mode:?}");
-        assert!(method.for_task(&answering, TaskId(3)).is_none());
+        assert!(method.for_task(&answering, TaskId(3)).unwrap().is_none());
     }
 }
 
@@ -218,13 +226,13 @@ fn merged_tasks_share_an_adapter_and_the_newest_answers_unmerged() {
     };
     let (method, model) = learned(config, 4);
     assert_eq!(method.adapters().len(), 2);
-    let answering = method.for_evaluation(&model);
+    let answering = method.for_evaluation(&model).unwrap();
     assert_eq!(scores(&answering), scores(&model.valid()));
     for slot in 0..2 {
         let tasks = method.adapters().tasks(slot);
-        let of_first = scores(&method.for_task(&answering, tasks[0]).unwrap());
+        let of_first = scores(&method.for_task(&answering, tasks[0]).unwrap().unwrap());
         for task in tasks {
-            let of_task = method.for_task(&answering, *task).unwrap();
+            let of_task = method.for_task(&answering, *task).unwrap().unwrap();
             assert_eq!(scores(&of_task), of_first, "slot {slot}, task {task}");
         }
     }
@@ -232,24 +240,22 @@ fn merged_tasks_share_an_adapter_and_the_newest_answers_unmerged() {
 
 #[test]
 fn a_loaded_method_answers_and_continues_with_equal_bits() {
-    let restored = |dir: &Path, model: &TwoLayers| {
-        let mut method = TreeLora::new(config(Mode::TreeLora)).unwrap();
+    let restored = |dir: &Path, learner: &Learner<TwoLayers>| {
+        let mut method = TreeLora::new(config(Mode::TreeLora), 0).unwrap();
         let fresh = method.attach(self::model()).unwrap();
         Method::<TwoLayers>::load(&mut method, dir, &Device::default().autodiff()).unwrap();
-        let adapter = treelora_lora::AdapterSnapshot::of(model);
-        (method, adapter.apply(fresh).unwrap())
+        let adapter = treelora_lora::AdapterSnapshot::of(&learner.model);
+        let apply = |model| adapter.apply(model);
+        (method, fresh.try_map_model(apply).unwrap())
     };
     let (mut method, model) = learned(config(Mode::TreeLora), 2);
     let dir = tempfile::tempdir().unwrap();
     Method::<TwoLayers>::save(&method, dir.path()).unwrap();
     let (mut again, same) = restored(dir.path(), &model);
     for task in (0..2).map(TaskId) {
-        let of_task = |method: &TreeLora, model: &TwoLayers| {
-            scores(
-                &method
-                    .for_task(&method.for_evaluation(model), task)
-                    .unwrap(),
-            )
+        let of_task = |method: &TreeLora, learner: &Learner<TwoLayers>| {
+            let answering = method.for_evaluation(learner).unwrap();
+            scores(&method.for_task(&answering, task).unwrap().unwrap())
         };
         assert_eq!(of_task(&method, &model), of_task(&again, &same));
     }

@@ -9,13 +9,14 @@ mod task_identity;
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use treelora_class_incremental::{AlignedHead, features, group_by_task};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use treelora_class_incremental::{AlignedHead, answer_by_task, features};
 use treelora_core::{
-    Batch, Batches, Classifier, Error, Method, StepInfo, Task, TaskId, TensorFile, read_json,
-    write_json,
+    Answer, Batches, Classifier, Error, Learner, LearningRates, Method, Seeds, StepInfo, Task,
+    TaskId, TensorFile, answer_as_told, read_json, write_json,
 };
 use treelora_lora::{AdapterLayer, AdapterSnapshot, Selection, attach_bank, detach, select};
 
@@ -39,19 +40,19 @@ const TASKS: &str = "hide-tasks.json";
 /// neither batch size nor mixture matters.
 ///
 /// The original trains a second network for the task's identity in a stage of its own before each
-/// task. Here it takes its steps on the same batches, in the same loop: the two share no
-/// parameter, so the order of their steps changes nothing.
-pub struct HideLora<M: Classifier> {
+/// task. Here it is a part of the [`Learner`] and takes its steps on the same batches, under the same
+/// schedule: the two share no parameter, so that the sum of their losses trains each as its own would.
+pub struct HideLora {
     config: HideLoraConfig,
-    seed: u64,
-    identity: TaskIdentity<M>,
+    seeds: Seeds,
+    identity: TaskIdentity,
     head: AlignedHead,
     /// Means of the finished classes, for the contrastive term.
     prototypes: Option<Prototypes>,
     tasks: Vec<(Task, AdapterSnapshot)>,
 }
 
-impl<M: Classifier> HideLora<M> {
+impl HideLora {
     /// With `seed` for adapters, clustering and sampled features.
     ///
     /// # Errors
@@ -64,15 +65,8 @@ impl<M: Classifier> HideLora<M> {
             prototypes: None,
             tasks: Vec::new(),
             config,
-            seed,
+            seeds: Seeds::new(seed),
         })
-    }
-
-    /// A generator for what happens after task `task`, the same in a resumed run.
-    fn rng(&self, task: TaskId, purpose: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(1 + 4 * task.0 as u64 + purpose);
-        rng
     }
 
     /// Those of all finished classes, where the contrastive term needs them.
@@ -85,7 +79,7 @@ impl<M: Classifier> HideLora<M> {
     }
 
     /// `theta_t <- (1 - m) theta_t + m mean(theta_1..theta_t-1)`, A and B each on its own.
-    fn merged(&self, model: &M) -> AdapterSnapshot {
+    fn merged<M: Classifier>(&self, model: &M) -> AdapterSnapshot {
         let own = AdapterSnapshot::of(model);
         let momentum = self.config.momentum;
         if self.tasks.is_empty() || momentum == 0.0 {
@@ -115,89 +109,104 @@ impl<M: Classifier> HideLora<M> {
     }
 }
 
-impl<M: Classifier> Method<M> for HideLora<M> {
-    fn attach(&mut self, model: M) -> Result<M, Error> {
+impl<M: Classifier> Method<M> for HideLora {
+    fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
+        let identity = model.clone();
+        let learner = attach(model, &self.config.lora, self.seeds.initialisation())?;
+        let rng = self.seeds.second_network();
         self.identity
-            .attach(&model, &self.config.lora, self.seed.wrapping_add(1))?;
-        attach(model, &self.config.lora, self.seed)
+            .attach(learner, identity, &self.config.lora, rng)
     }
 
-    fn begin_task(&mut self, model: M, task: &Task) -> Result<M, Error> {
+    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
         self.identity.begin_task(task)?;
-        Ok(model)
+        Ok(learner)
     }
 
-    fn objective(&mut self, model: &M, batch: &M::Batch, step: &StepInfo) -> Tensor<1> {
-        self.identity.train(batch, step);
-        let features = model.features(batch);
-        let loss = model.loss_of_features(features.clone(), batch);
-        if self.config.contrast == 0.0 {
-            return loss;
+    fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
+        self.identity.learning_rates(base, step)
+    }
+
+    fn objective(
+        &mut self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+        _step: &StepInfo,
+    ) -> Result<Tensor<1>, Error> {
+        let identity = self.identity.loss(learner, batch)?;
+        let features = learner.model.features(batch);
+        let mut loss = learner.model.loss_of_features(features.clone(), batch);
+        if self.config.contrast != 0.0 {
+            let contrast =
+                contrastive_loss(features, self.prototypes.as_ref(), self.config.temperature);
+            loss = loss + contrast * self.config.contrast;
         }
-        let contrast =
-            contrastive_loss(features, self.prototypes.as_ref(), self.config.temperature);
-        loss + contrast * self.config.contrast
+        Ok(match identity {
+            Some(identity) => loss + identity,
+            None => loss,
+        })
     }
 
     fn end_task(
         &mut self,
-        model: M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
-    ) -> Result<M, Error> {
-        let adapter = self.merged(&model);
-        let model = adapter.apply(model).map_err(adapter_error)?;
-        let rows = features(&model.valid(), data)?;
-        let (mut clustering, mut sampling) = (self.rng(task.id, 0), self.rng(task.id, 1));
+    ) -> Result<Learner<M>, Error> {
+        let adapter = self.merged(&learner.model);
+        let learner = learner
+            .try_map_model(|model| adapter.apply(model))
+            .map_err(adapter_error)?;
+        let rows = features(&learner.model.valid(), data)?;
+        let [mut clustering, mut sampling, mut rng] =
+            [0, 1, 2].map(|part| self.seeds.end_of_task(task.id, part));
         self.head.observe(&rows, &mut clustering)?;
-        let head = self.head.align(model.head().clone(), &mut sampling);
-        let model = model.with_head(head);
-        let device = model.head().weight.lazy_device().without_autodiff();
+        let head = self.head.align(learner.model.head().clone(), &mut sampling);
+        let learner = learner.map_model(|model| model.with_head(head));
+        let device = learner.model.head().weight.lazy_device().without_autodiff();
         self.set_prototypes(&device);
         self.tasks.push((task.clone(), adapter));
-        let mut rng = self.rng(task.id, 2);
-        self.identity.end_task(&model, data, task, &mut rng)?;
-        Ok(model)
+        self.identity.end_task(learner, data, task, &mut rng)
     }
 
     /// The model with the adapters of all finished tasks, the last one selected.
-    fn for_evaluation(&self, model: &M) -> M {
-        let answering = model.valid();
+    fn for_evaluation(&self, learner: &Learner<M>) -> Result<Learner<M>, Error> {
+        let answering = learner.valid();
         let Some(last) = self.tasks.len().checked_sub(1) else {
-            return answering;
+            return Ok(answering);
         };
         let adapters: Vec<AdapterSnapshot> = self
             .tasks
             .iter()
             .map(|(_, adapter)| adapter.clone())
             .collect();
-        attach_bank(detach(answering), &adapters, Selection::One(last))
-            .expect("the adapters were trained on this model")
+        answering
+            .try_map_model(|model| attach_bank(detach(model), &adapters, Selection::One(last)))
+            .map_err(adapter_error)
     }
 
-    fn predict(&self, model: &M, batch: &M::Batch) -> Tensor<2> {
-        match self.infer_tasks(model, batch) {
-            None => model.logits(batch),
-            Some(tasks) => group_by_task(&tasks).scatter(|task, positions| {
-                self.predict_with_task(model, &batch.select(positions), task)
-            }),
+    fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
+        let index = self.tasks.iter().position(|(known, _)| known.id == task);
+        let of_task = |index| {
+            let learner = answering.clone();
+            learner.map_model(|model| select(model, Selection::One(index)))
+        };
+        Ok(index.map(of_task))
+    }
+
+    fn answer(
+        &self,
+        answering: &Learner<M>,
+        batch: &M::Batch,
+        told: Option<TaskId>,
+    ) -> Result<Answer, Error> {
+        match told {
+            None if !self.tasks.is_empty() => {
+                let tasks = self.identity.infer(answering, batch)?;
+                answer_by_task(self, answering, batch, tasks)
+            }
+            told => answer_as_told(self, answering, batch, told),
         }
-    }
-
-    fn for_task(&self, model: &M, task: TaskId) -> Option<M> {
-        let index = self.tasks.iter().position(|(known, _)| known.id == task)?;
-        Some(select(model.clone(), Selection::One(index)))
-    }
-
-    fn predict_with_task(&self, model: &M, batch: &M::Batch, task: TaskId) -> Tensor<2> {
-        match self.for_task(model, task) {
-            Some(of_task) => of_task.logits(batch),
-            None => model.logits(batch),
-        }
-    }
-
-    fn infer_tasks(&self, model: &M, batch: &M::Batch) -> Option<Vec<TaskId>> {
-        (!self.tasks.is_empty()).then(|| self.identity.infer(model, batch))
     }
 
     fn stored_bytes(&self) -> usize {
@@ -235,14 +244,6 @@ impl<M: Classifier> Method<M> for HideLora<M> {
         self.head.load("head", &file)?;
         self.set_prototypes(&device.clone().without_autodiff());
         self.identity.load(dir, device)
-    }
-
-    fn save_progress(&self, dir: &Path) -> Result<(), Error> {
-        self.identity.save_progress(dir)
-    }
-
-    fn load_progress(&mut self, dir: &Path, _device: &Device) -> Result<(), Error> {
-        self.identity.load_progress(dir)
     }
 }
 

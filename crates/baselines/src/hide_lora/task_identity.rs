@@ -2,38 +2,38 @@
 
 use std::path::Path;
 
-use burn::{
-    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
-    tensor::Device,
-};
+use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use treelora_class_incremental::{AlignedHead, TaskInference, features};
 use treelora_core::{
-    Batches, Classifier, Error, StepInfo, Task, TaskId, TensorFile, load_optimizer, read_json,
-    save_optimizer, write_json,
+    Batches, Classifier, Error, Group, Learner, LearningRates, StepInfo, Task, TaskId, TensorFile,
+    read_json, write_json,
 };
-use treelora_lora::{LoraConfig, adapter_parameters};
+use treelora_lora::LoraConfig;
 
 use super::config::{HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
-use crate::{adapter::attach, flat_parameters::FlatParameters};
+use crate::{adapter::attach_to, flat_parameters::FlatParameters};
 
 const FILE: &str = "hide-identity.safetensors";
 const CLASSES: &str = "hide-identity.json";
-const OPTIMIZER: &str = "hide-identity-optimizer.bpk";
+
+/// The second network's name in the learner, and the group of its adapter.
+const NETWORK: &str = "identity";
+const GROUP: Group = Group::of("identity");
 
 /// The part of HiDe that infers the task.
-pub(super) enum TaskIdentity<M: Classifier> {
-    Shared(Box<SharedLora<M>>),
+pub(super) enum TaskIdentity {
+    Shared(Box<SharedLora>),
     Frozen(TaskInference),
 }
 
-/// One slowly learned adapter and an aligned head; the task of the best class.
-pub(super) struct SharedLora<M: Classifier> {
+/// What belongs to the second network, which is trained in the learner: one slowly learned adapter and an aligned
+/// head; the task of the best class.
+pub(super) struct SharedLora {
     config: SharedLoraConfig,
-    network: Option<M>,
-    parameters: FlatParameters,
-    optimizer: ModuleOptimizer,
+    /// Trained parameters of the network.
+    parameters: usize,
     head: AlignedHead,
     classes: Vec<ClassOfTask>,
 }
@@ -44,15 +44,13 @@ struct ClassOfTask {
     task: TaskId,
 }
 
-impl<M: Classifier> TaskIdentity<M> {
+impl TaskIdentity {
     pub(super) fn new(config: &HideLoraConfig) -> Result<Self, Error> {
         Ok(match &config.task_identity {
             TaskIdentityConfig::SharedLora(shared) => Self::Shared(Box::new(SharedLora {
                 config: shared.clone(),
                 head: AlignedHead::new(config.statistics.clone(), config.alignment.clone()),
-                network: None,
-                parameters: FlatParameters::default(),
-                optimizer: adam(),
+                parameters: 0,
                 classes: Vec::new(),
             })),
             TaskIdentityConfig::Frozen { discriminant } => {
@@ -61,29 +59,35 @@ impl<M: Classifier> TaskIdentity<M> {
         })
     }
 
-    pub(super) fn attach(&mut self, model: &M, lora: &LoraConfig, seed: u64) -> Result<(), Error> {
-        if let Self::Shared(shared) = self {
-            let network = attach(model.clone(), lora, seed)?;
-            shared.parameters = FlatParameters::of(&network);
-            shared.network = Some(network);
-        }
-        Ok(())
+    /// The learner with the second network, made of the plain `model`, where there is one.
+    pub(super) fn attach<M: Classifier>(
+        &mut self,
+        learner: Learner<M>,
+        model: M,
+        lora: &LoraConfig,
+        rng: impl Rng,
+    ) -> Result<Learner<M>, Error> {
+        let Self::Shared(shared) = self else {
+            return Ok(learner);
+        };
+        let network = attach_to(model, lora, rng)?;
+        shared.parameters = FlatParameters::of(&network).len();
+        Ok(learner.with_network(NETWORK, GROUP, network))
     }
 
     /// # Errors
     /// When the task shows a class of an earlier one again: its best class would not tell the task.
-    pub(super) fn begin_task(&mut self, task: &Task) -> Result<(), Error> {
+    pub(super) fn begin_task(&self, task: &Task) -> Result<(), Error> {
         let Self::Shared(shared) = self else {
             return Ok(());
         };
-        shared.optimizer = adam();
         let known = shared
             .classes
             .iter()
             .find(|known| task.classes.contains(&known.class));
         match known {
             Some(known) => Err(Error::setting(
-                "method.task_identity",
+                "task_identity",
                 format!(
                     "class {} belongs to task {} and to task {}: shared-lora infers the task from \
                      the class; choose kind = \"frozen\"",
@@ -94,39 +98,66 @@ impl<M: Classifier> TaskIdentity<M> {
         }
     }
 
-    /// One step of the network on a batch of the current task.
-    pub(super) fn train(&mut self, batch: &M::Batch, step: &StepInfo) {
-        if let Self::Shared(shared) = self {
-            shared.train(batch, step);
+    /// With the rates of the second network.
+    pub(super) fn learning_rates(&self, base: LearningRates, step: &StepInfo) -> LearningRates {
+        let Self::Shared(shared) = self else {
+            return base;
+        };
+        let slow = match step.task.0 {
+            0 => 1.0,
+            _ => shared.config.slow_learning,
+        };
+        base.with(GROUP, shared.config.learning_rate * slow)
+            .with(GROUP.head_of(), shared.config.head_learning_rate)
+    }
+
+    /// Loss of the second network on a batch of the current task, where there is one.
+    pub(super) fn loss<M: Classifier>(
+        &self,
+        learner: &Learner<M>,
+        batch: &M::Batch,
+    ) -> Result<Option<Tensor<1>>, Error> {
+        match self {
+            Self::Shared(_) => Ok(Some(learner.network(NETWORK)?.loss(batch))),
+            Self::Frozen(_) => Ok(None),
         }
     }
 
-    pub(super) fn end_task(
+    pub(super) fn end_task<M: Classifier>(
         &mut self,
-        model: &M,
+        learner: Learner<M>,
         data: &dyn Batches<M::Batch>,
         task: &Task,
         rng: &mut impl Rng,
-    ) -> Result<(), Error> {
+    ) -> Result<Learner<M>, Error> {
         match self {
-            Self::Shared(shared) => shared.end_task(data, task, rng),
-            Self::Frozen(inference) => inference.end_task(&model.valid(), data, task.id),
+            Self::Shared(shared) => {
+                let network = learner.network(NETWORK)?.clone();
+                let network = shared.end_task(network, data, task, rng)?;
+                Ok(learner.with_network(NETWORK, GROUP, network))
+            }
+            Self::Frozen(inference) => {
+                inference.end_task(&learner.model.valid(), data, task.id)?;
+                Ok(learner)
+            }
         }
     }
 
     /// The task of each example.
-    pub(super) fn infer(&self, model: &M, batch: &M::Batch) -> Vec<TaskId> {
+    pub(super) fn infer<M: Classifier>(
+        &self,
+        answering: &Learner<M>,
+        batch: &M::Batch,
+    ) -> Result<Vec<TaskId>, Error> {
         match self {
-            Self::Shared(shared) => shared.infer(batch),
-            Self::Frozen(inference) => inference.infer(model.frozen_features(batch)),
+            Self::Shared(shared) => Ok(shared.infer(answering.network(NETWORK)?, batch)),
+            Self::Frozen(inference) => Ok(inference.infer(answering.model.frozen_features(batch))),
         }
     }
 
     pub(super) fn num_bytes(&self) -> usize {
         match self {
-            Self::Shared(shared) => {
-                shared.parameters.len() * size_of::<f32>() + shared.head.num_bytes()
-            }
+            Self::Shared(shared) => shared.parameters * size_of::<f32>() + shared.head.num_bytes(),
             Self::Frozen(inference) => inference.num_bytes(),
         }
     }
@@ -136,7 +167,6 @@ impl<M: Classifier> TaskIdentity<M> {
         match self {
             Self::Frozen(inference) => inference.save("tasks", &mut file),
             Self::Shared(shared) => {
-                shared.save_network(&mut file);
                 shared.head.save("head", &mut file);
                 write_json(&dir.join(CLASSES), &shared.classes)?;
             }
@@ -153,97 +183,33 @@ impl<M: Classifier> TaskIdentity<M> {
             }
             Self::Shared(shared) => shared,
         };
-        shared.load_network(&file)?;
         shared.head.load("head", &file)?;
         shared.classes = read_json(&dir.join(CLASSES))?;
         Ok(())
     }
-
-    /// The second network learns beside the first; a discriminant only at the end of a task.
-    pub(super) fn save_progress(&self, dir: &Path) -> Result<(), Error> {
-        let Self::Shared(shared) = self else {
-            return Ok(());
-        };
-        let mut file = TensorFile::new();
-        shared.save_network(&mut file);
-        file.save(&dir.join(FILE))?;
-        save_optimizer(&shared.optimizer, &dir.join(OPTIMIZER))
-    }
-
-    pub(super) fn load_progress(&mut self, dir: &Path) -> Result<(), Error> {
-        let Self::Shared(shared) = self else {
-            return Ok(());
-        };
-        shared.load_network(&TensorFile::load(&dir.join(FILE))?)?;
-        if let Some(network) = &shared.network {
-            shared.optimizer = load_optimizer(adam(), network, &dir.join(OPTIMIZER))?;
-        }
-        Ok(())
-    }
 }
 
-impl<M: Classifier> SharedLora<M> {
-    fn save_network(&self, file: &mut TensorFile) {
-        if let Some(network) = &self.network {
-            let values = self.parameters.values(network).inner();
-            self.parameters.save(&values, "network", file);
-        }
-    }
-
-    fn load_network(&mut self, file: &TensorFile) -> Result<(), Error> {
-        let values = self.parameters.load("network", file)?;
-        let network = self.network.take();
-        self.network = network.map(|network| self.parameters.write(network, values));
-        Ok(())
-    }
-
-    fn train(&mut self, batch: &M::Batch, step: &StepInfo) {
-        let network = self.network.take().expect("attach comes before training");
-        let gradients = network.loss(batch).backward();
-        let mut rest = GradientsParams::from_grads(gradients, &network);
-        let mut adapter = GradientsParams::new();
-        for id in adapter_parameters(&network) {
-            if let Some(gradient) = rest.remove::<2>(id) {
-                adapter.register(id, gradient);
-            }
-        }
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * step.progress()).cos());
-        let slow = match step.task.0 {
-            0 => 1.0,
-            _ => self.config.slow_learning,
-        };
-        let rate = self.config.learning_rate * slow * cosine;
-        let network = self.optimizer.step(rate, network, adapter);
-        let rate = self.config.head_learning_rate * cosine;
-        self.network = Some(self.optimizer.step(rate, network, rest));
-    }
-
-    fn end_task(
+impl SharedLora {
+    fn end_task<M: Classifier>(
         &mut self,
+        network: M,
         data: &dyn Batches<M::Batch>,
         task: &Task,
         rng: &mut impl Rng,
-    ) -> Result<(), Error> {
-        let network = self.network.take().expect("attach comes before training");
+    ) -> Result<M, Error> {
         let rows = features(&network.valid(), data)?;
         self.head.observe(&rows, rng)?;
         let head = self.head.align(network.head().clone(), rng);
-        self.network = Some(network.with_head(head));
         let task_id = task.id;
         self.classes
             .extend(task.classes.iter().map(|&class| ClassOfTask {
                 class,
                 task: task_id,
             }));
-        Ok(())
+        Ok(network.with_head(head))
     }
 
-    fn infer(&self, batch: &M::Batch) -> Vec<TaskId> {
-        let network = self
-            .network
-            .as_ref()
-            .expect("attach comes before inference")
-            .valid();
+    fn infer<M: Classifier>(&self, network: &M, batch: &M::Batch) -> Vec<TaskId> {
         let scores = network.logits(batch);
         let width = scores.dims()[1];
         let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
@@ -261,8 +227,4 @@ impl<M: Classifier> SharedLora<M> {
             })
             .collect()
     }
-}
-
-fn adam() -> ModuleOptimizer {
-    AdamConfig::new().with_epsilon(1e-8).init()
 }

@@ -167,7 +167,7 @@ impl ImagePipeline {
         let size = self.image_size as u32;
         match view {
             View::Augmented { seed, epoch } if self.config.augmentation.is_on() => {
-                let seed = crate::seeds::mix(&[seed, epoch, example as u64]);
+                let seed = treelora_core::mix(&[seed, epoch, example as u64]);
                 let shorter = self.config.shorter_side(self.image_size);
                 (self.config.augmentation).apply(picture, size, shorter, seed, resizing)
             }

@@ -4,16 +4,14 @@ use std::path::Path;
 
 use burn::{
     module::Module,
-    optim::{AdamWConfig, GradientsParams},
+    optim::{AdamWConfig, ModuleOptimizer},
     tensor::Device,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use treelora_core::{Batch, ContinualModel, Error, Exposure, StepInfo, TaskId, write_json};
+use treelora_core::{Error, Exposure, Learner, LearningRates, Seeds, StepInfo, TaskId, write_json};
 use treelora_models::vit::{ImageBatch, VisionTransformer, VitConfig};
 
-use super::{Pretraining, PretrainingReport};
+use super::{Pretraining, PretrainingReport, whole_model::WholeModel};
 use crate::{
     dataset::Splits,
     event::Event,
@@ -22,7 +20,8 @@ use crate::{
     provenance,
     stream::{ClassOrder, Stream, StreamConfig},
     stream_data::StreamData,
-    training::{Schedule, TrainingConfig},
+    training::Schedule,
+    training_step::TrainingStep,
 };
 
 /// Settings of pre-training on the base classes of a stream.
@@ -68,28 +67,25 @@ pub fn pretrain(
     device: &Device,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<VisionTransformer, Error> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut model = architecture.init(&mut rng, device)?;
-    let mut optimizer = AdamWConfig::new()
+    let seeds = Seeds::new(seed);
+    let mut learner = Learner::of(architecture.init(&mut seeds.initialisation(), device)?);
+    let groups = learner.groups(&[]);
+    let mut optimizer: ModuleOptimizer = AdamWConfig::new()
         .with_epsilon(1e-8)
         .with_weight_decay(config.weight_decay as f32)
         .init();
-    let order = TrainingConfig {
-        seed,
-        ..TrainingConfig::default()
-    };
     for stage in data.stages(Exposure::AllTasks) {
         let steps = data.train_len(&stage).div_ceil(config.batch_size);
         on_event(&Event::Stage {
             task: stage.task.clone(),
             steps: steps * config.epochs,
             done: 0,
-            trainable_parameters: crate::run_loop::trainable_parameters(&model),
+            trainable_parameters: crate::run_loop::trainable_parameters(&learner),
         });
         for epoch in 0..config.epochs {
-            let seed = order.order_seed(usize::MAX / 2, epoch);
-            let batches = data.epoch(&stage, config.batch_size, seed, 0)?;
-            for (step, batch) in batches.enumerate() {
+            let order = seeds.pretraining_order(epoch);
+            let mut batches = data.epoch(&stage, config.batch_size, order, 0)?;
+            for step in 0..steps {
                 let info = StepInfo {
                     task: TaskId(0),
                     epoch,
@@ -97,33 +93,31 @@ pub fn pretrain(
                     step,
                     steps,
                 };
-                let batch = batch?;
-                let loss = model.loss(&batch);
-                let value = f64::from(loss.clone().into_scalar::<f32>());
-                if !value.is_finite() {
-                    return Err(Error::Diverged {
-                        step: info,
-                        batch: step,
-                        what: "the loss".into(),
-                        value,
-                    });
-                }
-                let gradients = GradientsParams::from_grads(loss.backward(), &model);
                 // One epoch of linear warm-up: a transformer from scratch needs it.
                 let warm_up = ((info.step_in_task() + 1) as f64 / steps as f64).min(1.0);
                 let rate = config.learning_rate * Schedule::Cosine.factor(&info) * warm_up;
-                model = optimizer.step(rate, model, gradients);
+                let training_step = TrainingStep {
+                    info,
+                    batches: 1,
+                    first_batch: step,
+                    rates: LearningRates::new(rate, rate),
+                    factor: 1.0,
+                    groups: &groups,
+                };
+                let report;
+                (learner, report) =
+                    training_step.take(&mut WholeModel, learner, &mut optimizer, &mut batches)?;
                 on_event(&Event::Step {
                     step: info,
-                    examples: batch.len(),
-                    loss: value,
+                    examples: report.examples,
+                    loss: report.loss,
                     learning_rate: rate,
                     terms: Vec::new(),
                 });
             }
         }
     }
-    Ok(model)
+    Ok(learner.model)
 }
 
 /// The model of an experiment without weights, trained on its base classes with its seed; the head

@@ -13,6 +13,8 @@ mod text_config;
 
 mod text;
 
+mod whole_model;
+
 use std::path::Path;
 
 use burn::tensor::Device;

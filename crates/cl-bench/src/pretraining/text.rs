@@ -2,23 +2,24 @@
 
 use std::{fs, path::Path};
 
-use burn::{module::Module, optim::GradientsParams, tensor::Device};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use burn::{module::Module, tensor::Device};
 use serde_json::json;
-use treelora_core::{Batch, ContinualModel, Error, StepInfo, Task, TaskId, write_json};
+use treelora_core::{
+    Error, Learner, LearningRates, Seeds, StepInfo, Task, TaskId, mix, write_json,
+};
 use treelora_models::decoder::{Decoder, DecoderConfig, TextBatch, TextExample};
 
 use super::{
     Pretraining, PretrainingReport,
     text_config::{TextPretrainingConfig, Vocabulary, inside},
+    whole_model::WholeModel,
 };
 use crate::{
     event::Event,
     run_loop::trainable_parameters,
-    seeds,
     stream::shuffled,
     text::{Corpus, PackedText, Tokenizer, predicted_tokens},
+    training_step::TrainingStep,
 };
 
 /// Files of a tokenizer; only the first must be there.
@@ -73,7 +74,7 @@ impl TextPretraining {
     /// Predict the next token of every sequence, again and again.
     fn learn(
         &self,
-        mut model: Decoder,
+        model: Decoder,
         packed: &PackedText,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Decoder, Error> {
@@ -81,6 +82,8 @@ impl TextPretraining {
         let per_epoch = packed.train.len().div_ceil(training.batch_size);
         let total = training.steps.unwrap_or(training.epochs * per_epoch);
         let epochs = total.div_ceil(per_epoch);
+        let mut learner = Learner::of(model);
+        let groups = learner.groups(&[]);
         let mut optimizer = rates.optimizer();
         on_event(&Event::Stage {
             task: Task {
@@ -90,14 +93,14 @@ impl TextPretraining {
             },
             steps: total,
             done: 0,
-            trainable_parameters: trainable_parameters(&model),
+            trainable_parameters: trainable_parameters(&learner),
         });
         for epoch in 0..epochs {
-            let seed = seeds::mix(&[training.seed, epoch as u64]);
+            let seed = mix(&[training.seed, epoch as u64]);
             let sequences = shuffled(&packed.train, seed);
-            let batches = sequences.chunks(training.batch_size);
+            let mut batches = sequences.chunks(training.batch_size).map(batch_of).map(Ok);
             let last = (total - epoch * per_epoch).min(per_epoch) - 1;
-            for (step, batch) in batches.enumerate().take(last + 1) {
+            for step in 0..=last {
                 let done = epoch * per_epoch + step;
                 let info = StepInfo {
                     task: TaskId(0),
@@ -106,18 +109,6 @@ impl TextPretraining {
                     step,
                     steps: per_epoch,
                 };
-                let batch = batch_of(batch);
-                let loss = model.loss(&batch);
-                let value = f64::from(loss.clone().into_scalar::<f32>());
-                if !value.is_finite() {
-                    return Err(Error::Diverged {
-                        step: info,
-                        batch: step,
-                        what: "the loss".into(),
-                        value,
-                    });
-                }
-                let gradients = GradientsParams::from_grads(loss.backward(), &model);
                 // Over all steps, which need not be whole passes.
                 let overall = StepInfo {
                     epoch: 0,
@@ -127,15 +118,25 @@ impl TextPretraining {
                     ..info
                 };
                 let rate = training.learning_rate * rates.factor(&overall);
-                model = optimizer.step(rate, model, gradients);
+                let training_step = TrainingStep {
+                    info,
+                    batches: 1,
+                    first_batch: step,
+                    rates: LearningRates::new(rate, rate),
+                    factor: 1.0,
+                    groups: &groups,
+                };
+                let report;
+                (learner, report) =
+                    training_step.take(&mut WholeModel, learner, &mut optimizer, &mut batches)?;
                 let validation = match step == last {
-                    true => validation_loss(&model.valid(), packed, training.batch_size),
+                    true => validation_loss(&learner.model.valid(), packed, training.batch_size),
                     false => None,
                 };
                 on_event(&Event::Step {
                     step: info,
-                    examples: batch.len(),
-                    loss: value,
+                    examples: report.examples,
+                    loss: report.loss,
                     learning_rate: rate,
                     terms: validation
                         .map(|loss| ("validation_loss".to_owned(), loss))
@@ -144,7 +145,7 @@ impl TextPretraining {
                 });
             }
         }
-        Ok(model)
+        Ok(learner.model)
     }
 }
 
@@ -171,7 +172,7 @@ impl Pretraining for TextPretraining {
             .architecture(tokenizer.vocabulary(), tokenizer.special());
         let device = device.clone().autodiff();
         device.seed(training.seed);
-        let mut rng = ChaCha8Rng::seed_from_u64(training.seed);
+        let mut rng = Seeds::new(training.seed).initialisation();
         let model = architecture.init(&mut rng, &device)?;
 
         let (mut losses, mut validation_loss) = (Vec::new(), None);

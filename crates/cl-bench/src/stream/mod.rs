@@ -295,7 +295,7 @@ impl Examples {
         if let Subset::Sampled(seed) = subset {
             let domain = domain.unwrap_or(0) as u64;
             let part = [seed, self.split as u64, class as u64, domain];
-            examples = shuffled(&examples, crate::seeds::mix(&part));
+            examples = shuffled(&examples, treelora_core::mix(&part));
         }
         examples.truncate(limit);
         examples.sort_unstable();

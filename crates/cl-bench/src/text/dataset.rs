@@ -8,10 +8,7 @@ use super::{
     record::TextRecord,
     task_source::{Found, TaskSource},
 };
-use crate::{
-    seeds,
-    stream::{Subset, shuffled},
-};
+use crate::stream::{Subset, shuffled};
 
 /// Tasks with their records, and what was not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +202,7 @@ impl Reading<'_> {
             // By name, so that the order of the tasks has no influence.
             let name = self.source.name().bytes().chain([0]).chain(split.bytes());
             let parts: Vec<u64> = [seed].into_iter().chain(name.map(u64::from)).collect();
-            picked = shuffled(&picked, seeds::mix(&parts));
+            picked = shuffled(&picked, treelora_core::mix(&parts));
         }
         picked.truncate(limit);
         picked.sort_unstable();

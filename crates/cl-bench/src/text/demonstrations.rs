@@ -9,7 +9,7 @@ use super::{
     dataset::TextTask, encoding::Encoding, record::TextRecord, text_stream::TextTestExample,
     tokenizer::Tokenizer,
 };
-use crate::{seeds, stream::shuffled};
+use crate::stream::shuffled;
 
 /// A task with more different training answers than this is no classification.
 const MAX_CLASSES: usize = 20;
@@ -90,7 +90,7 @@ impl Demonstrations {
         let limit = limits.limits(context)?.prompt;
         let pool = shuffled(
             &task.train.records.iter().collect::<Vec<_>>(),
-            seeds::mix(&[self.seed]),
+            treelora_core::mix(&[self.seed]),
         );
         let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
         let mut prompts = DemonstratedPrompts::default();

@@ -2,11 +2,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use faer::Mat;
-use rand::{SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
+use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-use treelora_core::{Error, TensorFile};
+use treelora_core::{Error, Seeds, TensorFile};
 
 use super::{
     Discriminant, LinearScores, check_finite, plain_device,
@@ -101,7 +100,7 @@ impl RandomProjection {
 
     /// `P` for features of width `dim`.
     fn make_projection(&self, dim: usize, device: &Device) -> Tensor<2> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        let mut rng = Seeds::new(self.config.seed).projection();
         let width = self.config.projections;
         let values: Vec<f32> = (0..dim * width)
             .map(|_| StandardNormal.sample(&mut rng))
@@ -162,7 +161,7 @@ impl RandomProjection {
         // Five rows are the fewest of which a fifth can be held out.
         if self.config.ridge == Ridge::HeldOut && pending.len() >= 5 {
             let mut order: Vec<usize> = (0..pending.len()).collect();
-            let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ (self.fits + 1));
+            let mut rng = Seeds::new(self.config.seed).held_out(self.fits);
             order.shuffle(&mut rng);
             let (held_out, kept) = order.split_at(pending.len() / 5);
             let kept = self.accumulate(before, &pending.select(kept), device);

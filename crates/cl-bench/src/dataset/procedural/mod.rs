@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::render::{Appearance, SHAPES, TEXTURES};
 use super::{Dataset, DatasetError, Picture, Splits};
-use crate::seeds::mix;
+use treelora_core::mix;
 
 /// Settings of the generated pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
