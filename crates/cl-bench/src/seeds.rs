@@ -3,7 +3,7 @@
 /// A seed that depends on every number and on their order, by SplitMix64's finaliser.
 ///
 /// Neighbouring inputs give unrelated seeds, so that examples, epochs and runs can be counted up.
-pub(crate) fn mix(parts: &[u64]) -> u64 {
+pub fn mix(parts: &[u64]) -> u64 {
     parts.iter().fold(0x243F_6A88_85A3_08D3, |state, part| {
         let mut z = (state ^ part).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
