@@ -251,7 +251,7 @@ fn accuracy(method: &dyn Method<Plane>, model: &Plane, batch: &Points) -> f64 {
     right as f64 / batch.len() as f64
 }
 
-/// The loop of `treelora-cl-bench` in its shortest form.
+/// The loop of `treelora-experiment` in its shortest form.
 fn train(method: &mut dyn Method<Plane>, device: &Device) -> Plane {
     let mut model = method.attach(plane(device)).unwrap();
     for (id, angle) in [0.0f32, 0.9].into_iter().enumerate() {
