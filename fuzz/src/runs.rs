@@ -7,8 +7,8 @@ use burn::{
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
-use treelora_cl_bench::{ExperimentConfig, PretrainingFile, RunFolder};
 use treelora_core::{load_optimizer, save_optimizer};
+use treelora_experiment::{ExperimentConfig, PretrainingFile, RunFolder};
 
 use crate::{
     Format, outcome,

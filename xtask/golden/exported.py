@@ -2,7 +2,7 @@
 
     python exported.py --out DIR
 
-Runs two examples of crates/cl-bench: pretrain_tiny trains a decoder, export_tiny trains TreeLoRA on two tasks and exports
+Runs two examples of crates/experiment: pretrain_tiny trains a decoder, export_tiny trains TreeLoRA on two tasks and exports
 the adapter after each. Logits that differ by more than 1e-4, or an adapter that changes nothing, end the script with an
 error. It writes no fixture.
 """

@@ -2,7 +2,7 @@
 
     python pretrained.py --out DIR
 
-Runs crates/cl-bench/examples/pretrain_tiny.rs, which trains a decoder and a vision transformer in seconds. Other token
+Runs crates/experiment/examples/pretrain_tiny.rs, which trains a decoder and a vision transformer in seconds. Other token
 ids, or logits that differ by more than 1e-4, end the script with an error. It writes no fixture.
 """
 

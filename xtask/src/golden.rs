@@ -20,11 +20,8 @@ const SCRIPTS: [(&str, &str); 8] = [
     ),
     ("xtask/golden/peft_folders.py", "crates/lora/tests/fixtures"),
     ("xtask/golden/peft_timm.py", "crates/models/tests/fixtures"),
-    (
-        "xtask/golden/pretrained.py",
-        "crates/cl-bench/tests/fixtures",
-    ),
-    ("xtask/golden/exported.py", "crates/cl-bench/tests/fixtures"),
+    ("xtask/golden/pretrained.py", "crates/experiment/tests"),
+    ("xtask/golden/exported.py", "crates/experiment/tests"),
 ];
 
 /// Larger fixtures do not belong in a repository.

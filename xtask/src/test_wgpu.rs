@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{process, workspace::Workspace};
 
 /// Packages whose tests take the device from `BURN_DEVICE`.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "treelora-core",
     "treelora-lora",
     "treelora-kdtree",
@@ -14,6 +14,7 @@ const PACKAGES: [&str; 8] = [
     "treelora-class-incremental",
     "treelora-baselines",
     "treelora-cl-bench",
+    "treelora-experiment",
 ];
 
 /// Their tests that compute on it.

@@ -40,7 +40,7 @@ fn main() -> std::process::ExitCode {
         Err(error) => {
             eprintln!("error: {}", message(&error));
             std::process::ExitCode::from(match error.downcast_ref() {
-                Some(treelora_cl_bench::Error::Interrupted { .. }) => interrupt::EXIT_CODE,
+                Some(treelora_experiment::Error::Interrupted { .. }) => interrupt::EXIT_CODE,
                 _ => 2,
             })
         }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use indicatif::{FormattedDuration, HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use treelora_cl_bench::{Event, resident_memory};
+use treelora_experiment::{Event, resident_memory};
 
 use crate::{arguments::OutputArguments, tensorboard::TensorBoard};
 

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use treelora_cl_bench::{
-    RunSummary,
-    metrics::{MetricValue, mean_and_spread},
-};
+use treelora_cl_bench::metrics::{MetricValue, mean_and_spread};
+use treelora_experiment::RunSummary;
 
 /// The metrics that fit into a row; all of them are in `metrics.json`.
 const COLUMNS: [(&str, &str); 5] = [

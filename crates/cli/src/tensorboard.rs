@@ -7,7 +7,7 @@ use std::{
 };
 
 use syntaxdot_summary::SummaryWriter;
-use treelora_cl_bench::Event;
+use treelora_experiment::Event;
 
 /// Writes scalars into a folder for `tensorboard --logdir`.
 ///

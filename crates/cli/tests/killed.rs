@@ -1,7 +1,7 @@
 //! `kill -9` at any moment, then `resume`: the files of an uninterrupted run.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../cl-bench/tests/files/mod.rs"]
+#[path = "../../experiment/tests/files/mod.rs"]
 mod files;
 
 use std::{

@@ -1,7 +1,7 @@
 //! The same seed gives the same files with one thread and with several.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../cl-bench/tests/files/mod.rs"]
+#[path = "../../experiment/tests/files/mod.rs"]
 mod files;
 
 use std::{fs, path::Path, process::Command};

@@ -2,7 +2,7 @@
 //!
 //! This crate holds traits and small value types, no algorithm. A *model* ([`ContinualModel`],
 //! [`Classifier`]) never knows which method trains it; a *method* ([`Method`]) never knows which
-//! concrete model it trains; the run loop (`treelora-cl-bench`) knows both and nothing of their
+//! concrete model it trains; the run loop (`treelora-experiment`) knows both and nothing of their
 //! insides.
 //!
 //! ```text

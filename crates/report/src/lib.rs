@@ -45,6 +45,8 @@ mod page;
 
 mod report;
 
+mod report_files;
+
 pub use data_table::DataTable;
 pub use figure::Figure;
 pub use report::Report;

@@ -3,11 +3,9 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use treelora::TaskRelatives;
-use treelora_cl_bench::{
-    Floors, Manifest, RunFolder, RunResult, StageCost,
-    metrics::{AccuracyMatrix, MetricValue},
-};
+use treelora_cl_bench::metrics::{AccuracyMatrix, MetricValue};
 use treelora_core::{Error, TaskId};
+use treelora_experiment::{Floors, Manifest, RunFolder, RunResult, StageCost};
 
 use crate::{StepLog, TaskNames};
 

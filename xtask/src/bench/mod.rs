@@ -4,6 +4,8 @@ mod options;
 
 mod criterion;
 
+mod card;
+
 mod case;
 
 mod contender;

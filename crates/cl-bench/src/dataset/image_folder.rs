@@ -149,7 +149,7 @@ fn folders(
 }
 
 /// The image files in `path`, sorted, hidden ones passed over; at least one.
-pub(crate) fn images_in(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+pub fn images_in(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut files = entries(path)?;
     files.retain(|file| {
         let hidden = file

@@ -32,7 +32,7 @@ pub use cifar::{Cifar, CifarVariant};
 pub use config::DatasetConfig;
 pub use error::DatasetError;
 pub use image_folder::ImageFolder;
-pub(crate) use image_folder::images_in;
+pub use image_folder::images_in;
 pub use picture::{MAX_SIDE, Picture};
 pub use procedural::{Procedural, ProceduralConfig};
 pub use unlabelled::UnlabelledImages;

@@ -9,7 +9,7 @@ use std::{
     thread::{JoinHandle, spawn},
 };
 
-use super::{ImagePipeline, ImageTensorData, View, geometry::Resizing};
+use super::ImageTensorData;
 use crate::dataset::DatasetError;
 
 /// Batches in the order of their examples, prepared ahead by worker threads.
@@ -29,23 +29,26 @@ struct Worker {
 }
 
 impl ImageBatches {
-    pub(super) fn start(
-        pipeline: &ImagePipeline,
+    /// The batches of `parts`, of which each worker keeps `prefetch` ready; `loader` makes what a worker loads with.
+    pub(super) fn start<L>(
         parts: Vec<Vec<usize>>,
         workers: usize,
-        view: View,
-    ) -> Self {
+        prefetch: usize,
+        loader: impl Fn() -> L,
+    ) -> Self
+    where
+        L: FnMut(&[usize]) -> Result<ImageTensorData, DatasetError> + Send + 'static,
+    {
         let count = parts.len();
         let parts = Arc::new(parts);
         let workers = workers.min(count);
         let workers = (0..workers)
             .map(|first| {
-                let (sender, batches) = sync_channel(pipeline.config.prefetch);
-                let (pipeline, parts) = (pipeline.clone(), parts.clone());
+                let (sender, batches) = sync_channel(prefetch);
+                let (mut load, parts) = (loader(), parts.clone());
                 let thread = spawn(move || {
-                    let mut resizing = Resizing::new(pipeline.config.interpolation);
                     for part in parts.iter().skip(first).step_by(workers) {
-                        let batch = pipeline.load_with(part, view, &mut resizing);
+                        let batch = load(part);
                         // The receiver is gone when nobody wants further batches.
                         if sender.send(batch).is_err() {
                             return;

@@ -8,58 +8,21 @@ mod augmentation;
 mod batches;
 mod config;
 mod geometry;
+mod interpolation;
+mod tensor_data;
+mod view;
 
 use std::sync::Arc;
 
 pub use augmentation::{Augmentation, RandomResizedCrop};
 pub use batches::ImageBatches;
-pub use config::{ImageConfig, Interpolation, Normalization};
+pub use config::{ImageConfig, Normalization};
+pub use interpolation::Interpolation;
+pub use tensor_data::{CHANNELS, ImageTensorData};
+pub use view::View;
 
 use self::geometry::Resizing;
 use crate::dataset::{Dataset, DatasetError, Picture};
-
-/// Colour channels.
-pub const CHANNELS: usize = 3;
-
-/// How the pictures of a pass are seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
-    /// Resized and cropped in the centre: for evaluation and statistics.
-    Plain,
-    /// Changed at random as the configuration says, by the seed, the epoch and the example alone.
-    Augmented {
-        /// Seed of the run.
-        seed: u64,
-        /// Epoch: the same picture looks different in the next.
-        epoch: u64,
-    },
-}
-
-/// Normalised pictures on the host.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImageTensorData {
-    /// Pixels, `[n, channels, height, width]`.
-    pub data: Vec<f32>,
-    /// Number of pictures.
-    pub n: usize,
-    /// Always [`CHANNELS`].
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Label of each picture in the label space of the stream.
-    pub labels: Vec<usize>,
-    /// Position of each picture in its data set.
-    pub indices: Vec<usize>,
-}
-
-impl ImageTensorData {
-    /// `[n, channels, height, width]`.
-    pub fn shape(&self) -> [usize; 4] {
-        [self.n, self.channels, self.height, self.width]
-    }
-}
 
 /// Turns the examples of one data set into pixels for a model of one image size.
 ///
@@ -106,7 +69,11 @@ impl ImagePipeline {
     pub fn batches(&self, examples: &[usize], batch_size: usize, view: View) -> ImageBatches {
         assert!(batch_size > 0, "a batch of 0 examples");
         let parts = examples.chunks(batch_size).map(<[usize]>::to_vec).collect();
-        ImageBatches::start(self, parts, self.config.workers(), view)
+        ImageBatches::start(parts, self.config.workers(), self.config.prefetch, || {
+            let mut resizing = Resizing::new(self.config.interpolation);
+            let pipeline = self.clone();
+            move |part: &[usize]| pipeline.load_with(part, view, &mut resizing)
+        })
     }
 
     /// One batch, prepared on the calling thread.

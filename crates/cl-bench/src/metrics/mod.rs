@@ -19,11 +19,15 @@
 //! ```
 
 mod accuracy_matrix;
+mod best_classes;
 mod cell;
 mod convention;
 mod spread;
+mod task_score;
 
 pub use accuracy_matrix::AccuracyMatrix;
+pub use best_classes::best_classes;
 pub use cell::Cell;
 pub use convention::{Convention, Direction, MetricValue};
 pub use spread::mean_and_spread;
+pub use task_score::{TaskInferenceCount, TaskScore};

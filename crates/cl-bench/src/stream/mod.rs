@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod order;
 mod scenario;
+mod task_identity;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use config::{ClassOrder, StreamConfig, Subset};
 pub use error::StreamError;
 pub use order::shuffled;
 pub use scenario::Scenario;
+pub use task_identity::TaskIdentity;
 
 use crate::dataset::{Dataset, Splits};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use super::{bounded_file::read_bytes, dataset_config::TextDatasetConfig};
-use crate::provenance::sha256_of_parts;
+use crate::sha256::sha256_of_parts;
 
 /// The `[data]` table of pre-training on text.
 ///

@@ -1,36 +1,12 @@
 //! Which text tasks, as a setting.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
-use super::{
-    dataset::{TextDataset, TextSplit},
-    o_lora,
-    task_source::{TaskSource, folder_names},
-};
+use super::o_lora;
 use crate::stream::Subset;
-
-/// TRACE's tasks in its order (arXiv 2310.06762), which TreeLoRA keeps.
-pub(super) const TRACE: [&str; 8] = [
-    "C-STANCE",
-    "FOMC",
-    "MeetingBank",
-    "Py150",
-    "ScienceQA",
-    "NumGLUE-cm",
-    "NumGLUE-ds",
-    "20Minuten",
-];
-/// What the long stream has after TRACE.
-const LONG: [&str; 7] = [
-    "dbpedia", "amazon", "yahoo", "agnews", "yelp", "BoolQA", "QQP",
-];
-const MATH: [&str; 3] = ["ScienceQA", "NumGLUE-cm", "NumGLUE-ds"];
 
 /// The `[data]` table of a text experiment.
 ///
@@ -171,87 +147,6 @@ impl TextDatasetConfig {
         }
         Ok(())
     }
-
-    /// Read the tasks.
-    ///
-    /// # Errors
-    /// When a setting is out of range, a file is missing (unless that is allowed), or a record is
-    /// not what it should be; the message names the file and the record.
-    pub fn open(&self) -> Result<TextDataset, Error> {
-        TextDataset::read(self, &self.checked_sources()?)
-    }
-
-    /// Read what the tasks are trained on, and no other file.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), for the files of the training splits.
-    pub fn open_training(&self) -> Result<Vec<TextSplit>, Error> {
-        TextDataset::read_training(self, &self.checked_sources()?)
-    }
-
-    fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
-        self.validate()?;
-        let sources = self.sources()?;
-        for task in self.train_split.keys() {
-            if !sources.iter().any(|source| source.name() == task) {
-                let problem = format!("`{task}` is no task of the stream");
-                return Err(Error::setting("data.train_split", problem));
-            }
-        }
-        Ok(sources)
-    }
-
-    /// Where the examples of each task are, in the order of the stream.
-    fn sources(&self) -> Result<Vec<TaskSource>, Error> {
-        let path = given("data.path", self.path.as_deref())?;
-        let names: Vec<String> = match (self.name, self.order) {
-            _ if !self.tasks.is_empty() => self.tasks.clone(),
-            (TextBenchmark::Trace, _) => owned(&TRACE),
-            (TextBenchmark::TraceLong, _) => owned(&[&TRACE[..], &LONG].concat()),
-            (TextBenchmark::Math, _) => owned(&MATH),
-            (TextBenchmark::OLora, order) => owned(o_lora::order(order.unwrap_or_default())?),
-            (TextBenchmark::Folder, _) => folder_names(path)?,
-        };
-        let names = names.into_iter();
-        let prompts = |name: String| TaskSource::prompts(path, name);
-        let sources: Result<_, Error> = match self.name {
-            TextBenchmark::Folder => names.map(|name| Ok(TaskSource::any(path, name))).collect(),
-            TextBenchmark::Trace | TextBenchmark::Math => {
-                let allowed: &[&str] = match self.name {
-                    TextBenchmark::Math => &MATH,
-                    _ => &TRACE,
-                };
-                names
-                    .map(|name| Ok(prompts(known(name, allowed)?)))
-                    .collect()
-            }
-            TextBenchmark::OLora => names.map(|name| TaskSource::labelled(path, name)).collect(),
-            TextBenchmark::TraceLong => names
-                .map(|name| match TRACE.contains(&name.as_str()) {
-                    true => Ok(prompts(name)),
-                    false => {
-                        let folder = self.classification_path.as_deref();
-                        TaskSource::labelled(given("data.classification_path", folder)?, name)
-                    }
-                })
-                .collect(),
-        };
-        sources
-    }
-}
-
-fn given<'a>(key: &str, path: Option<&'a Path>) -> Result<&'a Path, Error> {
-    path.ok_or_else(|| Error::setting(key, "no folder with the data is given"))
-}
-
-fn known(name: String, allowed: &[&str]) -> Result<String, Error> {
-    match allowed.contains(&name.as_str()) {
-        true => Ok(name),
-        false => Err(Error::setting(
-            "data.tasks",
-            format!("`{name}`, but the tasks are: {}", allowed.join(", ")),
-        )),
-    }
 }
 
 /// A task's name is a folder's: it must not lead elsewhere.
@@ -265,8 +160,4 @@ fn check_name(name: &str) -> Result<(), Error> {
             format!("`{name}` is no name of a folder"),
         )),
     }
-}
-
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
 }

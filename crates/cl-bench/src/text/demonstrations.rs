@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use super::{
-    dataset::TextTask, encoding::Encoding, record::TextRecord, text_stream::TextTestExample,
+    dataset::TextTask, encoding::Encoding, record::TextRecord, test_example::TextTestExample,
     tokenizer::Tokenizer,
 };
 use crate::stream::shuffled;

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
-use treelora_models::decoder::TextExample;
 
 use super::{chat_template::ChatTemplate, record::TextRecord, tokenizer::Tokenizer};
 
@@ -69,6 +68,17 @@ pub struct EncodedPrompt {
     pub ids: Vec<u32>,
     /// How many tokens were left out.
     pub cut: usize,
+}
+
+/// A prompt and its answer as token ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedRecord {
+    /// The prompt.
+    pub prompt: EncodedPrompt,
+    /// The tokens of the answer, which are what is learned.
+    pub answer: Vec<u32>,
+    /// How many tokens of the answer were left out.
+    pub answer_cut: usize,
 }
 
 impl Default for Encoding {
@@ -172,18 +182,17 @@ impl Encoding {
         Ok(prompts.swap_remove(0))
     }
 
-    /// Records as training examples, and how many prompts' and answers' tokens were left out of
-    /// each. The tokens of the answer are what is learned.
+    /// Records as token ids.
     ///
     /// # Errors
     /// As [`prompts`](Self::prompts); when an answer has no token, or should end with a token that
     /// the tokenizer lacks.
-    pub fn examples(
+    pub fn records(
         &self,
         tokenizer: &Tokenizer,
         records: &[TextRecord],
         limits: TokenLimits,
-    ) -> Result<Vec<(TextExample, [usize; 2])>, Error> {
+    ) -> Result<Vec<EncodedRecord>, Error> {
         let end = match (self.end, tokenizer.special().eos) {
             (false, _) => None,
             (true, Some(eos)) => Some(eos),
@@ -208,10 +217,13 @@ impl Encoding {
                     )));
                 }
                 answer.extend(end);
-                let cut = answer.len().saturating_sub(limits.answer);
+                let answer_cut = answer.len().saturating_sub(limits.answer);
                 answer.truncate(limits.answer);
-                let example = TextExample::new(&prompt.ids, &answer);
-                Ok((example, [prompt.cut, cut]))
+                Ok(EncodedRecord {
+                    prompt,
+                    answer,
+                    answer_cut,
+                })
             })
             .collect()
     }

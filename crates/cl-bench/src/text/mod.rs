@@ -1,34 +1,28 @@
-//! Text tasks: prompts and answers, from files to batches of token ids.
+//! Text tasks: prompts and answers, from files to token ids.
 //!
 //! | what | where |
 //! |---|---|
 //! | text to token ids and back; training a vocabulary of one's own | [`Tokenizer`], [`BytePairTraining`] |
 //! | which tasks, from which files | [`TextDatasetConfig`], [`TextDataset`] |
 //! | lengths, beginnings and ends of prompts and answers | [`Encoding`] |
-//! | batches of similar length under a budget of tokens | [`TextBatching`] |
-//! | the tasks as a stream | [`TextStream`] |
+//! | which examples share a batch, under a budget of tokens | [`TextBatching`] |
 //! | texts to train a decoder on from scratch | [`CorpusConfig`], [`PackedText`] |
 //! | training examples in front of a test prompt | [`Demonstrations`] |
 //! | the accuracy of always the same answer | [`Majority`] |
 //! | what was cut, left out, replaced or double | [`StreamReport`] |
 //!
 //! ```no_run
-//! use treelora_cl_bench::text::{
-//!     Encoding, TextBatching, TextDatasetConfig, TextStream, Tokenizer,
-//! };
+//! use treelora_cl_bench::text::{Encoding, TextDatasetConfig, Tokenizer};
 //!
 //! let config: TextDatasetConfig = toml::from_str(
 //!     "name = 'trace'\npath = 'LLM-CL-Benchmark_500'\ntrain_split = { MeetingBank = 'eval' }\n",
 //! )?;
 //! let tokenizer = Tokenizer::load("Llama-3.2-1B-Instruct".as_ref())?;
-//! let stream = TextStream::new(
-//!     config.open()?,
-//!     &tokenizer,
-//!     &Encoding::default(),
-//!     TextBatching::default(),
-//!     131_072,
-//! )?;
-//! println!("{}", stream.report());
+//! let (encoding, dataset) = (Encoding::default(), config.open()?);
+//! for task in &dataset.tasks {
+//!     let encoded = encoding.records(&tokenizer, &task.train.records, encoding.limits(131_072)?)?;
+//!     println!("{}: {} examples", task.name, encoded.len());
+//! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -46,7 +40,11 @@ mod record;
 
 mod dataset_config;
 
+mod benchmark;
+
 mod dataset;
+
+mod reading;
 
 mod task_source;
 
@@ -60,9 +58,9 @@ mod duplicates;
 
 mod encoding;
 
-mod batching;
+mod test_example;
 
-mod text_stream;
+mod batching;
 
 mod demonstrations;
 
@@ -79,13 +77,14 @@ pub use dataset::{MissingPart, TextDataset, TextSplit, TextTask};
 pub use dataset_config::{TextBenchmark, TextDatasetConfig, TrainSplit};
 pub use demonstrations::{DemonstratedPrompts, Demonstrations};
 pub use duplicates::Duplicates;
-pub use encoding::{Beginning, EncodedPrompt, Encoding, TokenLimits, TruncationSide};
+pub use encoding::{
+    Beginning, EncodedPrompt, EncodedRecord, Encoding, TokenLimits, TruncationSide,
+};
 pub use majority::Majority;
 pub use o_lora::order as o_lora_order;
-pub use packing::PackedText;
-pub(crate) use packing::predicted_tokens;
+pub use packing::{PackedText, predicted_tokens};
 pub use record::TextRecord;
 pub use report::{SplitReport, StreamReport, TaskReport};
 pub use special_tokens::SpecialTokens;
-pub use text_stream::{TextStream, TextTestExample};
+pub use test_example::TextTestExample;
 pub use tokenizer::Tokenizer;

@@ -1,7 +1,6 @@
 //! Documents as sequences that fill a model's context.
 
 use treelora_core::Error;
-use treelora_models::decoder::TextExample;
 
 use super::{corpus::Corpus, tokenizer::Tokenizer};
 use crate::stream::shuffled;
@@ -13,10 +12,10 @@ use crate::stream::shuffled;
 /// their borders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedText {
-    /// What is learned.
-    pub train: Vec<TextExample>,
+    /// What is learned: sequences of token ids.
+    pub train: Vec<Vec<u32>>,
     /// What only validates.
-    pub held_out: Vec<TextExample>,
+    pub held_out: Vec<Vec<u32>>,
 }
 
 /// Fewest tokens of a sequence: one to read, one to predict.
@@ -51,10 +50,10 @@ impl PackedText {
             })
             .collect();
         let tokens = shuffled(&documents, seed).concat();
-        let mut train: Vec<TextExample> = tokens
+        let mut train: Vec<Vec<u32>> = tokens
             .chunks(context)
             .filter(|sequence| sequence.len() >= SHORTEST)
-            .map(|sequence| TextExample::new(&sequence[..1], &sequence[1..]))
+            .map(<[u32]>::to_vec)
             .collect();
         let count = match share > 0.0 {
             true => ((train.len() as f64 * share).round() as usize).max(1),
@@ -73,7 +72,7 @@ impl PackedText {
     }
 }
 
-/// Tokens that a loss over `sequences` counts.
-pub(crate) fn predicted_tokens(sequences: &[TextExample]) -> usize {
-    sequences.iter().map(|s| s.answer().len()).sum()
+/// Tokens that are predicted in `sequences`: all but the first of each.
+pub fn predicted_tokens(sequences: &[Vec<u32>]) -> usize {
+    sequences.iter().map(|sequence| sequence.len() - 1).sum()
 }

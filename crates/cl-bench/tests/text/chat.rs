@@ -105,7 +105,7 @@ fn a_cut_prompt_keeps_its_frame() {
         answer: 9,
     };
     let examples = encoding
-        .examples(&tokenizer, &[record(&text, "3")], limits)
+        .records(&tokenizer, &[record(&text, "3")], limits)
         .unwrap();
-    assert_eq!(examples[0].0.prompt(), expected);
+    assert_eq!(examples[0].prompt.ids, expected);
 }

@@ -22,22 +22,22 @@ fn the_answer_and_its_end_are_learned_and_nothing_else() {
         }
     );
     let examples = Encoding::default()
-        .examples(&tokenizer, &records, limits)
+        .records(&tokenizer, &records, limits)
         .unwrap();
-    for ((example, cut), record) in examples.iter().zip(&records) {
-        assert_eq!(*cut, [0, 0]);
+    for (example, record) in examples.iter().zip(&records) {
+        assert_eq!((example.prompt.cut, example.answer_cut), (0, 0));
         let prompt = tokenizer.encode(&record.prompt).unwrap();
-        assert_eq!(example.prompt(), [&[1], &prompt[..]].concat());
+        assert_eq!(example.prompt.ids, [&[1], &prompt[..]].concat());
         let answer = tokenizer.encode(&record.answer).unwrap();
-        assert_eq!(example.answer(), [&answer[..], &[2]].concat());
-        assert_eq!(tokenizer.decode(example.answer()).unwrap(), record.answer);
+        assert_eq!(example.answer, [&answer[..], &[2]].concat());
+        assert_eq!(tokenizer.decode(&example.answer).unwrap(), record.answer);
     }
     let without = Encoding {
         end: false,
         ..Encoding::default()
     };
-    let examples = without.examples(&tokenizer, &records, limits).unwrap();
-    assert_eq!(examples[0].0.answer(), tokenizer.encode("3 cats").unwrap());
+    let examples = without.records(&tokenizer, &records, limits).unwrap();
+    assert_eq!(examples[0].answer, tokenizer.encode("3 cats").unwrap());
 }
 
 #[test]
@@ -94,16 +94,23 @@ fn a_cut_answer_has_no_end() {
         };
         let records = [record("the", answer)];
         let mut examples = Encoding::default()
-            .examples(&tokenizer, &records, limits)
+            .records(&tokenizer, &records, limits)
             .unwrap();
         examples.swap_remove(0)
     };
-    let (whole, cut) = with(bare.len() + 1);
-    assert_eq!((whole.answer().last(), cut), (Some(&2), [0, 0]));
-    let (without_end, cut) = with(bare.len());
-    assert_eq!((without_end.answer(), cut), (&bare[..], [0, 1]));
-    let (short, cut) = with(2);
-    assert_eq!((short.answer(), cut), (&bare[..2], [0, bare.len() - 1]));
+    let whole = with(bare.len() + 1);
+    assert_eq!((whole.answer.last(), whole.answer_cut), (Some(&2), 0));
+    let without_end = with(bare.len());
+    assert_eq!(
+        (without_end.answer, without_end.answer_cut),
+        (bare.clone(), 1)
+    );
+    let short = with(2);
+    assert_eq!(
+        (&short.answer[..], short.answer_cut),
+        (&bare[..2], bare.len() - 1)
+    );
+    assert_eq!(short.prompt.cut, 0);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What holds for text data, and what is refused.
 #![allow(clippy::unwrap_used)]
 
+mod batching;
 mod chat;
 mod dataset_files;
 mod demonstrations;
 mod encoding;
 mod golden;
 mod real_data;
-mod stream;
 mod tokenizer;
 
 use std::{fs, path::Path};

@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
-use treelora_cl_bench::text::{
-    Duplicates, Encoding, Majority, TextBatching, TextBenchmark, TextDatasetConfig, TextStream,
-    TrainSplit,
-};
-
-use crate::tiny_tokenizer;
+use treelora_cl_bench::text::{Duplicates, Majority, TextBenchmark, TextDatasetConfig, TrainSplit};
 
 /// The folder of the data, or a note that the test is skipped.
 #[allow(clippy::print_stderr)]
@@ -61,35 +56,6 @@ fn trace_has_the_documented_sizes() {
         let majority = Majority::of(task).unwrap();
         assert!((0.2..0.8).contains(&majority.test_share), "{majority:?}");
     }
-}
-
-#[test]
-fn trace_becomes_a_stream() {
-    let Some(path) = data("LLM-CL-Benchmark_500") else {
-        return;
-    };
-    let mut config = TextDatasetConfig::of(TextBenchmark::Trace, path);
-    config
-        .train_split
-        .insert("MeetingBank".into(), TrainSplit::Eval);
-    config.train_per_task = Some(20);
-    config.eval_per_task = Some(5);
-    config.test_per_task = Some(10);
-    let (_folder, tokenizer) = tiny_tokenizer();
-    let stream = TextStream::new(
-        config.open().unwrap(),
-        &tokenizer,
-        &Encoding::default(),
-        TextBatching::default(),
-        4096,
-    )
-    .unwrap();
-    let report = stream.report();
-    let meetings = &report.tasks[2];
-    assert!(meetings.train.prompts_cut > 15, "transcripts are long");
-    assert!(report.tasks.iter().all(|task| task.test.records == 10));
-    assert!(report.tasks.iter().all(|task| task.train.longest <= 1536));
-    assert!(report.to_string().contains("20/100 (eval)"), "{report}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `treelora bandit-regret`: Theorem 1 by simulation.
 
 use anyhow::{Context, Result};
-use treelora_cl_bench::bandit::simulation::{RegretConfig, simulate};
+use treelora_experiment::bandit::simulation::{RegretConfig, simulate};
 
 use crate::arguments::BanditRegretArguments;
 

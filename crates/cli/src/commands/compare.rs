@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use burn::tensor::Device;
-use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+use treelora_experiment::{Experiment, ExperimentConfig, RunFolder, RunSummary};
 
 use crate::{
     arguments::{CompareArguments, OutputArguments},
@@ -53,7 +53,7 @@ pub(crate) fn run_all(
             false => None,
         };
         if let Some(folder) = &earlier {
-            folder.check_config(&config)?;
+            config.check_same_as(&folder.config_path())?;
             if let Some(summary) = folder.summary()? {
                 summaries.push(summary);
                 continue;

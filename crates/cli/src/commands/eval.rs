@@ -1,7 +1,7 @@
 //! `treelora eval`: score a run again from its checkpoint.
 
 use anyhow::Result;
-use treelora_cl_bench::{ExperimentConfig, RunFolder};
+use treelora_experiment::{ExperimentConfig, RunFolder};
 
 use crate::{
     arguments::{EvalArguments, OutputArguments},

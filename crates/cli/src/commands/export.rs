@@ -1,7 +1,7 @@
 //! `treelora export`: the adapter of a task for other tools.
 
 use anyhow::Result;
-use treelora_cl_bench::{RunFolder, export_adapter};
+use treelora_experiment::{RunFolder, export_adapter};
 
 use crate::arguments::{ExportArguments, ExportFormat};
 

@@ -1,7 +1,7 @@
 //! `treelora floors`: what the frozen backbone already does.
 
 use anyhow::Result;
-use treelora_cl_bench::write_json;
+use treelora_experiment::write_json;
 
 use crate::{arguments::RunArguments, commands::run::configure, device, progress::Progress, table};
 

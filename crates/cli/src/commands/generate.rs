@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use anyhow::Result;
-use treelora_cl_bench::{GenerationConfig, LanguageModel, text::Encoding};
+use treelora_cl_bench::text::Encoding;
+use treelora_experiment::{GenerationConfig, LanguageModel};
 
 use crate::{arguments::GenerateArguments, device};
 

@@ -1,7 +1,7 @@
 //! `treelora list`: what this binary can do.
 
 use anyhow::Result;
-use treelora_cl_bench::catalogue;
+use treelora_experiment::catalogue;
 
 use crate::device;
 

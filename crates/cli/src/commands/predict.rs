@@ -1,7 +1,7 @@
 //! `treelora predict`: new images, answered with a run's model.
 
 use anyhow::{Result, bail};
-use treelora_cl_bench::{
+use treelora_experiment::{
     ExperimentConfig, ImageExperiment, ImagePrediction, PredictionRequest, RunFolder, TaskId,
     image_files,
 };

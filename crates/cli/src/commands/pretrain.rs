@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use treelora_cl_bench::{PretrainingFile, PretrainingReport, RunFolder};
+use treelora_experiment::{PretrainingFile, PretrainingReport, RunFolder};
 
 use crate::{
     arguments::{OutputArguments, PretrainArguments},

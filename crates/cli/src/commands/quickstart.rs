@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use treelora_cl_bench::{ExperimentConfig, RunFolder};
+use treelora_experiment::{ExperimentConfig, RunFolder};
 
 use crate::{
     arguments::{OutputArguments, QuickstartArguments},

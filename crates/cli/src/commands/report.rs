@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use treelora_cl_bench::{RunFolder, RunSummary};
+use treelora_experiment::{RunFolder, RunSummary};
 use treelora_report::Report;
 
 use crate::{arguments::ReportArguments, commands::compare::by_label, table};

@@ -1,7 +1,7 @@
 //! `treelora resume`: continue after the last checkpoint, with equal results.
 
 use anyhow::Result;
-use treelora_cl_bench::{ExperimentConfig, RunFolder};
+use treelora_experiment::{ExperimentConfig, RunFolder};
 
 use crate::{
     arguments::ResumeArguments, commands::run::execute, device, progress::Progress, table,

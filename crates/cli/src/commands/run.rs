@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use treelora_cl_bench::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+use treelora_experiment::{Experiment, ExperimentConfig, RunFolder, RunSummary};
 
 use crate::{
     arguments::{ExperimentArguments, OutputArguments, RunArguments},

@@ -1,6 +1,6 @@
 //! Time and memory of each stage.
 
-use treelora_cl_bench::StageCost;
+use treelora_experiment::StageCost;
 
 use crate::{
     DataTable, Figure, TaskNames,

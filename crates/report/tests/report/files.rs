@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use treelora_cl_bench::{RunFolder, metrics::mean_and_spread};
+use treelora_cl_bench::metrics::mean_and_spread;
+use treelora_experiment::RunFolder;
 use treelora_report::Report;
 
 use crate::tiny_run::{copy, finished};

@@ -9,7 +9,7 @@ use std::{
 
 use burn::tensor::Device;
 use tempfile::TempDir;
-use treelora_cl_bench::{Event, Experiment, ImageExperiment, ImageExperimentConfig, RunFolder};
+use treelora_experiment::{Event, Experiment, ImageExperiment, ImageExperimentConfig, RunFolder};
 
 const CONFIG: &str = r#"
 name = "tiny"

@@ -1,0 +1,182 @@
+//! From the setting to the records.
+
+use treelora_core::{Error, mix};
+
+use super::{
+    dataset::{MissingPart, TextDataset, TextSplit, TextTask},
+    dataset_config::{TextDatasetConfig, TrainSplit},
+    record::TextRecord,
+    task_source::{Found, TaskSource},
+};
+use crate::stream::{Subset, shuffled};
+
+impl TextDatasetConfig {
+    /// Read the tasks.
+    ///
+    /// # Errors
+    /// When a setting is out of range, a file is missing (unless that is allowed), or a record is
+    /// not what it should be; the message names the file and the record.
+    pub fn open(&self) -> Result<TextDataset, Error> {
+        let mut dataset = TextDataset {
+            tasks: Vec::new(),
+            missing: Vec::new(),
+        };
+        for source in &self.checked_sources()? {
+            let reading = Reading {
+                config: self,
+                source,
+                missing: &mut dataset.missing,
+            };
+            if let Some(task) = reading.task()? {
+                dataset.tasks.push(task);
+            }
+        }
+        match dataset.tasks.is_empty() {
+            true => Err(Error::Data("no task of the stream has its files".into())),
+            false => Ok(dataset),
+        }
+    }
+
+    /// Read what the tasks are trained on, and no other file.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), for the files of the training splits.
+    pub fn open_training(&self) -> Result<Vec<TextSplit>, Error> {
+        let mut missing = Vec::new();
+        let mut splits = Vec::new();
+        for source in &self.checked_sources()? {
+            let mut reading = Reading {
+                config: self,
+                source,
+                missing: &mut missing,
+            };
+            splits.extend(reading.train()?);
+        }
+        Ok(splits)
+    }
+
+    fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
+        self.validate()?;
+        let sources = self.sources()?;
+        for task in self.train_split.keys() {
+            if !sources.iter().any(|source| source.name() == task) {
+                let problem = format!("`{task}` is no task of the stream");
+                return Err(Error::setting("data.train_split", problem));
+            }
+        }
+        Ok(sources)
+    }
+}
+
+/// One task being read.
+struct Reading<'a> {
+    config: &'a TextDatasetConfig,
+    source: &'a TaskSource,
+    missing: &'a mut Vec<MissingPart>,
+}
+
+impl Reading<'_> {
+    /// `None` when a part is missing without which there is no task.
+    fn task(mut self) -> Result<Option<TextTask>, Error> {
+        let (config, name) = (self.config, self.source.name());
+        let train_from = self.train_from();
+        let eval = match train_from {
+            TrainSplit::Train => Some("eval"),
+            TrainSplit::Eval => None,
+        };
+        let train = self.train()?;
+        let test = self.split("test", config.test_per_task, true)?;
+        let (Some(train), Some(test)) = (train, test) else {
+            return Ok(None);
+        };
+        let eval = match eval {
+            Some(eval) => self.split(eval, config.eval_per_task, false)?,
+            None => None,
+        };
+        Ok(Some(TextTask {
+            name: name.to_owned(),
+            train_from,
+            train,
+            eval: eval.unwrap_or_default(),
+            test,
+        }))
+    }
+
+    /// The split that the task is trained on.
+    fn train_from(&self) -> TrainSplit {
+        let name = self.source.name();
+        let chosen = self.config.train_split.get(name);
+        chosen.copied().unwrap_or_default()
+    }
+
+    /// What the task is trained on; `None` when it is missing.
+    fn train(&mut self) -> Result<Option<TextSplit>, Error> {
+        let split = match self.train_from() {
+            TrainSplit::Train => "train",
+            TrainSplit::Eval => "eval",
+        };
+        self.split(split, self.config.train_per_task, true)
+    }
+
+    fn split(
+        &mut self,
+        split: &str,
+        limit: Option<usize>,
+        needed: bool,
+    ) -> Result<Option<TextSplit>, Error> {
+        let records = match self.source.read(split)? {
+            Found::Records(records) => records,
+            Found::NotOffered if needed => {
+                let problem = format!("`{}` has no split `{split}`", self.source.name());
+                return Err(Error::setting("data.train_split", problem));
+            }
+            Found::NotOffered => return Ok(None),
+            Found::Missing(file) if self.config.allow_missing => {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                self.missing.push(MissingPart {
+                    task: self.source.name().to_owned(),
+                    split: split.to_owned(),
+                    file: format!("{}/{name}", self.source.name()),
+                    task_left_out: needed,
+                });
+                return Ok(None);
+            }
+            Found::Missing(file) => {
+                let task = self.source.name();
+                return Err(Error::format(
+                    file,
+                    format!(
+                        "the file is missing: it has the {split} split of `{task}`. \
+                         `data.allow_missing = true` leaves out what is missing{}",
+                        match split {
+                            "train" => ", `data.train_split` trains on `eval` instead",
+                            _ => "",
+                        }
+                    ),
+                ));
+            }
+        };
+        let available = records.len();
+        let records = self.subset(records, split, limit.unwrap_or(available));
+        Ok(Some(TextSplit { records, available }))
+    }
+
+    /// At most `limit` records, in the order of the file.
+    fn subset(&self, records: Vec<TextRecord>, split: &str, limit: usize) -> Vec<TextRecord> {
+        if limit >= records.len() {
+            return records;
+        }
+        let mut picked: Vec<usize> = (0..records.len()).collect();
+        if let Subset::Sampled(seed) = self.config.subset {
+            // By name, so that the order of the tasks has no influence.
+            let name = self.source.name().bytes().chain([0]).chain(split.bytes());
+            let parts: Vec<u64> = [seed].into_iter().chain(name.map(u64::from)).collect();
+            picked = shuffled(&picked, mix(&parts));
+        }
+        picked.truncate(limit);
+        picked.sort_unstable();
+        let mut records: Vec<Option<TextRecord>> = records.into_iter().map(Some).collect();
+        let picked = picked.into_iter();
+        picked.filter_map(|index| records[index].take()).collect()
+    }
+}

@@ -1,0 +1,292 @@
+//! One experiment as a file: data, stream, images, model, training, method.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+use treelora_cl_bench::{
+    dataset::DatasetConfig, image_pipeline::ImageConfig, stream::StreamConfig,
+};
+use treelora_class_incremental::DiscriminantConfig;
+use treelora_core::Error;
+use treelora_models::{
+    Precision,
+    vit::{VitConfig, VitPreset},
+};
+
+use crate::{
+    config::{
+        config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
+        modality::Modality, training::TrainingConfig,
+    },
+    methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
+};
+
+/// An experiment on images; every key is documented where its type is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageExperimentConfig {
+    /// Always `images`.
+    #[serde(default)]
+    pub modality: Modality,
+    /// Name of the experiment, the first part of a run's name.
+    pub name: String,
+    /// Name of the variant that `--method` picked, the second part.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+    /// Which adapter answers, where the method keeps one a task.
+    #[serde(default)]
+    pub inference: Inference,
+    /// Where the examples come from.
+    pub data: DatasetConfig,
+    /// Which of them, in which order.
+    pub stream: StreamConfig,
+    /// From files to pixels.
+    #[serde(default)]
+    pub images: ImageConfig,
+    /// The frozen backbone.
+    pub model: ModelConfig,
+    /// Pre-training of a model without weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<PretrainingConfig>,
+    /// Optimiser, schedule, seed.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// How the adapters learn.
+    pub method: MethodConfig,
+    /// What answers in the place of the head as it was trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierConfig>,
+    /// What infers the task of an example with `inference = "routed"`, on the frozen backbone's
+    /// features; linear discriminant analysis when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<DiscriminantConfig>,
+    /// Floors on the frozen backbone, by name.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub floors: std::collections::BTreeMap<String, DiscriminantConfig>,
+    /// What is kept instead of computed again.
+    #[serde(default)]
+    pub cache: CacheConfig,
+    /// Tables that `--method NAME` lays over the file: the contenders and ablations.
+    #[serde(default, skip_serializing)]
+    pub variants: Table,
+}
+
+/// The backbone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// A published size; single keys below override it.
+    pub preset: VitPreset,
+    /// Side of the images in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
+    /// Side of a patch in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch_size: Option<usize>,
+    /// Features of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Number of blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Attention heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
+    /// timm's `model.safetensors`; without it the model is pre-trained in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// Number format of the frozen blocks, `f32` or `bf16`, which halves their memory; adapters, head, normalisations
+    /// and activations are `f32` in either. A model that is pre-trained in the run is pre-trained in `f32`.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+impl ModelConfig {
+    /// Side of the images in pixels.
+    pub fn image_size(&self) -> usize {
+        self.image_size.unwrap_or(self.preset.config().image_size)
+    }
+
+    /// The architecture, with a head over `classes` classes.
+    pub fn architecture(&self, classes: usize) -> VitConfig {
+        let preset = self.preset.config();
+        let width = self.width.unwrap_or(preset.width);
+        VitConfig {
+            image_size: self.image_size.unwrap_or(preset.image_size),
+            patch_size: self.patch_size.unwrap_or(preset.patch_size),
+            mlp_width: 4 * width,
+            width,
+            depth: self.depth.unwrap_or(preset.depth),
+            heads: self.heads.unwrap_or(preset.heads),
+            classes,
+            ..preset
+        }
+    }
+}
+
+/// What is kept instead of computed again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Compute the blocks before the first adapter once per image, if the activations fit into
+    /// this many bytes; 0 switches it off. Images are then not augmented.
+    pub prefix_bytes: usize,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            prefix_bytes: 4 << 30,
+        }
+    }
+}
+
+impl ImageExperimentConfig {
+    /// The experiment of `text`, which came from `path`, with a variant and changes (dotted key, TOML
+    /// value) laid over it.
+    ///
+    /// # Errors
+    /// When a key is unknown or a setting is out of range; the message names the file and the key.
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        variant: Option<&str>,
+        changes: &[(String, String)],
+    ) -> Result<Self, Error> {
+        Self::from_table(config_file::merged(text, path, variant, changes)?, path)
+    }
+
+    /// The experiment of a merged table that came from `path`.
+    ///
+    /// # Errors
+    /// When a key is unknown or a setting is out of range; the message names the file and the key.
+    pub(crate) fn from_table(table: Table, path: &Path) -> Result<Self, Error> {
+        let config: Self = config_file::typed(table, path)?;
+        config
+            .validate()
+            .map_err(|e| Error::format(path, e.to_string()))?;
+        Ok(config)
+    }
+
+    /// The configuration as TOML, every setting spelled out.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))
+    }
+
+    /// Check everything that can be checked without data and weights.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.stream.validate()?;
+        self.images.validate()?;
+        self.training.validate()?;
+        self.training.validate_for(self.stream.num_tasks())?;
+        self.method.validate()?;
+        if let Some(classifier) = &self.classifier {
+            classifier.validate()?;
+        }
+        self.validate_inference()?;
+        for (name, floor) in &self.floors {
+            floor.validate(&format!("floors.{name}"))?;
+        }
+        match (&self.model.weights, &self.pretraining) {
+            (None, None) => Err(Error::setting(
+                "model.weights",
+                "no weights (--weights FILE) and no [pretraining] to make some",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `other` asks for the same examples and the same frozen backbone.
+    pub(crate) fn has_inputs_of(&self, other: &Self) -> bool {
+        let inputs = |config: &Self| {
+            let Self {
+                data,
+                stream,
+                images,
+                model,
+                pretraining,
+                cache,
+                ..
+            } = config.clone();
+            // The run's seed makes a backbone that has no weights.
+            let seed = model.weights.is_none().then_some(config.training.seed);
+            let activations = config.training.activations;
+            (
+                data,
+                stream,
+                images,
+                model,
+                pretraining,
+                cache,
+                seed,
+                activations,
+            )
+        };
+        inputs(self) == inputs(other)
+    }
+
+    /// # Errors
+    /// [`Error::Setting`] when the method or the classifier has no adapter or no statistics of each
+    /// task for the kind of inference.
+    fn validate_inference(&self) -> Result<(), Error> {
+        let refused = |key: &str, problem: String| Err(Error::setting(key, problem));
+        if let Some(routing) = &self.routing {
+            routing.validate("routing")?;
+            if self.inference != Inference::Routed {
+                let problem = "only `inference = \"routed\"` routes examples";
+                return refused("routing", problem.into());
+            }
+        }
+        if self.inference == Inference::Latest {
+            return Ok(());
+        }
+        let method = self.method.name();
+        if !self.method.keeps_adapters() {
+            let problem = format!("`{method}` keeps no adapter for each task");
+            return refused("inference", problem);
+        }
+        if self.inference == Inference::Routed && self.method.infers_tasks() {
+            let problem =
+                format!("`{method}` infers tasks itself: \"latest\" is its own inference");
+            return refused("inference", problem);
+        }
+        match &self.classifier {
+            Some(classifier) if classifier.has_transport() => refused(
+                "inference",
+                "a transport moves the statistics of every task into the space of the newest \
+                 adapter, so that no other adapter can answer with them; leave it out"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// What infers the task of an example, where examples are routed.
+    pub fn router(&self) -> Option<DiscriminantConfig> {
+        let lda = || DiscriminantConfig::Lda(Default::default());
+        (self.inference == Inference::Routed).then(|| self.routing.clone().unwrap_or_else(lda))
+    }
+
+    /// The variant, or the method's own name; with the kind of inference where it is not the
+    /// method's own.
+    pub fn method_label(&self) -> String {
+        self.inference.labelled(&self.method.label(&self.variant))
+    }
+
+    /// Experiment and variant: runs of equal label differ in the seed alone.
+    pub fn label(&self) -> String {
+        format!("{}-{}", self.name, self.method_label())
+    }
+
+    /// Label and seed.
+    pub fn run_name(&self) -> String {
+        format!("{}-{}", self.label(), self.training.seed)
+    }
+}

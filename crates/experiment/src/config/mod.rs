@@ -1,0 +1,28 @@
+//! An experiment as a file: what can be set, and what is refused.
+//!
+//! | what | where |
+//! |---|---|
+//! | variants and settings of the command line laid over a file | [`config_file`] |
+//! | an experiment of either modality | [`experiment_config`], [`modality`] |
+//! | on images, on text | [`image_experiment_config`], [`text_experiment_config`] |
+//! | optimiser, schedule, seed | [`training`] |
+//! | which adapter answers | [`inference`] |
+//! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
+
+pub(crate) mod config_file;
+
+pub(crate) mod experiment_config;
+
+pub(crate) mod modality;
+
+pub(crate) mod image_experiment_config;
+
+pub(crate) mod image_pretraining_config;
+
+pub(crate) mod inference;
+
+pub(crate) mod text_experiment_config;
+
+pub(crate) mod text_pretraining_config;
+
+pub(crate) mod training;

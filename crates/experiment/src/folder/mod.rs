@@ -1,0 +1,17 @@
+//! A run on disk: where it comes from, its checkpoints and what it leaves for readers.
+
+pub(crate) mod checkpoint;
+
+pub(crate) mod checksums;
+
+pub(crate) mod manifest;
+
+pub(crate) mod provenance;
+
+pub(crate) mod run_lock;
+
+pub(crate) mod stage_progress;
+
+pub(crate) mod summary;
+
+pub(crate) mod trainable_state;

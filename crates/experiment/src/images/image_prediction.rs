@@ -1,0 +1,154 @@
+//! A run's answers on new images.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Serialize;
+use treelora_cl_bench::{
+    BatchIterator, StreamData,
+    dataset::{UnlabelledImages, images_in},
+    image_pipeline::{ImagePipeline, View},
+    stream::TaskIdentity,
+};
+use treelora_core::{Error, TaskId};
+use treelora_models::vit::ImageBatch;
+
+use crate::{
+    folder::checkpoint::RunFolder, images::image_experiment::ImageExperiment,
+    streams::image_stream::decoded,
+};
+
+/// The best classes of one image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ImagePrediction {
+    /// The file.
+    pub image: PathBuf,
+    /// The task whose adapter answered, where the method or the caller says one.
+    pub task: Option<usize>,
+    /// Best first.
+    pub classes: Vec<ScoredClass>,
+}
+
+/// A class and how well it fits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoredClass {
+    /// Name in the data set.
+    pub name: String,
+    /// Label in the stream.
+    pub label: usize,
+    /// Comparable within an image only: a logit, or a discriminant's value.
+    pub score: f32,
+}
+
+/// What is asked of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct PredictionRequest {
+    /// The task of all images, where it is known.
+    pub task: Option<TaskId>,
+    /// Classes an image, at most.
+    pub classes: usize,
+}
+
+impl ImageExperiment {
+    /// Answers of the run's last checkpoint on image files, among the classes seen so far; with a
+    /// task, those that the scenario allows for it.
+    ///
+    /// # Errors
+    /// When an image does not decode, the run has no checkpoint or has not come to the task, or
+    /// when its inference needs to be told the task.
+    pub fn predict(
+        &self,
+        folder: &RunFolder,
+        images: &[PathBuf],
+        request: PredictionRequest,
+    ) -> Result<Vec<ImagePrediction>, Error> {
+        let mut method = self.method()?;
+        let (learner, result) = self.restored(folder, method.as_mut())?;
+        let stages = self.data.stages(method.exposure());
+        let after = folder.last_stage(&stages, &result)?.task.id;
+        let allowed = match (request.task, self.identity()) {
+            (Some(task), _) if task.0 > after.0 => {
+                let problem = format!("task {}, but the run has come to task {after}", task.0);
+                return Err(Error::setting("--task", problem));
+            }
+            (Some(task), _) => self.data.allowed(task, after),
+            (None, TaskIdentity::Inferred) => self.data.seen_classes(after),
+            (None, TaskIdentity::Oracle) => {
+                let problem = "this run's inference has to be told the task of each image";
+                return Err(Error::setting("--task", problem));
+            }
+        };
+        let answering = method.for_evaluation(&learner)?;
+        let mut predictions = Vec::with_capacity(images.len());
+        for batch in self.batches_of(images)? {
+            let batch = batch?;
+            let answer = method.answer(&answering, &batch, request.task)?;
+            let width = answer.scores.dims()[1];
+            let scores: Vec<f32> = answer.scores.into_data().iter::<f32>().collect();
+            for (index, row) in scores.chunks_exact(width).enumerate() {
+                let inferred = answer.tasks.as_ref().map(|tasks| tasks[index]);
+                predictions.push(ImagePrediction {
+                    image: images[predictions.len()].clone(),
+                    task: request.task.or(inferred).map(|task| task.0),
+                    classes: self.best(row, &allowed, request.classes),
+                });
+            }
+        }
+        Ok(predictions)
+    }
+
+    /// Pixels of image files.
+    fn batches_of(&self, images: &[PathBuf]) -> Result<BatchIterator<'static, ImageBatch>, Error> {
+        let dataset = Arc::new(UnlabelledImages::new(images.to_vec()));
+        let size = self.config().model.image_size();
+        let pipeline = ImagePipeline::new(dataset, &[Some(0)], size, &self.config().images)?;
+        let order: Vec<usize> = (0..images.len()).collect();
+        let batch_size = self.config().training.evaluation_batch_size;
+        Ok(decoded(
+            &pipeline,
+            &order,
+            batch_size,
+            View::Plain,
+            &self.device,
+        ))
+    }
+
+    /// The best of the allowed labels, the lowest first on ties.
+    fn best(&self, row: &[f32], allowed: &[usize], count: usize) -> Vec<ScoredClass> {
+        let mut labels = allowed.to_vec();
+        labels.sort_by(|&left, &right| {
+            let scores = row[right].total_cmp(&row[left]);
+            scores.then(left.cmp(&right))
+        });
+        let names = self.data.stream().label_names();
+        let best = labels.into_iter().take(count);
+        best.map(|label| ScoredClass {
+            name: names[label].clone(),
+            label,
+            score: row[label],
+        })
+        .collect()
+    }
+}
+
+/// Image files given as files and folders: a folder stands for the images directly in it, by name.
+///
+/// # Errors
+/// When a path does not exist or a folder holds no image.
+pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in paths {
+        match path.is_dir() {
+            true => files.extend(images_in(path)?),
+            false => files.push(existing(path)?.to_owned()),
+        }
+    }
+    Ok(files)
+}
+
+fn existing(path: &Path) -> Result<&Path, Error> {
+    std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    Ok(path)
+}

@@ -1,0 +1,238 @@
+//! The registry of methods: a name in a file becomes a method.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use treelora::{TreeLora, TreeLoraConfig};
+use treelora_baselines::BaselineConfig;
+use treelora_cl_bench::text::Demonstrations;
+use treelora_class_incremental::{Aligned, WithDiscriminant};
+use treelora_core::{Classifier, ContinualModel, Error, Method};
+use treelora_lora::LoraConfig;
+
+use crate::methods::{classifier_config::ClassifierConfig, frozen::Frozen};
+
+const TREE_LORA: &str = "tree-lora";
+const FIX: &str = "fix";
+/// Pattern of the parameters of a classification head.
+const HEAD: &str = r"^head\.";
+
+/// The `[method]` table of an experiment: `name`, and the settings of that method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub enum MethodConfig {
+    /// TreeLoRA, in one of its modes.
+    TreeLora(TreeLoraConfig),
+    /// A contender.
+    Baseline(BaselineConfig),
+    /// Nothing is trained; training examples stand in front of every test prompt (FIX).
+    Fix(Demonstrations),
+}
+
+impl MethodConfig {
+    /// Name in files and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TreeLora(_) => TREE_LORA,
+            Self::Baseline(config) => config.name(),
+            Self::Fix(_) => FIX,
+        }
+    }
+
+    /// The variant of a file that it came from, or the method's own name.
+    pub fn label(&self, variant: &str) -> String {
+        match variant.is_empty() {
+            true => self.name().to_owned(),
+            false => variant.to_owned(),
+        }
+    }
+
+    /// Where the method puts adapters, if it does.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        match self {
+            Self::TreeLora(config) => Some(&config.lora),
+            Self::Baseline(config) => config.lora(),
+            Self::Fix(_) => None,
+        }
+    }
+
+    /// Whether the method keeps an adapter for each task that it could answer with.
+    pub fn keeps_adapters(&self) -> bool {
+        match self {
+            Self::TreeLora(_) => true,
+            Self::Baseline(config) => config.keeps_adapters(),
+            Self::Fix(_) => false,
+        }
+    }
+
+    /// Whether the method infers the task of an example by itself.
+    pub fn infers_tasks(&self) -> bool {
+        match self {
+            Self::TreeLora(_) => false,
+            Self::Baseline(config) => config.infers_tasks(),
+            Self::Fix(_) => false,
+        }
+    }
+
+    /// The same method, with the classification head trained beside the adapters where the settings
+    /// say nothing of what else is trained: a frozen head over new classes could answer nothing.
+    fn with_trained_head(self) -> Self {
+        match self {
+            Self::Baseline(config) => match config.lora() {
+                Some(lora) if lora.trainable.is_empty() => {
+                    let lora = LoraConfig {
+                        trainable: vec![HEAD.into()],
+                        ..lora.clone()
+                    };
+                    Self::Baseline(config.with_lora(lora))
+                }
+                _ => Self::Baseline(config),
+            },
+            // The presets name the head.
+            tree_lora => tree_lora,
+        }
+    }
+
+    /// The same method for a model without a classification head.
+    pub(crate) fn without_trained_head(self) -> Self {
+        let headless = |lora: &LoraConfig| {
+            let mut lora = lora.clone();
+            lora.trainable.retain(|pattern| pattern != HEAD);
+            lora
+        };
+        match self {
+            Self::TreeLora(config) => Self::TreeLora(TreeLoraConfig {
+                lora: headless(&config.lora),
+                ..config
+            }),
+            Self::Baseline(config) => match config.lora().map(headless) {
+                Some(lora) => Self::Baseline(config.with_lora(lora)),
+                None => Self::Baseline(config),
+            },
+            Self::Fix(demonstrations) => Self::Fix(demonstrations),
+        }
+    }
+
+    /// Examples in front of the test prompts, where the method puts some there.
+    pub fn demonstrations(&self) -> Option<&Demonstrations> {
+        match self {
+            Self::Fix(demonstrations) => Some(demonstrations),
+            Self::TreeLora(_) | Self::Baseline(_) => None,
+        }
+    }
+
+    /// Check the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::TreeLora(config) => config.validate(),
+            Self::Baseline(config) => config.validate(),
+            Self::Fix(demonstrations) => demonstrations.validate(),
+        }
+    }
+
+    /// The method for a stream of `classes` classes, with `seed` for everything random in it and,
+    /// where asked for, a discriminant or an aligned head in the place of the head.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    pub fn build<M: Classifier>(
+        &self,
+        seed: u64,
+        classes: usize,
+        classifier: Option<&ClassifierConfig>,
+    ) -> Result<Box<dyn Method<M>>, Error> {
+        let method: Box<dyn Method<M>> = match self {
+            Self::TreeLora(config) => Box::new(TreeLora::new(config.clone(), seed)?),
+            Self::Baseline(config) => config.build(seed, classes)?,
+            Self::Fix(_) => {
+                let problem = "`fix` puts examples in front of prompts: it is for text alone";
+                return Err(Error::setting("method.name", problem));
+            }
+        };
+        Ok(match classifier {
+            None => method,
+            Some(ClassifierConfig::Discriminant {
+                discriminant,
+                transport,
+            }) => Box::new(WithDiscriminant::new(
+                method,
+                discriminant,
+                transport.clone(),
+                classes,
+            )?),
+            Some(ClassifierConfig::Aligned(alignment)) => {
+                Box::new(Aligned::new(method, alignment, seed)?)
+            }
+        })
+    }
+
+    /// The method for any model, with or without a classification head, with `seed` for everything
+    /// random in it.
+    ///
+    /// # Errors
+    /// When a setting is out of range, or the method is one for classifiers alone.
+    pub fn build_any<M: ContinualModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
+        match self {
+            Self::TreeLora(config) => Ok(Box::new(TreeLora::new(config.clone(), seed)?)),
+            Self::Baseline(config) => config.build_any(seed),
+            Self::Fix(_) => Ok(Box::new(Frozen)),
+        }
+    }
+}
+
+impl TryFrom<Value> for MethodConfig {
+    type Error = String;
+
+    fn try_from(mut table: Value) -> Result<Self, String> {
+        match table.get("name").and_then(Value::as_str) {
+            Some(TREE_LORA) => {
+                if let Some(settings) = table.as_object_mut() {
+                    settings.remove("name");
+                }
+                let config = TreeLoraConfig::try_from(table)?;
+                Ok(Self::TreeLora(config))
+            }
+            Some(FIX) => {
+                if let Some(settings) = table.as_object_mut() {
+                    settings.remove("name");
+                }
+                let demonstrations = serde_json::from_value(table).map_err(|e| e.to_string())?;
+                Ok(Self::Fix(demonstrations))
+            }
+            Some(_) => serde_json::from_value(table)
+                .map(|config| Self::Baseline(config).with_trained_head())
+                .map_err(|e| e.to_string()),
+            None => Err("key `name` is missing; `treelora list` shows the methods".into()),
+        }
+    }
+}
+
+impl From<MethodConfig> for Value {
+    fn from(config: MethodConfig) -> Self {
+        let settings = match &config {
+            MethodConfig::TreeLora(settings) => serde_json::to_value(settings),
+            MethodConfig::Baseline(settings) => serde_json::to_value(settings),
+            MethodConfig::Fix(settings) => serde_json::to_value(settings),
+        };
+        let mut table = without_nulls(settings.expect("settings are plain values"));
+        if let Some(table) = table.as_object_mut() {
+            table.insert("name".into(), config.name().into());
+        }
+        table
+    }
+}
+
+/// TOML has no null: what is absent is left out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => entries
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other,
+    }
+}

@@ -1,0 +1,135 @@
+//! A decoder with its tokenizer, ready to continue a prompt.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde::Serialize;
+use treelora_cl_bench::text::{Encoding, Tokenizer};
+use treelora_core::Error;
+use treelora_lora::{AdapterSnapshot, Selection, attach_bank, peft};
+use treelora_models::{
+    Precision,
+    decoder::{Decoder, GenerationConfig, GenerationRequest},
+};
+
+/// A decoder and its tokenizer, from one folder in Hugging Face layout.
+#[derive(Debug)]
+pub struct LanguageModel {
+    /// The decoder.
+    pub decoder: Decoder,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+}
+
+/// A prompt and what was written after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Continuation {
+    /// Token ids of the prompt, with what the tokenizer puts in front.
+    pub prompt_ids: Vec<u32>,
+    /// The new token ids, without the one that ended them.
+    pub ids: Vec<u32>,
+    /// Their text.
+    pub text: String,
+}
+
+impl LanguageModel {
+    /// Read `config.json`, the weights and the tokenizer, and check that they fit each other.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the tokenizer is of another model.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
+        Self::load_in(folder, Precision::F32, device)
+    }
+
+    /// As [`load`](Self::load), with the decoder as a frozen base in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and when `device` does not compute in `precision`.
+    pub fn load_in(folder: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
+        precision.check_on(device)?;
+        let decoder =
+            Decoder::load_in(folder, precision, device).map_err(|e| Error::Data(e.to_string()))?;
+        let tokenizer = Tokenizer::load(folder)?;
+        let architecture = decoder.config();
+        tokenizer.check_model(architecture.vocab_size, &architecture.eos_token_ids)?;
+        Ok(Self { decoder, tokenizer })
+    }
+
+    /// The model with an adapter in a folder of Hugging Face PEFT.
+    ///
+    /// # Errors
+    /// When the folder holds what is not understood, or the adapter does not fit the model.
+    pub fn with_peft_adapter(self, folder: &Path) -> Result<Self, Error> {
+        let names = peft::ModuleNames::causal_lm();
+        let device = self.decoder.device();
+        let adapter = peft::load(folder, &names, &device)
+            .map_err(|e| Error::format(folder, e.to_string()))?;
+        self.with_adapter(&adapter)
+            .map_err(|e| Error::format(folder, e.to_string()))
+    }
+
+    /// The model with an adapter.
+    ///
+    /// # Errors
+    /// When a layer is not in the model or has another shape there.
+    pub fn with_adapter(self, adapter: &AdapterSnapshot) -> Result<Self, Error> {
+        let adapters = std::slice::from_ref(adapter);
+        let decoder = attach_bank(self.decoder, adapters, Selection::One(0))
+            .map_err(|e| Error::Data(e.to_string()))?;
+        Ok(Self { decoder, ..self })
+    }
+
+    /// Continue a prompt; `on_text` hears of each piece of text as soon as its last token is
+    /// chosen.
+    ///
+    /// # Errors
+    /// When a setting is out of range, or the prompt is empty or longer than the context.
+    pub fn continue_prompt(
+        &self,
+        prompt: &str,
+        encoding: &Encoding,
+        config: &GenerationConfig,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Continuation, Error> {
+        // Nothing is cut here: a prompt that does not fit is the caller's to shorten.
+        let prompt_ids = encoding.prompt(&self.tokenizer, prompt, usize::MAX)?.ids;
+        let before = self.tokenizer.decode(&prompt_ids)?;
+        let text_of = |ids: &[u32]| -> Result<String, Error> {
+            // Decoded behind the prompt, since a tokenizer may drop the blank in front of a text.
+            let whole = self.tokenizer.decode(&[&prompt_ids, ids].concat())?;
+            Ok(match whole.strip_prefix(&before) {
+                Some(text) => text.to_owned(),
+                None => self.tokenizer.decode(ids)?,
+            })
+        };
+        let (mut ids, mut shown) = (Vec::new(), 0);
+        let request = GenerationRequest {
+            prompt: prompt_ids.clone(),
+            stream: 0,
+        };
+        let generations = self.decoder.generate(&[request], config, |_, id| {
+            ids.push(id);
+            // A character of several tokens is shown when it is whole.
+            if let Ok(text) = text_of(&ids)
+                && !text.ends_with(char::REPLACEMENT_CHARACTER)
+                && let Some(new) = text.get(shown..)
+            {
+                on_text(new);
+                shown = text.len();
+            }
+        })?;
+        let ids = generations
+            .into_iter()
+            .flat_map(|g| g.ids)
+            .collect::<Vec<u32>>();
+        let text = text_of(&ids)?;
+        if let Some(rest) = text.get(shown..) {
+            on_text(rest);
+        }
+        Ok(Continuation {
+            prompt_ids,
+            ids,
+            text,
+        })
+    }
+}

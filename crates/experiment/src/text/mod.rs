@@ -1,0 +1,7 @@
+//! Experiments on text: a decoder with its tokenizer, and the answers that it writes.
+
+pub(crate) mod generated_answers;
+
+pub(crate) mod language_model;
+
+pub(crate) mod text_experiment;

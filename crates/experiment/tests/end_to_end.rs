@@ -1,0 +1,766 @@
+//! Whole experiments on a tiny model and generated pictures, in seconds.
+#![allow(clippy::unwrap_used)]
+
+mod files;
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use burn::tensor::{Device, FloatDType};
+use treelora_cl_bench::metrics::{Cell, TaskScore};
+use treelora_experiment::{
+    Error, Event, Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig,
+    PretrainingFile, RunFolder, RunSummary,
+};
+
+const CONFIG: &str = r#"
+name = "tiny"
+
+[data]
+name = "procedural"
+classes = 10
+train_per_class = 8
+test_per_class = 4
+image_size = 16
+
+[stream]
+tasks = 3
+class_order = { given = [4, 5, 6, 7, 8, 9] }
+
+[model]
+preset = "tiny"
+image_size = 16
+patch_size = 8
+width = 16
+depth = 2
+heads = 2
+
+[pretraining]
+classes = [0, 1, 2, 3]
+epochs = 1
+batch_size = 16
+learning_rate = 1e-3
+weight_decay = 0.01
+
+[training]
+epochs = 2
+batch_size = 8
+learning_rate = 1e-2
+head_learning_rate = 1e-2
+seed = 3
+
+[method]
+name = "tree-lora"
+
+[method.lora]
+rank = 2
+alpha = 4.0
+target_modules = ['attention\.(q|v)\.weight$']
+
+[classifier]
+discriminant = { kind = "rda" }
+transport = { kind = "linear" }
+
+[floors]
+lda = { kind = "lda" }
+
+[variants.paper]
+method = { name = "tree-lora", mode = "paper", max_depth = 2, lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.reference]
+method = { name = "tree-lora", mode = "reference", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.sparse]
+method = { name = "tree-lora", sparsity = 1e-3, initialisation = "relatives", probe_steps = 1, storage_budget = 2, lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.sequential-lora]
+classifier = false
+method = { name = "sequential-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.joint-lora]
+classifier = false
+method = { name = "joint-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.ewc]
+classifier = false
+method = { name = "ewc", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.gem]
+classifier = false
+method = { name = "gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.a-gem]
+classifier = false
+method = { name = "a-gem", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.ogd]
+classifier = false
+method = { name = "ogd", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.lwf]
+classifier = false
+method = { name = "lwf", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.o-lora]
+classifier = false
+method = { name = "o-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.plain]
+classifier = false
+
+[variants.aligned]
+classifier = { alignment = { head = { epochs = 3 }, transport = { kind = "linear" } } }
+
+[variants.routed]
+inference = "routed"
+routing = { kind = "nearest-class-mean" }
+classifier = { alignment = { head = { epochs = 3 } } }
+
+[variants.oracle]
+inference = "oracle"
+classifier = { discriminant = { kind = "lda" } }
+
+[variants.hide-lora]
+classifier = false
+method = { name = "hide-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+"#;
+
+const VARIANTS: [&str; 15] = [
+    "paper",
+    "reference",
+    "sparse",
+    "sequential-lora",
+    "joint-lora",
+    "ewc",
+    "gem",
+    "a-gem",
+    "ogd",
+    "lwf",
+    "o-lora",
+    "aligned",
+    "routed",
+    "oracle",
+    "hide-lora",
+];
+
+/// Settings laid over a configuration: dotted keys with their values.
+type Changes<'a> = &'a [(&'a str, &'a str)];
+
+fn config(variant: Option<&str>, changes: Changes<'_>) -> ImageExperimentConfig {
+    try_config(variant, changes).unwrap()
+}
+
+fn try_config(
+    variant: Option<&str>,
+    changes: &[(&str, &str)],
+) -> Result<ImageExperimentConfig, treelora_experiment::Error> {
+    let changes: Vec<(String, String)> = changes
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    ImageExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &changes)
+}
+
+fn prepare(config: ImageExperimentConfig) -> ImageExperiment {
+    ImageExperiment::prepare(config, &Device::default(), &mut |_| {}).unwrap()
+}
+
+fn run(experiment: &ImageExperiment, path: &Path) -> RunSummary {
+    let toml = experiment.config().to_toml().unwrap();
+    let folder = RunFolder::create(path, &toml, &experiment.manifest()).unwrap();
+    experiment.run(&folder, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn every_method_fills_its_matrix_and_names_its_metrics() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut experiment = prepare(config(None, &[]));
+    let default = run(&experiment, &dir.path().join("default"));
+    assert!(default.floors.contains_key("lda"));
+    assert!(default.cost.stored_bytes > 0);
+    for variant in VARIANTS {
+        experiment = experiment.with_config(config(Some(variant), &[]));
+        let summary = run(&experiment, &dir.path().join(variant));
+        let last = default.matrix.tasks() - 1;
+        for on in 0..=last {
+            let score = summary.matrix.score(last, on);
+            assert!(
+                score.is_some_and(|s| (0.0..=1.0).contains(&s)),
+                "{variant} task {on}"
+            );
+        }
+        assert!(summary.metrics["acc_last"].value.is_some(), "{variant}");
+        // Adapters of four matrices at least, and the head over six classes.
+        assert!(
+            summary.cost.trainable_parameters >= 4 * 2 * (16 + 16) + 6 * 17,
+            "{variant}"
+        );
+        assert_eq!(summary.method, variant);
+    }
+}
+
+#[test]
+fn experiments_that_share_their_inputs_equal_those_prepared_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let finished = |experiment: &dyn Experiment, name: &str| {
+        let path = dir.path().join(name);
+        let toml = experiment.config_toml().unwrap();
+        let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+        assert!(folder.summary().unwrap().is_none());
+        let summary = experiment.run(&folder, &mut |_| {}).unwrap();
+        let kept = folder.summary().unwrap().unwrap();
+        assert_eq!(kept.matrix, summary.matrix);
+        let adapter = fs::read(path.join("tasks/02/adapter.safetensors")).unwrap();
+        (summary.matrix, adapter)
+    };
+    let wrapped =
+        |variant, changes: &[_]| ExperimentConfig::Images(Box::new(config(Some(variant), changes)));
+    // Another method; another first block; another seed, and with it another pre-training.
+    let cases: [(&str, Changes<'_>, bool); 3] = [
+        ("paper", &[], true),
+        (
+            "sequential-lora",
+            &[(
+                "method.lora.target_modules",
+                "['1\\.attention\\.q\\.weight$']",
+            )],
+            false,
+        ),
+        ("paper", &[("training.seed", "4")], false),
+    ];
+    for (case, (variant, changes, shared)) in cases.into_iter().enumerate() {
+        let first: Box<dyn Experiment> = Box::new(prepare(config(Some("hide-lora"), &[])));
+        finished(first.as_ref(), &format!("first-{case}"));
+        let mut prefixes = 0;
+        let device = Device::default();
+        let again = wrapped(variant, changes).prepare_after(Some(first), &device, &mut |event| {
+            prefixes += usize::from(matches!(event, Event::Prefix { .. }));
+        });
+        assert_eq!(prefixes == 0, shared, "{variant}");
+        let fresh = prepare(config(Some(variant), changes));
+        assert!(
+            finished(again.unwrap().as_ref(), &format!("again-{case}"))
+                == finished(&fresh, &format!("fresh-{case}")),
+            "{variant}"
+        );
+    }
+}
+
+#[test]
+fn a_run_of_other_settings_is_not_taken_for_this_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(None, &[]));
+    let toml = experiment.config_toml().unwrap();
+    let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
+    let asked = |changes: &[_]| ExperimentConfig::Images(Box::new(config(None, changes)));
+    asked(&[]).check_same_as(&folder.config_path()).unwrap();
+    // A folder of the time before a setting that has a default.
+    let kept = toml.replace("accumulation = 1\n", "");
+    assert_ne!(kept, toml);
+    fs::write(folder.config_path(), kept).unwrap();
+    asked(&[]).check_same_as(&folder.config_path()).unwrap();
+    let other = asked(&[("training.epochs", "7")]);
+    let message = other
+        .check_same_as(&folder.config_path())
+        .unwrap_err()
+        .to_string();
+    for part in ["config.toml", "epochs = 2", "epochs = 7"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn the_configuration_of_a_run_reads_back_as_itself() {
+    for variant in VARIANTS {
+        let config = config(Some(variant), &[]);
+        let text = config.to_toml().unwrap();
+        let again =
+            ImageExperimentConfig::parse(&text, Path::new("config.toml"), None, &[]).unwrap();
+        let again = ImageExperimentConfig {
+            variants: config.variants.clone(),
+            ..again
+        };
+        assert_eq!(again, config, "{variant}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_equal_results() {
+    for variant in [
+        None,
+        Some("hide-lora"),
+        Some("gem"),
+        Some("o-lora"),
+        Some("aligned"),
+        Some("routed"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let experiment = prepare(config(variant, &[]));
+        let whole = run(&experiment, &dir.path().join("whole"));
+        // As if the program had stopped while writing the last checkpoint.
+        let path = dir.path().join("stopped");
+        run(&experiment, &path);
+        fs::remove_file(path.join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(path.join("metrics.json")).unwrap();
+        let fresh = prepare(config(variant, &[]));
+        let folder = RunFolder::open(&path).unwrap();
+        let resumed = fresh.run(&folder, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, whole.matrix, "{variant:?}");
+        let bytes = |run: &str| {
+            fs::read(
+                dir.path()
+                    .join(run)
+                    .join("checkpoints/02/model.safetensors"),
+            )
+            .unwrap()
+        };
+        assert_eq!(bytes("whole"), bytes("stopped"), "{variant:?}");
+    }
+}
+
+/// Every method, stopped after steps 2, 5, 7 and 12 of its 12, the last one with all training done.
+#[test]
+fn a_run_that_is_stopped_within_tasks_ends_with_equal_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut experiment = prepare(config(None, &[]));
+    for variant in [None].into_iter().chain(VARIANTS.map(Some)) {
+        let [whole, stopped] =
+            ["whole", "stopped"].map(|run| dir.path().join(format!("{variant:?}-{run}")));
+        experiment = experiment.with_config(config(variant, &[]));
+        run(&experiment, &whole);
+        let toml = experiment.config().to_toml().unwrap();
+        RunFolder::create(&stopped, &toml, &experiment.manifest()).unwrap();
+        for stop_after in [2, 5, 7, 12] {
+            let stop = Arc::new(AtomicBool::new(false));
+            let folder = RunFolder::open(&stopped).unwrap();
+            let folder = folder.stopped_by(Arc::clone(&stop));
+            let outcome = experiment.run(&folder, &mut |event| {
+                if let Event::Step { step, .. } = event {
+                    let steps = step.epochs * step.steps;
+                    let taken = step.task.0 * steps + step.step_in_task() + 1;
+                    // Joint training takes all its steps in the one stage of the last task.
+                    let taken = match variant {
+                        Some("joint-lora") => step.step_in_task() + 1,
+                        _ => taken,
+                    };
+                    stop.store(taken == stop_after, Ordering::Relaxed);
+                }
+            });
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(error, Error::Interrupted { .. }),
+                "{variant:?}: {error}"
+            );
+        }
+        let folder = RunFolder::open(&stopped).unwrap();
+        let mut steps = 0;
+        experiment
+            .run(&folder, &mut |event| {
+                steps += usize::from(matches!(event, Event::Step { .. }))
+            })
+            .unwrap();
+        assert_eq!(
+            steps, 0,
+            "{variant:?}: all steps were taken before the last stop"
+        );
+        assert_eq!(
+            files::of_result(&stopped),
+            files::of_result(&whole),
+            "{variant:?}"
+        );
+        assert!(!stopped.join("progress").exists());
+    }
+}
+
+#[test]
+fn a_base_in_half_precision_trains_resumes_and_is_recorded() {
+    let half = ("model.precision", "bf16");
+    let device = Device::default();
+    if !device.supports_dtype(FloatDType::BF16) {
+        let prepared = ImageExperiment::prepare(config(None, &[half]), &device, &mut |_| {});
+        let message = prepared.err().unwrap().to_string();
+        assert!(message.contains("model.precision"), "{message}");
+        return;
+    }
+    for variant in [None, Some("hide-lora"), Some("o-lora")] {
+        let dir = tempfile::tempdir().unwrap();
+        let [whole, stopped, single] = ["whole", "stopped", "single"].map(|n| dir.path().join(n));
+        let mut experiment = prepare(config(variant, &[half]));
+        let expected = run(&experiment, &whole);
+        let written = fs::read_to_string(whole.join("config.toml")).unwrap();
+        assert!(written.contains("precision = \"bf16\""), "{written}");
+        run(&experiment, &stopped);
+        fs::remove_file(stopped.join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(stopped.join("metrics.json")).unwrap();
+        let folder = RunFolder::open(&stopped).unwrap();
+        let fresh = prepare(config(variant, &[half]));
+        let resumed = fresh.run(&folder, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, expected.matrix, "{variant:?}");
+        let state = |run: &Path| fs::read(run.join("checkpoints/02/model.safetensors")).unwrap();
+        assert_eq!(state(&whole), state(&stopped), "{variant:?}");
+        // Another base, another result.
+        run(&prepare(config(variant, &[])), &single);
+        assert_ne!(state(&whole), state(&single), "{variant:?}");
+
+        let row = experiment.score_again(&folder, None).unwrap();
+        for batch_size in ["1", "7"] {
+            let changes = [half, ("training.evaluation_batch_size", batch_size)];
+            experiment = experiment.with_config(config(variant, &changes));
+            let again = experiment.score_again(&folder, Some(3)).unwrap();
+            assert_eq!(counts(&again), counts(&row), "{variant:?}, {batch_size}");
+        }
+    }
+}
+
+/// Every method meets its own constants and the activations in one graph.
+#[test]
+fn recomputed_activations_give_equal_results() {
+    let variants = [
+        None,
+        Some("ewc"),
+        Some("gem"),
+        Some("ogd"),
+        Some("lwf"),
+        Some("o-lora"),
+        Some("aligned"),
+        Some("hide-lora"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let runs = ["kept", "recomputed"].map(|activations| {
+        let setting = [("training.activations", activations)];
+        let mut experiment = prepare(config(None, &setting));
+        let mut matrices = Vec::new();
+        for (number, variant) in variants.into_iter().enumerate() {
+            experiment = experiment.with_config(config(variant, &setting));
+            let folder = dir.path().join(format!("{activations}-{number}"));
+            matrices.push(run(&experiment, &folder).matrix);
+            let written = fs::read_to_string(folder.join("config.toml")).unwrap();
+            let line = format!("activations = \"{activations}\"");
+            assert!(written.contains(&line), "{written}");
+        }
+        matrices
+    });
+    let [kept, recomputed] = runs;
+    for (number, variant) in variants.into_iter().enumerate() {
+        assert_eq!(kept[number], recomputed[number], "{variant:?}");
+        let [kept, recomputed] = ["kept", "recomputed"].map(|activations| {
+            let folder = dir.path().join(format!("{activations}-{number}"));
+            fs::read(folder.join("checkpoints/02/model.safetensors")).unwrap()
+        });
+        assert!(kept == recomputed, "{variant:?}: other parameters");
+    }
+}
+
+/// Right answers of each task; what a task inference got right is not counted in a mixture.
+fn counts(row: &[TaskScore]) -> Vec<Cell> {
+    row.iter().filter_map(|score| score.counts).collect()
+}
+
+#[test]
+fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
+    for variant in [
+        None,
+        Some("hide-lora"),
+        Some("aligned"),
+        Some("routed"),
+        Some("oracle"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut experiment = prepare(config(variant, &[]));
+        run(&experiment, dir.path().join("run").as_path());
+        let folder = RunFolder::open(&dir.path().join("run")).unwrap();
+        let expected = experiment.score_again(&folder, None).unwrap();
+        for batch_size in ["1", "7", "64"] {
+            let changed = config(variant, &[("training.evaluation_batch_size", batch_size)]);
+            experiment = experiment.with_config(changed);
+            for shuffle in [None, Some(1), Some(2)] {
+                let row = experiment.score_again(&folder, shuffle).unwrap();
+                assert_eq!(
+                    counts(&row),
+                    counts(&expected),
+                    "{variant:?}, batch {batch_size}, {shuffle:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_settings_name_file_and_key() {
+    let cases = [
+        ("method.lora.rank", "0", "rank"),
+        ("method.lora.rnak", "2", "rnak"),
+        ("method.max_depth", "0", "max_depth"),
+        ("training.batch_size", "0", "training.batch_size"),
+        ("training.epochs_per_task", "[1]", "epochs_per_task"),
+        ("stream.tasks", "0", "stream"),
+        (
+            "classifier.discriminant",
+            "{ kind = 'lda', shrinkage = 2.0 }",
+            "shrinkage",
+        ),
+        ("surprise", "1", "surprise"),
+    ];
+    for (key, value, named) in cases {
+        let error = try_config(None, &[(key, value)]).unwrap_err().to_string();
+        assert!(
+            error.contains("tiny.toml") && error.contains(named),
+            "{key}: {error}"
+        );
+    }
+}
+
+#[test]
+fn inference_is_named_and_refused_where_it_means_nothing() {
+    let label =
+        |variant, inference| config(Some(variant), &[("inference", inference)]).method_label();
+    assert_eq!(label("plain", "latest"), "plain");
+    assert_eq!(label("plain", "routed"), "plain-routed");
+    assert_eq!(label("oracle", "oracle"), "oracle");
+    assert_eq!(label("hide-lora", "oracle"), "hide-lora-oracle");
+    let refused = |variant: Option<&str>, (key, value), named: &str| {
+        let error = try_config(variant, &[(key, value)])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(named), "{variant:?}: {error}");
+    };
+    refused(Some("ewc"), ("inference", "routed"), "ewc");
+    refused(Some("hide-lora"), ("inference", "routed"), "hide-lora");
+    // The transport of the default classifier.
+    refused(None, ("inference", "oracle"), "transport");
+    refused(None, ("routing", "{ kind = 'lda' }"), "routing");
+    refused(None, ("inference", "newest"), "newest");
+}
+
+/// Each mode answers with other adapters, and all of them with the same training.
+#[test]
+fn the_kind_of_inference_changes_answers_and_not_the_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut experiment = prepare(config(Some("plain"), &[]));
+    let mut ends = Vec::new();
+    for inference in ["latest", "routed", "oracle"] {
+        let changes = [("inference", inference), ("method.slow_learning", "1.0")];
+        experiment = experiment.with_config(config(Some("plain"), &changes));
+        let path = dir.path().join(inference);
+        let summary = run(&experiment, &path);
+        let model = fs::read(path.join("checkpoints/02/model.safetensors")).unwrap();
+        ends.push((summary.matrix, model));
+    }
+    let [(_, latest), (_, routed), (oracle, told)] = &ends[..] else {
+        panic!("three runs");
+    };
+    assert_eq!((latest, latest), (routed, told));
+    assert_ne!(&ends[0].0, oracle, "the task's own adapter answers");
+}
+
+#[test]
+fn what_does_not_fit_the_model_is_an_error_before_training() {
+    let refused = |changes: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(None, changes);
+        let experiment = ImageExperiment::prepare(config, &Device::default(), &mut |_| {});
+        let outcome = experiment.and_then(|experiment| {
+            let toml = experiment.config().to_toml()?;
+            let folder = RunFolder::create(&dir.path().join("run"), &toml, &experiment.manifest())?;
+            experiment.run(&folder, &mut |_| {})
+        });
+        outcome.map(drop).unwrap_err().to_string()
+    };
+    // Two blocks with q and v: four layers.
+    let error = refused(&[("method.max_depth", "5")]);
+    assert!(
+        error.contains("max_depth") && error.contains('4'),
+        "{error}"
+    );
+    let error = refused(&[("method.lora.rank", "17")]);
+    assert!(error.contains("rank") && error.contains("17"), "{error}");
+    let error = refused(&[("method.lora.target_modules", "['nowhere']")]);
+    assert!(error.contains("nowhere"), "{error}");
+    let error = refused(&[("model.weights", "'no/such/file.safetensors'")]);
+    assert!(error.contains("no/such/file.safetensors"), "{error}");
+    let error = refused(&[("data", "{ name = 'cifar-100', path = 'no/such/folder' }")]);
+    assert!(error.contains("no/such/folder"), "{error}");
+}
+
+#[test]
+fn an_existing_run_folder_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("keep.txt"), "precious").unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let toml = experiment.config().to_toml().unwrap();
+    let error = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap_err();
+    assert!(error.to_string().contains("not empty"), "{error}");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("keep.txt")).unwrap(),
+        "precious"
+    );
+}
+
+#[test]
+fn what_a_crash_left_of_a_new_folder_is_no_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.1");
+    let left = dir.path().join("run.1.partial");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("config.toml"), "half").unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let toml = experiment.config().to_toml().unwrap();
+    RunFolder::check_free(&path).unwrap();
+    let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+    assert_eq!(fs::read_to_string(folder.config_path()).unwrap(), toml);
+    assert!(!left.exists());
+}
+
+#[test]
+fn every_stage_says_what_its_checkpoint_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(None, &[]));
+    run(&experiment, dir.path());
+    let costs = RunFolder::open(dir.path())
+        .unwrap()
+        .result()
+        .unwrap()
+        .unwrap()
+        .costs;
+    assert!(costs.iter().all(|cost| cost.checkpoint_bytes.is_some()));
+    // Each task adds its adapter and its signature.
+    assert!(costs.is_sorted_by_key(|cost| cost.checkpoint_bytes));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(None, &[]));
+    let whole = run(&experiment, &dir.path().join("whole"));
+    for file in ["model.safetensors", "method/treelora.json", "result.json"] {
+        let path = dir.path().join(file.replace('/', "-"));
+        run(&experiment, &path);
+        let last = path.join("checkpoints/02");
+        let names: Vec<String> = fs::read_dir(last.join("method"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        assert!(last.join(file).is_file(), "{file}: {names:?}");
+        let mut bytes = fs::read(last.join(file)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(last.join(file), bytes).unwrap();
+        let folder = RunFolder::open(&path).unwrap();
+        // Scoring writes nothing, so it sets nothing aside.
+        let refused = experiment.score_again(&folder, None).unwrap_err();
+        assert!(refused.to_string().contains(file), "{refused}");
+        let mut warnings = Vec::new();
+        let resumed = experiment.run(&folder, &mut |event| {
+            if let Event::Warning { message } = event {
+                warnings.push(message.clone());
+            }
+        });
+        assert_eq!(resumed.unwrap().matrix, whole.matrix, "{file}");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(file),
+            "{warnings:?}"
+        );
+        assert!(path.join("checkpoints/02.damaged").is_dir());
+    }
+}
+
+#[test]
+fn a_run_that_another_process_works_on_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let toml = experiment.config().to_toml().unwrap();
+    let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
+    let lock = folder.lock().unwrap();
+    let error = experiment
+        .run(&folder, &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("works on this run"), "{error}");
+    assert!(!dir.path().join("checkpoints").exists());
+    drop(lock);
+    experiment.run(&folder, &mut |_| {}).unwrap();
+}
+
+/// A file system without space, as Linux offers it: writing to `/dev/full` fails with `ENOSPC`.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_space_the_run_stops_and_what_was_written_stays_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let whole = run(&experiment, &dir.path().join("whole"));
+    // The disk is full when the second checkpoint is written.
+    let path = dir.path().join("full");
+    let toml = experiment.config().to_toml().unwrap();
+    let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+    let second = path.join("tasks/01");
+    fs::create_dir_all(&second).unwrap();
+    let blocked = second.join("adapter.safetensors.tmp");
+    std::os::unix::fs::symlink("/dev/full", &blocked).unwrap();
+    let error = experiment
+        .run(&folder, &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("adapter.safetensors") && error.contains("No space left"),
+        "{error}"
+    );
+    // With space again the run goes on after the first task, with equal results.
+    assert!(path.join("checkpoints/00/result.json").is_file());
+    assert!(!path.join("checkpoints/01").exists());
+    let resumed = experiment.run(&folder, &mut |_| {}).unwrap();
+    assert_eq!(resumed.matrix, whole.matrix);
+}
+
+#[test]
+fn a_run_on_other_weights_or_data_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = prepare(config(Some("sequential-lora"), &[]));
+    let path = dir.path().join("run");
+    run(&experiment, &path);
+    let manifest = path.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let folder = RunFolder::open(&path).unwrap();
+    folder.check_provenance(&experiment.manifest()).unwrap();
+    fs::write(
+        &manifest,
+        text.replace("\"data_sha256\": null", "\"data_sha256\": \"00ff\""),
+    )
+    .unwrap();
+    let error = folder
+        .check_provenance(&experiment.manifest())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("00ff") && error.contains("data"), "{error}");
+    fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 999")).unwrap();
+    let error = RunFolder::open(&path).unwrap_err().to_string();
+    assert!(error.contains("999"), "{error}");
+}
+
+#[test]
+fn every_variant_of_every_shipped_configuration_is_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let weights = [("model.weights".to_owned(), "'model.safetensors'".to_owned())];
+    let mut variants = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("pretrain-") {
+            PretrainingFile::load(&path, &[]).unwrap();
+            continue;
+        }
+        ExperimentConfig::load(&path, None, &weights).unwrap();
+        let table: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+        for name in table["variants"].as_table().unwrap().keys() {
+            let config = ExperimentConfig::load(&path, Some(name), &weights).unwrap();
+            assert_eq!(config.method_label(), *name);
+            variants += 1;
+        }
+    }
+    assert!(variants > 20, "{variants}");
+}

@@ -1,0 +1,505 @@
+//! Whole language experiments on a tiny decoder and a tiny stream, in seconds.
+#![allow(clippy::unwrap_used)]
+
+mod files;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use burn::{module::Module, tensor::Device};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use treelora_cl_bench::text::{BytePairTraining, Encoding};
+use treelora_experiment::{
+    Error, Event, Experiment, ExperimentConfig, GenerationConfig, LanguageModel, RunFolder,
+    RunSummary, TextExperiment, TextExperimentConfig, export_adapter,
+};
+use treelora_models::decoder::DecoderConfig;
+
+const LORA: &str = "{ rank = 2, alpha = 8.0, dropout = 0.1, \
+                    target_modules = ['\\.(q_proj|v_proj)\\.weight$'] }";
+
+const METHODS: [&str; 12] = [
+    "name = 'tree-lora', mode = 'treelora'",
+    "name = 'tree-lora', mode = 'paper', max_depth = 4",
+    "name = 'tree-lora', mode = 'reference'",
+    "name = 'sequential-lora'",
+    "name = 'joint-lora'",
+    "name = 'o-lora'",
+    "name = 'ewc', fisher_examples = 4",
+    "name = 'gem'",
+    "name = 'a-gem'",
+    "name = 'ogd'",
+    "name = 'lwf'",
+    "name = 'fix', shots = 2, max_prompt = 60",
+];
+
+/// Dropout draws from the device's generator, which the whole process shares: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A model folder and a data folder.
+struct World {
+    dir: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self {
+            dir: tempfile::tempdir().unwrap(),
+            // A failed test leaves nothing behind that the next could stumble over.
+            _alone: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let mut texts = Vec::new();
+        for (task, words) in [
+            ("colours", [("sky", "blue"), ("grass", "green")]),
+            ("sounds", [("cat", "meow"), ("dog", "bark")]),
+            ("counts", [("two", "2"), ("three", "3")]),
+        ] {
+            let folder = world.data().join(task);
+            fs::create_dir_all(&folder).unwrap();
+            for (split, count) in [("train", 6), ("eval", 2), ("test", 4)] {
+                let records: Vec<serde_json::Value> = (0..count)
+                    .map(|number| {
+                        let (about, answer) = words[number % 2];
+                        let prompt = format!("{split} {number}: what of the {about}? ");
+                        texts.push(format!("{prompt}{answer}"));
+                        serde_json::json!({ "prompt": prompt, "answer": answer })
+                    })
+                    .collect();
+                let path = folder.join(format!("{split}.json"));
+                fs::write(path, serde_json::to_vec(&records).unwrap()).unwrap();
+            }
+        }
+        fs::create_dir_all(world.model()).unwrap();
+        let tokenizer = BytePairTraining::new(300)
+            .train(texts.iter().map(String::as_str), &world.model())
+            .unwrap();
+        let special = tokenizer.special();
+        let config = DecoderConfig {
+            num_key_value_heads: 2,
+            max_position_embeddings: 128,
+            bos_token_id: special.bos,
+            eos_token_ids: special.eos.into_iter().collect(),
+            ..DecoderConfig::llama(tokenizer.vocabulary(), 16, 2, 4)
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let decoder = config.init(&mut rng, &Device::default()).unwrap();
+        decoder.save(&world.model()).unwrap();
+        world
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn model(&self) -> PathBuf {
+        self.dir.path().join("model")
+    }
+
+    fn config(&self, method: &str, changes: &[(&str, &str)]) -> TextExperimentConfig {
+        self.try_config(method, changes).unwrap()
+    }
+
+    fn try_config(
+        &self,
+        method: &str,
+        changes: &[(&str, &str)],
+    ) -> Result<TextExperimentConfig, treelora_experiment::Error> {
+        let lora = match method.contains("'fix'") {
+            true => String::new(),
+            false => format!(", lora = {LORA}"),
+        };
+        let text = format!(
+            "modality = 'text'\n\
+             name = 'tiny-text'\n\
+             data = {{ name = 'folder', path = '{}', tasks = ['colours', 'sounds', 'counts'] }}\n\
+             model = {{ weights = '{}' }}\n\
+             method = {{ {method}{lora} }}\n\
+             encoding = {{ max_prompt = 40, max_answer = 8 }}\n\
+             batching = {{ token_budget = 120 }}\n\
+             generation = {{ max_new_tokens = 3 }}\n\
+             training = {{ epochs = 2, batch_size = 2, accumulation = 2, learning_rate = 1e-2, \
+             warm_up = 0.2, gradient_clip = 1.0, evaluation_batch_size = 3, seed = 5, \
+             optimizer = {{ name = 'adamw', weight_decay = 0.0 }} }}\n",
+            self.data().display(),
+            self.model().display(),
+        );
+        let changes: Vec<(String, String)> = changes
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        match ExperimentConfig::parse(&text, Path::new("tiny.toml"), None, &changes)? {
+            ExperimentConfig::Text(config) => Ok(*config),
+            ExperimentConfig::Images(_) => panic!("the file is about text"),
+        }
+    }
+
+    fn prepare(&self, method: &str, changes: &[(&str, &str)]) -> TextExperiment {
+        TextExperiment::prepare(self.config(method, changes), &Device::default()).unwrap()
+    }
+
+    fn run(&self, experiment: &TextExperiment, name: &str) -> (RunFolder, RunSummary) {
+        let path = self.dir.path().join(name);
+        let toml = experiment.config_toml().unwrap();
+        let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+        let summary = experiment.run(&folder, &mut |_| {}).unwrap();
+        (folder, summary)
+    }
+}
+
+#[test]
+fn every_method_fills_its_matrix_on_text() {
+    let world = World::new();
+    for (number, method) in METHODS.into_iter().enumerate() {
+        let experiment = world.prepare(method, &[]);
+        let (folder, summary) = world.run(&experiment, &format!("run-{number}"));
+        let last = summary.matrix.tasks() - 1;
+        assert_eq!(last, 2, "{method}");
+        for on in 0..=last {
+            let score = summary.matrix.score(last, on);
+            assert!(
+                score.is_some_and(|s| (0.0..=1.0).contains(&s)),
+                "{method} task {on}"
+            );
+        }
+        assert!(summary.other_rules.contains_key("treelora"), "{method}");
+        assert!(summary.floors.contains_key("majority"), "{method}");
+        assert_eq!(
+            summary.cost.trainable_parameters == 0,
+            method.contains("'fix'"),
+            "{method}"
+        );
+        assert!(folder.path().join("answers/02/00.json").is_file());
+        assert!(folder.path().join("stream.json").is_file());
+        // What was written reads back as the same experiment.
+        let again = ExperimentConfig::load(&folder.config_path(), None, &[]).unwrap();
+        let own = experiment.config().clone();
+        assert_eq!(again, ExperimentConfig::Text(Box::new(own)), "{method}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_equal_results_on_text() {
+    let world = World::new();
+    for (number, method) in [METHODS[0], "name = 'o-lora'", "name = 'gem'"]
+        .into_iter()
+        .enumerate()
+    {
+        let experiment = world.prepare(method, &[]);
+        let (whole, summary) = world.run(&experiment, &format!("whole-{number}"));
+        let (stopped, _) = world.run(&experiment, &format!("stopped-{number}"));
+        fs::remove_file(stopped.path().join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(stopped.path().join("metrics.json")).unwrap();
+        let resumed = world
+            .prepare(method, &[])
+            .run(&stopped, &mut |_| {})
+            .unwrap();
+        assert_eq!(resumed.matrix, summary.matrix, "{method}");
+        let bytes = |run: &RunFolder| {
+            fs::read(run.path().join("checkpoints/02/model.safetensors")).unwrap()
+        };
+        assert!(bytes(&whole) == bytes(&stopped), "{method}: other adapters");
+    }
+}
+
+/// Every method, with dropout: stopped at steps that no accumulation, epoch or task ends with.
+#[test]
+fn a_run_that_is_stopped_within_tasks_ends_with_equal_files_on_text() {
+    let world = World::new();
+    for (number, method) in METHODS.into_iter().enumerate() {
+        let experiment = world.prepare(method, &[]);
+        let (whole, _) = world.run(&experiment, &format!("whole-{number}"));
+        let path = world.dir.path().join(format!("stopped-{number}"));
+        let toml = experiment.config_toml().unwrap();
+        RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+        let (mut taken, mut stops) = (0, 0);
+        let outcome = loop {
+            let stop = Arc::new(AtomicBool::new(false));
+            let folder = RunFolder::open(&path).unwrap();
+            let folder = folder.stopped_by(Arc::clone(&stop));
+            let outcome = experiment.run(&folder, &mut |event| {
+                if matches!(event, Event::Step { .. }) {
+                    taken += 1;
+                    stop.store(taken % 3 == 1, Ordering::Relaxed);
+                }
+            });
+            match outcome {
+                Err(Error::Interrupted { .. }) => stops += 1,
+                other => break other,
+            }
+        };
+        outcome.unwrap();
+        assert_eq!(stops == 0, method.contains("'fix'"), "{method}");
+        assert_eq!(
+            files::of_result(&path),
+            files::of_result(whole.path()),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn scores_do_not_depend_on_the_evaluation_batch_size() {
+    let world = World::new();
+    let experiment = world.prepare(METHODS[0], &[]);
+    let (folder, _) = world.run(&experiment, "run");
+    let expected = experiment.score_again(&folder, None).unwrap();
+    for size in ["1", "4"] {
+        let changed = world.prepare(METHODS[0], &[("training.evaluation_batch_size", size)]);
+        let row = changed.score_again(&folder, None).unwrap();
+        assert_eq!(row, expected, "batches of {size}");
+    }
+}
+
+#[test]
+fn a_base_in_half_precision_trains_resumes_and_is_recorded_on_text() {
+    let world = World::new();
+    let half = ("model.precision", "bf16");
+    for (number, method) in [METHODS[0], "name = 'o-lora'"].into_iter().enumerate() {
+        let experiment = world.prepare(method, &[half]);
+        let (whole, summary) = world.run(&experiment, &format!("whole-{number}"));
+        let written = fs::read_to_string(whole.config_path()).unwrap();
+        assert!(written.contains("precision = \"bf16\""), "{written}");
+        let (stopped, _) = world.run(&experiment, &format!("stopped-{number}"));
+        fs::remove_file(stopped.path().join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(stopped.path().join("metrics.json")).unwrap();
+        let fresh = world.prepare(method, &[half]);
+        let resumed = fresh.run(&stopped, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, summary.matrix, "{method}");
+        let state = |run: &RunFolder| {
+            fs::read(run.path().join("checkpoints/02/model.safetensors")).unwrap()
+        };
+        assert!(state(&whole) == state(&stopped), "{method}: other adapters");
+        let (single, _) = world.run(&world.prepare(method, &[]), &format!("single-{number}"));
+        assert!(
+            state(&whole) != state(&single),
+            "{method}: the setting does nothing"
+        );
+
+        let row = experiment.score_again(&whole, None).unwrap();
+        for size in ["1", "4"] {
+            let changes = [half, ("training.evaluation_batch_size", size)];
+            let again = world.prepare(method, &changes).score_again(&whole, None);
+            assert_eq!(again.unwrap(), row, "{method}: batches of {size}");
+        }
+    }
+}
+
+#[test]
+fn recomputed_activations_give_equal_results_on_text() {
+    let world = World::new();
+    for (number, method) in METHODS.into_iter().enumerate() {
+        let [kept, recomputed] = ["kept", "recomputed"].map(|activations| {
+            let experiment = world.prepare(method, &[("training.activations", activations)]);
+            let (folder, summary) = world.run(&experiment, &format!("{activations}-{number}"));
+            let state = folder.path().join("checkpoints/02/model.safetensors");
+            (summary.matrix, fs::read(state).ok())
+        });
+        assert_eq!(kept.0, recomputed.0, "{method}");
+        assert!(kept.1 == recomputed.1, "{method}: other adapters");
+    }
+}
+
+/// A weight decay of 4 times the step blows adapters up threefold a step: a task of a few steps bears it, a long one
+/// does not.
+#[test]
+fn a_run_that_diverges_keeps_its_last_task_and_names_step_and_batch() {
+    let world = World::new();
+    let changes = [
+        (
+            "training.optimizer",
+            "{ name = 'adamw', weight_decay = 400.0 }",
+        ),
+        ("training.learning_rate", "1e-2"),
+        ("training.schedule", "'constant'"),
+        ("training.warm_up", "0.0"),
+        ("training.epochs_per_task", "[1, 200, 1]"),
+        // Else later tasks learn at a tenth of the rate, and decay instead.
+        ("method.slow_learning", "1.0"),
+    ];
+    let experiment = world.prepare(METHODS[0], &changes);
+    let path = world.dir.path().join("diverging");
+    let toml = experiment.config_toml().unwrap();
+    let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
+    let (mut steps, mut row) = (0, Vec::new());
+    let error = experiment
+        .run(&folder, &mut |event| match event {
+            Event::Step { step, .. } if step.task.0 == 1 => steps += 1,
+            Event::Evaluated { score, .. } => row.push(score.clone()),
+            _ => {}
+        })
+        .unwrap_err();
+    // The steps before went well, and the one that is named did not.
+    let Error::Diverged {
+        step, batch, value, ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(step.task.0, 1);
+    assert_eq!(step.step_in_task(), steps);
+    assert!(steps > 1 && *batch / 2 == step.step && !value.is_finite());
+    let message = error.to_string();
+    let named = [
+        "task 1".to_owned(),
+        format!("epoch {}", step.epoch),
+        format!("step {}", step.step),
+        format!("batch {batch}"),
+    ];
+    for part in named {
+        assert!(message.contains(&part), "{message} names no {part}");
+    }
+
+    // What the first task left is whole: it scores as it did, and nothing follows it.
+    assert_eq!(row.len(), 1, "the first task alone was scored");
+    assert!(path.join("tasks/00/adapter.safetensors").is_file());
+    assert!(!path.join("checkpoints/01").exists() && !path.join("metrics.json").exists());
+    let before = fs::read(path.join("checkpoints/00/model.safetensors")).unwrap();
+    let fresh = world.prepare(METHODS[0], &changes);
+    let opened = RunFolder::open(&path).unwrap();
+    assert_eq!(fresh.score_again(&opened, None).unwrap(), row);
+    let restored = fresh.restored(&opened).unwrap();
+    assert_eq!(restored.result.costs.len(), 1);
+    // Resumed, it comes to the same step, and the checkpoint stands.
+    let again = fresh.run(&opened, &mut |_| {}).unwrap_err();
+    assert_eq!(again.to_string(), message);
+    let after = fs::read(path.join("checkpoints/00/model.safetensors")).unwrap();
+    assert!(before == after, "the checkpoint has changed");
+    // With bearable settings the folder goes on to its end.
+    let mut bearable = changes;
+    bearable[4].1 = "[1, 1, 1]";
+    let summary = world
+        .prepare(METHODS[0], &bearable)
+        .run(&opened, &mut |_| {})
+        .unwrap();
+    assert_eq!(summary.matrix.tasks(), 3);
+}
+
+#[test]
+fn an_exported_adapter_answers_as_the_run_did() {
+    let world = World::new();
+    for (number, method) in [METHODS[0], "name = 'o-lora'"].into_iter().enumerate() {
+        let experiment = world.prepare(method, &[]);
+        let (folder, _) = world.run(&experiment, &format!("run-{number}"));
+        let out = world.dir.path().join(format!("peft-{number}"));
+        export_adapter(&folder, 2, &out).unwrap();
+        let device = Device::default();
+        let model = LanguageModel::load(&world.model(), &device).unwrap();
+        let plain = model.decoder.clone();
+        let exported = model.with_peft_adapter(&out).unwrap();
+        let restored = experiment.restored(&folder).unwrap();
+        let answering = restored.method.for_evaluation(&restored.learner).unwrap();
+        let batch = treelora_models::decoder::TextBatch {
+            examples: vec![treelora_models::decoder::TextExample::new(&[5, 6, 7], &[8])],
+        };
+        use treelora_core::ContinualModel;
+        let logits = |model: &treelora_models::decoder::Decoder| -> Vec<f32> {
+            model.valid().logits(&batch).into_data().iter().collect()
+        };
+        let largest = |left: &[f32], right: &[f32]| {
+            let pairs = left.iter().zip(right);
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        let (ours, theirs) = (logits(&answering.model), logits(&exported.decoder));
+        assert!(largest(&ours, &theirs) < 1e-5, "{method}");
+        assert!(largest(&ours, &logits(&plain)) > 1e-3, "{method}");
+    }
+    let error = export_adapter(
+        &RunFolder::open(&world.dir.path().join("run-0")).unwrap(),
+        9,
+        &world.dir.path().join("nowhere"),
+    );
+    assert!(error.unwrap_err().to_string().contains("tasks/09"));
+}
+
+#[test]
+fn streamed_pieces_join_to_the_text_of_the_continuation() {
+    let world = World::new();
+    let model = LanguageModel::load(&world.model(), &Device::default()).unwrap();
+    let config = GenerationConfig {
+        max_new_tokens: 20,
+        temperature: 1.5,
+        seed: 3,
+        ..GenerationConfig::default()
+    };
+    let mut pieces = String::new();
+    let continuation = model
+        .continue_prompt(
+            "what of the sky? ",
+            &Encoding::default(),
+            &config,
+            &mut |text| {
+                pieces += text;
+            },
+        )
+        .unwrap();
+    assert_eq!(pieces, continuation.text);
+    assert_eq!(continuation.ids.len(), 20);
+}
+
+#[test]
+fn wrong_input_is_named() {
+    let world = World::new();
+    let prepared = |method: &str, changes: &[(&str, &str)]| {
+        let config = world.try_config(method, changes);
+        let experiment =
+            config.and_then(|config| TextExperiment::prepare(config, &Device::default()));
+        let outcome = experiment.and_then(|experiment| {
+            let path = world.dir.path().join("refused");
+            let toml = experiment.config_toml()?;
+            let folder = RunFolder::create(&path, &toml, &experiment.manifest())?;
+            let outcome = experiment.run(&folder, &mut |_| {}).map(drop);
+            fs::remove_dir_all(&path).unwrap();
+            outcome
+        });
+        outcome.unwrap_err().to_string()
+    };
+    let tree = METHODS[0];
+    for (method, changes, named) in [
+        (tree, ("generation.max_new_tokens", "0"), "max_new_tokens"),
+        (tree, ("data.tasks", "['colours', 'smells']"), "smells"),
+        (
+            tree,
+            ("data.name", "'no-such-benchmark'"),
+            "no-such-benchmark",
+        ),
+        (tree, ("model.weights", "'no/such/model'"), "no/such/model"),
+        (tree, ("training.warm_up", "1.0"), "warm_up"),
+        (tree, ("training.accumulation", "0"), "accumulation"),
+        (tree, ("training.epochs_per_task", "[1]"), "epochs_per_task"),
+        (tree, ("training.learning_rate", "1e30"), "the loss is"),
+        (tree, ("surprise", "1"), "surprise"),
+        ("name = 'hide-lora'", ("name", "'x'"), "hide-lora"),
+        ("name = 'fix', shots = 0", ("name", "'x'"), "shots"),
+    ] {
+        let error = prepared(method, &[changes]);
+        assert!(error.contains(named), "{changes:?}: {error}");
+    }
+    // A tokenizer with more tokens than the embedding has rows.
+    let text = fs::read_to_string(world.model().join("config.json")).unwrap();
+    let rows = LanguageModel::load(&world.model(), &Device::default());
+    let rows = rows.unwrap().tokenizer.vocabulary();
+    let smaller = DecoderConfig {
+        max_position_embeddings: 128,
+        ..DecoderConfig::llama(rows - 1, 16, 2, 4)
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let decoder = smaller.init(&mut rng, &Device::default()).unwrap();
+    decoder.save(&world.model()).unwrap();
+    assert_ne!(
+        fs::read_to_string(world.model().join("config.json")).unwrap(),
+        text
+    );
+    let error = prepared(tree, &[("name", "'x'")]);
+    assert!(
+        error.contains(&rows.to_string()) && error.contains(&(rows - 1).to_string()),
+        "{error}"
+    );
+}
