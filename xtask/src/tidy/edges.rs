@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::workspace::{Package, Workspace};
 
 /// Crates that a crate may depend on, by folder name.

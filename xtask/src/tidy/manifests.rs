@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::workspace::{Package, Workspace};
 
 /// The one version of burn; a caret would let a pre-release or a new format in.

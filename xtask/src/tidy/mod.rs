@@ -1,6 +1,10 @@
 //! House rules that the compiler does not know.
 
+mod problem;
+
 mod source;
+
+mod circles;
 
 mod edges;
 
@@ -18,16 +22,15 @@ mod links;
 
 use anyhow::{Result, bail};
 
+use self::problem::Problem;
 use crate::workspace::Workspace;
-
-/// A rule that was broken: where, and what to do.
-pub(crate) type Problem = String;
 
 /// A check: its name and the rule.
 type Check = (&'static str, fn(&Workspace) -> Result<Vec<Problem>>);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("crate edges (docs/ARCHITECTURE.md)", edges::check),
+    ("no circle of files", circles::check),
     ("manifests", manifests::check),
     ("no source file names a backend", backends::check),
     ("files: docs, whitespace, licences", files::check),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::{COMMANDS, workspace::Workspace};
 
 /// cargo commands that a reader needs nothing extra for.
