@@ -10,8 +10,8 @@ use treelora_core::{Batches, Classifier, Error, Method, Task, TaskId, TensorFile
 
 use crate::{
     aligned_head::AlignedHead, delegation::trained_by_inner, feature_drift::FeatureDrift,
-    feature_transport::TransportConfig, head_alignment::HeadAlignment,
-    statistics_config::StatisticsConfig, with_discriminant::features,
+    feature_rows::features, feature_transport::TransportConfig, head_alignment::HeadAlignment,
+    statistics_config::StatisticsConfig,
 };
 
 const FILE: &str = "alignment.safetensors";
