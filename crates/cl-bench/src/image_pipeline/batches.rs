@@ -28,13 +28,22 @@ struct Worker {
     thread: JoinHandle<()>,
 }
 
+impl ImagePipeline {
+    /// Batches of the examples in the given order, prepared ahead by worker threads. The last batch
+    /// may be smaller.
+    ///
+    /// # Panics
+    /// When `batch_size` is 0. The iterator panics when an example is not in the data set or its
+    /// class has no label.
+    pub fn batches(&self, examples: &[usize], batch_size: usize, view: View) -> ImageBatches {
+        assert!(batch_size > 0, "a batch of 0 examples");
+        let parts = examples.chunks(batch_size).map(<[usize]>::to_vec).collect();
+        ImageBatches::start(self, parts, self.config.workers(), view)
+    }
+}
+
 impl ImageBatches {
-    pub(super) fn start(
-        pipeline: &ImagePipeline,
-        parts: Vec<Vec<usize>>,
-        workers: usize,
-        view: View,
-    ) -> Self {
+    fn start(pipeline: &ImagePipeline, parts: Vec<Vec<usize>>, workers: usize, view: View) -> Self {
         let count = parts.len();
         let parts = Arc::new(parts);
         let workers = workers.min(count);

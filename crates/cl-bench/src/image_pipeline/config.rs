@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, CHANNELS};
+use super::{Augmentation, Interpolation};
 use crate::dataset::{DatasetError, MAX_SIDE};
+
+/// Colour channels.
+pub const CHANNELS: usize = 3;
 
 /// Threads by default, at most: each keeps a batch or two of pixels in memory.
 const DEFAULT_WORKERS: usize = 8;
@@ -40,17 +43,6 @@ impl Default for ImageConfig {
             prefetch: 1,
         }
     }
-}
-
-/// A filter of the resizer; both widen when they shrink (antialiasing), as Pillow's do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// Catmull-Rom, `a = -0.5`: timm's default for vision transformers.
-    #[default]
-    Bicubic,
-    /// Triangle.
-    Bilinear,
 }
 
 /// What is subtracted from, and divides, pixels in `[0, 1]`.

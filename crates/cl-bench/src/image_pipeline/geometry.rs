@@ -4,9 +4,20 @@ use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{Image, ImageRef},
 };
+use serde::{Deserialize, Serialize};
 
-use super::Interpolation;
 use crate::dataset::{MAX_SIDE, Picture};
+
+/// A filter of the resizer; both widen when they shrink (antialiasing), as Pillow's do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interpolation {
+    /// Catmull-Rom, `a = -0.5`: timm's default for vision transformers.
+    #[default]
+    Bicubic,
+    /// Triangle.
+    Bilinear,
+}
 
 /// A resizer with its filter and buffers.
 pub(super) struct Resizing {

@@ -13,13 +13,11 @@ use std::sync::Arc;
 
 pub use augmentation::{Augmentation, RandomResizedCrop};
 pub use batches::ImageBatches;
-pub use config::{ImageConfig, Interpolation, Normalization};
+pub use config::{CHANNELS, ImageConfig, Normalization};
+pub use geometry::Interpolation;
 
 use self::geometry::Resizing;
 use crate::dataset::{Dataset, DatasetError, Picture};
-
-/// Colour channels.
-pub const CHANNELS: usize = 3;
 
 /// How the pictures of a pass are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,18 +93,6 @@ impl ImagePipeline {
             values: Arc::new(config.normalization.table()),
             config: config.clone(),
         })
-    }
-
-    /// Batches of the examples in the given order, prepared ahead by worker threads. The last batch
-    /// may be smaller.
-    ///
-    /// # Panics
-    /// When `batch_size` is 0. The iterator panics when an example is not in the data set or its
-    /// class has no label.
-    pub fn batches(&self, examples: &[usize], batch_size: usize, view: View) -> ImageBatches {
-        assert!(batch_size > 0, "a batch of 0 examples");
-        let parts = examples.chunks(batch_size).map(<[usize]>::to_vec).collect();
-        ImageBatches::start(self, parts, self.config.workers(), view)
     }
 
     /// One batch, prepared on the calling thread.

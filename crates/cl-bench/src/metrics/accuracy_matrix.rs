@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Convention, MetricValue};
+use super::Cell;
 
 /// `R[i][j]`: the score on task `j` after training on task `i`, both counted from 0.
 ///
@@ -95,13 +95,20 @@ impl AccuracyMatrix {
         self.classes.get(after)
     }
 
-    /// Every [`Convention`] by its name, undefined ones with value `None`.
-    pub fn metrics(&self) -> BTreeMap<String, MetricValue> {
-        Convention::ALL
-            .iter()
-            .map(|convention| (convention.name().to_owned(), convention.of(self)))
-            .collect()
+    /// Mean of row `after` over the tasks up to it; `None` when one is missing.
+    pub(super) fn mean_until(&self, after: usize) -> Option<f64> {
+        mean(0..after + 1, |on| self.score(after, on))
     }
+}
+
+/// Mean of the terms; `None` without terms or when one is undefined.
+pub(super) fn mean(
+    range: std::ops::Range<usize>,
+    term: impl Fn(usize) -> Option<f64>,
+) -> Option<f64> {
+    let count = range.len();
+    let sum = range.map(term).sum::<Option<f64>>()?;
+    (count > 0).then(|| sum / count as f64)
 }
 
 /// The entry at `index`, the list grown as needed.

@@ -1,8 +1,10 @@
 //! The numbers that the field derives from a matrix, each convention under its own name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::AccuracyMatrix;
+use super::{AccuracyMatrix, Cell, accuracy_matrix::mean};
 
 /// One way to make a number of an [`AccuracyMatrix`].
 ///
@@ -170,14 +172,17 @@ impl Convention {
 }
 
 impl AccuracyMatrix {
-    /// Mean of row `after` over the tasks up to it; `None` when one is missing.
-    pub(super) fn mean_until(&self, after: usize) -> Option<f64> {
-        mean(0..after + 1, |on| self.score(after, on))
+    /// Every [`Convention`] by its name, undefined ones with value `None`.
+    pub fn metrics(&self) -> BTreeMap<String, MetricValue> {
+        Convention::ALL
+            .iter()
+            .map(|convention| (convention.name().to_owned(), convention.of(self)))
+            .collect()
     }
 
     /// Share of right answers among all answers of row `after` on the tasks up to it.
     fn pooled_until(&self, after: usize) -> Option<f64> {
-        let mut pooled = super::Cell::default();
+        let mut pooled = Cell::default();
         for on in 0..=after {
             pooled += self.counts(after, on)?;
         }
@@ -194,11 +199,4 @@ impl AccuracyMatrix {
         }
         best.is_finite().then_some(best)
     }
-}
-
-/// Mean of the terms; `None` without terms or when one is undefined.
-fn mean(range: std::ops::Range<usize>, term: impl Fn(usize) -> Option<f64>) -> Option<f64> {
-    let count = range.len();
-    let sum = range.map(term).sum::<Option<f64>>()?;
-    (count > 0).then(|| sum / count as f64)
 }

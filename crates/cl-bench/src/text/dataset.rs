@@ -59,9 +59,28 @@ pub struct MissingPart {
     pub task_left_out: bool,
 }
 
+impl TextDatasetConfig {
+    /// Read the tasks.
+    ///
+    /// # Errors
+    /// When a setting is out of range, a file is missing (unless that is allowed), or a record is
+    /// not what it should be; the message names the file and the record.
+    pub fn open(&self) -> Result<TextDataset, Error> {
+        TextDataset::read(self, &self.checked_sources()?)
+    }
+
+    /// Read what the tasks are trained on, and no other file.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), for the files of the training splits.
+    pub fn open_training(&self) -> Result<Vec<TextSplit>, Error> {
+        TextDataset::read_training(self, &self.checked_sources()?)
+    }
+}
+
 impl TextDataset {
     /// Read the tasks; the configuration has been checked.
-    pub(super) fn read(config: &TextDatasetConfig, sources: &[TaskSource]) -> Result<Self, Error> {
+    fn read(config: &TextDatasetConfig, sources: &[TaskSource]) -> Result<Self, Error> {
         let mut dataset = Self {
             tasks: Vec::new(),
             missing: Vec::new(),
@@ -83,7 +102,7 @@ impl TextDataset {
     }
 
     /// Read the training splits alone; the configuration has been checked.
-    pub(super) fn read_training(
+    fn read_training(
         config: &TextDatasetConfig,
         sources: &[TaskSource],
     ) -> Result<Vec<TextSplit>, Error> {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use super::{
-    dataset::{TextDataset, TextSplit},
     o_lora,
     task_source::{TaskSource, folder_names},
 };
@@ -172,24 +171,11 @@ impl TextDatasetConfig {
         Ok(())
     }
 
-    /// Read the tasks.
+    /// Where the examples of each task are, in the order of the stream.
     ///
     /// # Errors
-    /// When a setting is out of range, a file is missing (unless that is allowed), or a record is
-    /// not what it should be; the message names the file and the record.
-    pub fn open(&self) -> Result<TextDataset, Error> {
-        TextDataset::read(self, &self.checked_sources()?)
-    }
-
-    /// Read what the tasks are trained on, and no other file.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), for the files of the training splits.
-    pub fn open_training(&self) -> Result<Vec<TextSplit>, Error> {
-        TextDataset::read_training(self, &self.checked_sources()?)
-    }
-
-    fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
+    /// When a setting is out of range.
+    pub(super) fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
         self.validate()?;
         let sources = self.sources()?;
         for task in self.train_split.keys() {
@@ -201,7 +187,6 @@ impl TextDatasetConfig {
         Ok(sources)
     }
 
-    /// Where the examples of each task are, in the order of the stream.
     fn sources(&self) -> Result<Vec<TaskSource>, Error> {
         let path = given("data.path", self.path.as_deref())?;
         let names: Vec<String> = match (self.name, self.order) {
