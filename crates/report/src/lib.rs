@@ -41,9 +41,11 @@ pub mod figures;
 
 mod run_group;
 
+mod report;
+
 mod page;
 
-mod report;
+mod report_files;
 
 pub use data_table::DataTable;
 pub use figure::Figure;
