@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use super::graphics_card;
+
 /// Numbers of a model's parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Parameters {
@@ -79,7 +81,7 @@ impl Contender {
         match self.residence {
             Residence::Host => memory(&self.ask("memory")?),
             Residence::Card => {
-                let held = super::gpu::memory_of(self.process.id());
+                let held = graphics_card::memory_of(self.process.id());
                 Ok(held.map(|peak| Memory { start: 0, peak }))
             }
         }

@@ -8,9 +8,9 @@ use super::{
     case::{self, Machine},
     comparison::{self, Comparison},
     contender::{Contender, Residence},
+    graphics_card,
     options::{ROUNDS, positive},
 };
-use crate::process;
 
 /// Shown by the help.
 pub(crate) const ARGUMENTS: &str =
@@ -41,42 +41,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         eprintln!("{}", comparison.summary());
         comparisons.push(comparison);
     }
-    println!("- card: {}", card());
+    println!("- card: {}", graphics_card::name());
     println!("- rounds: {}", comparison::rounds(options.rounds));
     println!("\n{}", comparison::table(&comparisons));
     Ok(())
-}
-
-/// Name, memory in mebibytes and driver of the cards, where NVIDIA's tool tells.
-fn card() -> String {
-    match nvidia_smi("--query-gpu=name,memory.total,driver_version") {
-        Ok(cards) => cards.lines().collect::<Vec<_>>().join("; "),
-        Err(_) => "unknown, nvidia-smi does not answer".to_owned(),
-    }
-}
-
-/// Kilobytes that a process holds on the cards; `None` where the tool does not tell.
-pub(super) fn memory_of(process: u32) -> Option<u64> {
-    let table = nvidia_smi("--query-compute-apps=pid,used_gpu_memory").ok()?;
-    memory_in(&table, process)
-}
-
-/// The tool's answer as lines of values, memory in mebibytes.
-fn nvidia_smi(query: &str) -> Result<String> {
-    let mut ask = Command::new("nvidia-smi");
-    ask.args([query, "--format=csv,noheader,nounits"]);
-    process::output(ask)
-}
-
-/// Lines of `PID, MEBIBYTES`.
-fn memory_in(table: &str, process: u32) -> Option<u64> {
-    let of_process = table.lines().filter_map(|line| {
-        let (id, mebibytes) = line.split_once(',')?;
-        (id.trim().parse() == Ok(process)).then(|| mebibytes.trim().parse::<u64>().ok())?
-    });
-    of_process
-        .map(|mebibytes| mebibytes * 1024)
-        .reduce(|sum, more| sum + more)
 }
 
 #[derive(Debug, PartialEq)]
@@ -142,14 +110,5 @@ mod tests {
             let error = parse(words).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
-    }
-
-    #[test]
-    fn the_memory_of_a_process_is_summed_over_cards() {
-        let table = "12, 100\n7, 512\n12, 24\nno line\n";
-        assert_eq!(memory_in(table, 12), Some(124 * 1024));
-        assert_eq!(memory_in(table, 7), Some(512 * 1024));
-        assert_eq!(memory_in(table, 8), None);
-        assert_eq!(memory_in("12, [N/A]", 12), None);
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::problem::Problem;
-use crate::{COMMANDS, workspace::Workspace};
+use crate::{commands::COMMANDS, workspace::Workspace};
 
 /// cargo commands that a reader needs nothing extra for.
 const CARGO: [&str; 12] = [
