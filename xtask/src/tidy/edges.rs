@@ -11,7 +11,7 @@ use crate::workspace::{Package, Workspace};
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// Edges that no table may allow: (crate, what it must never know).
-const NEVER: [(&str, &str); 9] = [
+const NEVER: [(&str, &str); 11] = [
     ("models", "treelora"),
     ("models", "baselines"),
     ("treelora", "models"),
@@ -21,6 +21,8 @@ const NEVER: [(&str, &str); 9] = [
     ("kdtree", "bandit"),
     ("bandit", "lora"),
     ("bandit", "kdtree"),
+    ("core", "lora"),
+    ("tensor-file", "core"),
 ];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Problem>> {

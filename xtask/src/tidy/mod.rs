@@ -10,6 +10,10 @@ mod edges;
 
 mod manifests;
 
+mod workspace_features;
+
+mod feature_unification;
+
 mod backends;
 
 mod files;
@@ -28,10 +32,18 @@ use crate::workspace::Workspace;
 /// A check: its name and the rule.
 type Check = (&'static str, fn(&Workspace) -> Result<Vec<Problem>>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 10] = [
     ("crate edges (docs/ARCHITECTURE.md)", edges::check),
     ("no circle of files", circles::check),
     ("manifests", manifests::check),
+    (
+        "one set of features (crates/workspace-features)",
+        workspace_features::check,
+    ),
+    (
+        "a package alone has the features of the workspace",
+        feature_unification::check,
+    ),
     ("no source file names a backend", backends::check),
     ("files: docs, whitespace, licences", files::check),
     ("paper index (docs/paper-to-code.md)", paper_index::check),
