@@ -12,7 +12,7 @@ pub(crate) const COMMANDS: [(&str, &str, &str); 8] = [
     (
         "tidy",
         "",
-        "house rules: crate edges, backends, docs, README, paper index",
+        "house rules: crate edges, circles of files, features, backends, docs, README, paper index",
     ),
     (
         "golden",
