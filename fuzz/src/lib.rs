@@ -6,6 +6,8 @@
 //! file.
 #![warn(missing_docs)]
 
+mod format;
+
 mod scratch;
 
 mod images;
@@ -16,27 +18,14 @@ mod weights;
 
 mod runs;
 
+use format::outcome;
+pub use format::{Format, Outcome};
 pub use images::{CIFAR, PICTURE};
 pub use runs::{EXPERIMENT, MANIFEST, OPTIMIZER, PRETRAINING};
 pub use text::{RECORD_LINES, RECORDS, TOKENIZER};
 pub use weights::{
     ADAPTER, DECODER_CONFIG, DECODER_INDEX, DECODER_WEIGHTS, PEFT_CONFIG, PEFT_WEIGHTS, VIT_WEIGHTS,
 };
-
-/// What a parser makes of bytes: nothing, or its message.
-pub type Outcome = Result<(), String>;
-
-/// One kind of file.
-pub struct Format {
-    /// Name of the fuzz target.
-    pub name: &'static str,
-    /// What an error message must name.
-    pub file: &'static str,
-    /// Valid files.
-    pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Parse these bytes in the place of the file.
-    pub parse: fn(&[u8]) -> Outcome,
-}
 
 /// All of them.
 pub const FORMATS: [&Format; 16] = [
@@ -57,7 +46,3 @@ pub const FORMATS: [&Format; 16] = [
     &MANIFEST,
     &OPTIMIZER,
 ];
-
-fn outcome<T>(result: Result<T, impl ToString>) -> Outcome {
-    result.map(|_| ()).map_err(|error| error.to_string())
-}

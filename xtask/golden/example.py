@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def run(name, *arguments):
-    # Built for the whole workspace, as its tests are: for one package alone, features differ and all compiles again.
+    # Found by its name, whichever package it is in; what it needs is compiled with the features of the tests.
     command = ["cargo", "build", "--quiet", "--workspace", "--example", name, "--message-format=json-render-diagnostics"]
     build = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     messages = map(json.loads, build.stdout.splitlines())

@@ -14,16 +14,15 @@ from ours by more than 1e-4 ends the script with an error.
 import argparse
 import json
 import pathlib
-import subprocess
 import tempfile
 
+import example
 import peft
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
 TOLERANCE = 1e-4
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 METADATA = {"written_by": f"peft {peft.__version__}, torch {torch.__version__}"}
 
 # Alpha is never the rank, so that a missing scale would show.
@@ -102,8 +101,7 @@ def expected(model):
 
 def export_from_rust(folder):
     """The folders of crates/lora/examples/export_peft.rs."""
-    command = ["cargo", "run", "--quiet", "-p", "treelora-lora", "--example", "export_peft", "--", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    example.run("export_peft", folder)
 
 
 def require_close(what, ours, theirs):

@@ -25,6 +25,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Folder name, the short name of the crate: `core`, `lora`, ...
     pub(crate) folder: String,
+    /// Where the library and each binary begin, relative to the root.
+    pub(crate) roots: Vec<PathBuf>,
     pub(crate) license: Option<String>,
     pub(crate) binaries: Vec<String>,
     pub(crate) examples: Vec<String>,
@@ -67,7 +69,7 @@ impl Workspace {
             target: PathBuf::from(text(&metadata["target_directory"])),
             packages: list_of(&metadata["packages"])
                 .iter()
-                .map(Package::of_metadata)
+                .map(|package| Package::of_metadata(package, &root))
                 .collect(),
             files,
             root,
@@ -90,13 +92,15 @@ impl Workspace {
 }
 
 impl Package {
-    fn of_metadata(package: &Value) -> Self {
-        let targets = |kind: &str| {
-            list_of(&package["targets"])
-                .iter()
-                .filter(|target| list_of(&target["kind"]).iter().any(|k| k == kind))
-                .map(|target| text(&target["name"]))
-                .collect()
+    fn of_metadata(package: &Value, root: &Path) -> Self {
+        let of_kind = |kind: &'static str| {
+            let targets = list_of(&package["targets"]).iter();
+            targets.filter(move |target| list_of(&target["kind"]).iter().any(|k| k == kind))
+        };
+        let targets = |kind| of_kind(kind).map(|target| text(&target["name"])).collect();
+        let source = |target: &Value| {
+            let path = PathBuf::from(text(&target["src_path"]));
+            path.strip_prefix(root).map_or(path.clone(), Path::to_owned)
         };
         let folder = PathBuf::from(text(&package["manifest_path"]));
         let folder = folder
@@ -106,6 +110,7 @@ impl Package {
         Self {
             name: text(&package["name"]),
             folder: folder.to_string_lossy().into_owned(),
+            roots: of_kind("lib").chain(of_kind("bin")).map(source).collect(),
             license: package["license"].as_str().map(str::to_owned),
             binaries: targets("bin"),
             examples: targets("example"),

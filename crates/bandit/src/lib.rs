@@ -33,6 +33,7 @@
 
 mod arm_statistics;
 mod arm_tree;
+mod cost_scale;
 mod error;
 mod layer_bandits;
 mod lower_confidence_bound;
@@ -40,8 +41,9 @@ mod policy;
 pub mod simulation;
 mod tree_bandit;
 
-pub use arm_statistics::{ArmStatistics, CostScale};
+pub use arm_statistics::ArmStatistics;
 pub use arm_tree::{ArmNode, ArmTree};
+pub use cost_scale::CostScale;
 pub use error::BanditError;
 pub use layer_bandits::LayerBandits;
 pub use lower_confidence_bound::lower_confidence_bound;

@@ -9,9 +9,9 @@ use treelora_core::{
 };
 
 use crate::{
-    aligned_head::AlignedHead, feature_drift::FeatureDrift, feature_transport::TransportConfig,
-    head_alignment::HeadAlignment, statistics_config::StatisticsConfig,
-    with_discriminant::features,
+    aligned_head::AlignedHead, feature_drift::FeatureDrift, feature_rows::features,
+    feature_transport::TransportConfig, head_alignment::HeadAlignment,
+    statistics_config::StatisticsConfig,
 };
 
 const FILE: &str = "alignment.safetensors";

@@ -3,9 +3,8 @@
 use treelora_core::{Batches, Classifier, Error, Learner};
 
 use crate::{
-    feature_rows::FeatureRows,
+    feature_rows::{FeatureRows, features},
     feature_transport::{FeatureTransport, TransportConfig},
-    with_discriminant::features,
 };
 
 /// Follows the drift of the features over a task, where a transport is wanted: the task's images go

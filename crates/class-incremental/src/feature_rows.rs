@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::Mat;
+use treelora_core::{Batches, Classifier, Error};
 
 /// Feature vectors with their labels, in the order in which they were pushed.
 ///
@@ -124,6 +125,22 @@ impl FeatureRows {
     pub(crate) fn matrix(&self) -> Mat<f64> {
         Mat::from_fn(self.len(), self.dim, |i, j| f64::from(self.row(i)[j]))
     }
+}
+
+/// Features of all images of a task under the attached adapters, in order.
+///
+/// # Errors
+/// When the data cannot be read.
+pub fn features<M: Classifier>(
+    model: &M,
+    data: &dyn Batches<M::Batch>,
+) -> Result<FeatureRows, Error> {
+    let mut rows = FeatureRows::new();
+    for batch in data.batches() {
+        let batch = batch?;
+        rows.push(model.features(&batch), model.labels(&batch));
+    }
+    Ok(rows)
 }
 
 /// The values of a tensor in row-major order, without autodiff.

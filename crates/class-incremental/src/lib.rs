@@ -88,7 +88,7 @@ pub use discriminant::{
     NearestClassMean, NearestClassMeanConfig, Priors, RandomProjection, RandomProjectionConfig,
     RegularisedDiscriminant, RegularisedDiscriminantConfig, Ridge,
 };
-pub use feature_rows::FeatureRows;
+pub use feature_rows::{FeatureRows, features};
 pub use feature_transport::{FeatureTransport, TransportConfig};
 pub use frozen_discriminant::FrozenDiscriminant;
 pub use head_alignment::HeadAlignment;
@@ -97,4 +97,4 @@ pub use routed::Routed;
 pub use routing::{Routing, answer_by_task, group_by_task};
 pub use statistics_config::StatisticsConfig;
 pub use task_inference::TaskInference;
-pub use with_discriminant::{WithDiscriminant, features};
+pub use with_discriminant::WithDiscriminant;

@@ -10,7 +10,7 @@ use treelora_core::{
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},
     feature_drift::FeatureDrift,
-    feature_rows::FeatureRows,
+    feature_rows::features,
     feature_transport::TransportConfig,
 };
 
@@ -133,20 +133,4 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         self.drift.resume();
         Ok(())
     }
-}
-
-/// Features of all images of a task under the attached adapters, in order.
-///
-/// # Errors
-/// When the data cannot be read.
-pub fn features<M: Classifier>(
-    model: &M,
-    data: &dyn Batches<M::Batch>,
-) -> Result<FeatureRows, Error> {
-    let mut rows = FeatureRows::new();
-    for batch in data.batches() {
-        let batch = batch?;
-        rows.push(model.features(&batch), model.labels(&batch));
-    }
-    Ok(rows)
 }

@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{LoraAdapter, Selection, traversal};
+use crate::{LoraAdapter, Selection, door};
 
 /// The adapters of one weight `[d_in, d_out]` and which of them take part.
 ///
@@ -117,12 +117,12 @@ impl Module for LoraBank {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        traversal::collect(self);
+        door::collect(self);
         self.adapters.visit(visitor);
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        match traversal::replacement() {
+        match door::replacement() {
             Some(replacement) => replacement,
             None => Self::new(self.adapters.map(mapper), self.selection),
         }

@@ -54,6 +54,8 @@ mod attach;
 
 mod adapter;
 
+mod door;
+
 mod bank;
 
 mod traversal;

@@ -1,18 +1,17 @@
-//! The door to the banks inside a model.
-//!
-//! Burn stores a reparameterization behind a type that visitors and mappers reach only through its parameters
-//! and flags: they can neither see a [`LoraBank`] nor hand one over. A traversal runs on the caller's thread, so
-//! for its duration a thread-local carries banks out ([`banks`]) or in ([`update_banks`]). Nothing outlives the
-//! call.
+//! Every bank of a model: out ([`banks`]) and in ([`update_banks`]).
 
-use std::{any::Any, cell::RefCell, collections::VecDeque};
+use std::{any::Any, collections::VecDeque};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::Tensor,
 };
 
-use crate::{LoraBank, path::natural_order};
+use crate::{
+    LoraBank,
+    door::{Door, Opened, collected},
+    path::natural_order,
+};
 
 /// A bank with the weight that it is attached to. Clones are cheap: tensors are shared.
 pub(crate) struct AttachedBank {
@@ -22,40 +21,6 @@ pub(crate) struct AttachedBank {
     pub(crate) base: Param<Tensor<2>>,
     /// The adapters.
     pub(crate) bank: LoraBank,
-}
-
-enum Door {
-    Out(Vec<LoraBank>),
-    In(VecDeque<LoraBank>),
-}
-
-thread_local! {
-    static DOOR: RefCell<Option<Door>> = const { RefCell::new(None) };
-}
-
-/// Called by a bank that is visited.
-pub(crate) fn collect(bank: &LoraBank) {
-    DOOR.with_borrow_mut(|door| {
-        if let Some(Door::Out(banks)) = door {
-            banks.push(bank.clone());
-        }
-    });
-}
-
-/// Number of banks visited so far.
-fn collected() -> usize {
-    DOOR.with_borrow(|door| match door {
-        Some(Door::Out(banks)) => banks.len(),
-        _ => 0,
-    })
-}
-
-/// Called by a bank that is mapped: the bank to put in its place.
-pub(crate) fn replacement() -> Option<LoraBank> {
-    DOOR.with_borrow_mut(|door| match door {
-        Some(Door::In(banks)) => banks.pop_front(),
-        _ => None,
-    })
 }
 
 /// All banks of a model in the natural order of their paths.
@@ -73,6 +38,7 @@ pub(crate) fn update_banks<M: Module, E>(
     let updated = banks_as_traversed(&model)
         .into_iter()
         .map(update)
+        .map(|bank| bank.map(|bank| Box::new(bank) as Box<dyn Any>))
         .collect::<Result<VecDeque<_>, E>>()?;
     let _open = Opened::new(Door::In(updated));
     Ok(model.map(&mut Untouched))
@@ -86,32 +52,17 @@ fn banks_as_traversed<M: Module>(model: &M) -> Vec<AttachedBank> {
         Some(Door::Out(banks)) => banks,
         _ => Vec::new(),
     };
+    let banks = banks.into_iter().filter_map(|bank| bank.downcast().ok());
     bases
         .found
         .into_iter()
         .zip(banks)
-        .map(|((path, base), bank)| AttachedBank { path, base, bank })
+        .map(|((path, base), bank)| AttachedBank {
+            path,
+            base,
+            bank: *bank,
+        })
         .collect()
-}
-
-/// Closes the door when dropped, so that a panic inside a traversal leaves nothing behind.
-struct Opened;
-
-impl Opened {
-    fn new(door: Door) -> Self {
-        DOOR.with_borrow_mut(|slot| *slot = Some(door));
-        Self
-    }
-
-    fn close(self) -> Option<Door> {
-        DOOR.with_borrow_mut(Option::take)
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        DOOR.with_borrow_mut(|slot| *slot = None);
-    }
 }
 
 /// The weights that carry banks: burn visits a weight right before its reparameterization.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::card;
+use super::graphics_card;
 
 /// Numbers of a model's parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,7 +81,7 @@ impl Contender {
         match self.residence {
             Residence::Host => memory(&self.ask("memory")?),
             Residence::Card => {
-                let held = card::memory_of(self.process.id());
+                let held = graphics_card::memory_of(self.process.id());
                 Ok(held.map(|peak| Memory { start: 0, peak }))
             }
         }

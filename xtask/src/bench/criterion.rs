@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::options::Options;
+use super::{options::Options, package::PACKAGE};
 use crate::{process, workspace::Workspace};
 
 /// Run the bench target `name` and return its medians as a table.
@@ -20,7 +20,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, name: &str) -> Resul
     let start = SystemTime::now();
     let mut bench = process::cargo(&workspace.root);
     bench
-        .args(["bench", "-p", super::PACKAGE, "--bench", name])
+        .args(["bench", "-p", PACKAGE, "--bench", name])
         .args(&options.features)
         .arg("--")
         .args(&options.filter);

@@ -5,10 +5,10 @@ use std::{ffi::OsString, process::Command};
 use anyhow::{Context, Result, bail};
 
 use super::{
-    card,
     case::{self, Machine},
     comparison::{self, Comparison},
     contender::{Contender, Residence},
+    graphics_card,
     options::{ROUNDS, positive},
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         eprintln!("{}", comparison.summary());
         comparisons.push(comparison);
     }
-    println!("- card: {}", card::name());
+    println!("- card: {}", graphics_card::name());
     println!("- rounds: {}", comparison::rounds(options.rounds));
     println!("\n{}", comparison::table(&comparisons));
     Ok(())

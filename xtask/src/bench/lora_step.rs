@@ -9,6 +9,7 @@ use super::{
     comparison::{self, Comparison},
     contender::{Contender, Residence},
     options::{Opponent, Options},
+    package::PACKAGE,
     processor::{Bf16, Processor, cores},
     report::Circumstances,
 };
@@ -121,7 +122,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Run> {
 fn build(workspace: &Workspace, options: &Options) -> Result<PathBuf> {
     let mut build = process::cargo(&workspace.root);
     build
-        .args(["build", "-p", super::PACKAGE, "--bin", NAME])
+        .args(["build", "-p", PACKAGE, "--bin", NAME])
         .args(["--profile", &options.profile])
         .args(&options.features);
     process::run(build)?;

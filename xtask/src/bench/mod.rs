@@ -1,12 +1,14 @@
 //! The benchmarks as one table, with what is needed to judge it.
 
+mod package;
+
 mod options;
 
 mod criterion;
 
-mod card;
-
 mod case;
+
+mod graphics_card;
 
 mod contender;
 
@@ -24,10 +26,9 @@ use anyhow::{Result, bail};
 
 pub(crate) use options::ARGUMENTS;
 use options::Options;
+use package::PACKAGE;
 
 use crate::workspace::Workspace;
-
-const PACKAGE: &str = "treelora-benches";
 
 const REPORT: &str = "docs/benchmarks.md";
 

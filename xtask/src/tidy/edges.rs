@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::workspace::{Package, Workspace};
 
 /// Crates that a crate may depend on, by folder name.
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// Edges that no table may allow: (crate, what it must never know).
-const NEVER: [(&str, &str); 14] = [
+const NEVER: [(&str, &str); 16] = [
     ("models", "treelora"),
     ("models", "baselines"),
     ("treelora", "models"),
@@ -26,6 +26,8 @@ const NEVER: [(&str, &str); 14] = [
     ("kdtree", "bandit"),
     ("bandit", "lora"),
     ("bandit", "kdtree"),
+    ("core", "lora"),
+    ("tensor-file", "core"),
 ];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Problem>> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::workspace::Workspace;
 
 /// Written by hand, so checked for whitespace.

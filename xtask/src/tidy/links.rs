@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::workspace::Workspace;
 
 /// The table of contents of the book.

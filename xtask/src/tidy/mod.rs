@@ -1,10 +1,18 @@
 //! House rules that the compiler does not know.
 
+mod problem;
+
 mod source;
+
+mod circles;
 
 mod edges;
 
 mod manifests;
+
+mod workspace_features;
+
+mod feature_unification;
 
 mod backends;
 
@@ -18,17 +26,24 @@ mod links;
 
 use anyhow::{Result, bail};
 
+use self::problem::Problem;
 use crate::workspace::Workspace;
-
-/// A rule that was broken: where, and what to do.
-pub(crate) type Problem = String;
 
 /// A check: its name and the rule.
 type Check = (&'static str, fn(&Workspace) -> Result<Vec<Problem>>);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 10] = [
     ("crate edges (docs/ARCHITECTURE.md)", edges::check),
+    ("no circle of files", circles::check),
     ("manifests", manifests::check),
+    (
+        "one set of features (crates/workspace-features)",
+        workspace_features::check,
+    ),
+    (
+        "a package alone has the features of the workspace",
+        feature_unification::check,
+    ),
     ("no source file names a backend", backends::check),
     ("files: docs, whitespace, licences", files::check),
     ("paper index (docs/paper-to-code.md)", paper_index::check),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Problem, source::without_comments_and_literals};
+use super::{problem::Problem, source::without_comments_and_literals};
 use crate::workspace::Workspace;
 
 const INDEX: &str = "docs/paper-to-code.md";

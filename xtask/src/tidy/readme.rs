@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::Problem;
-use crate::{COMMANDS, workspace::Workspace};
+use super::problem::Problem;
+use crate::{commands::COMMANDS, workspace::Workspace};
 
 /// cargo commands that a reader needs nothing extra for.
 const CARGO: [&str; 12] = [

@@ -13,10 +13,12 @@
 
 mod environment;
 mod experiment;
+mod landscape;
 mod regret_config;
 mod report;
 
-pub use environment::{Environment, Landscape};
+pub use environment::Environment;
 pub use experiment::simulate;
+pub use landscape::Landscape;
 pub use regret_config::{Noise, RegretConfig};
 pub use report::{CurvePoint, RegretReport, RegretResult};

@@ -1,35 +1,16 @@
 //! The tree for human eyes: plain text, Graphviz, SVG.
 
 mod dot;
+mod named_tree;
 mod plain_text;
 mod svg;
 
-use crate::{Node, NodeKind, Split, TreeStructure};
+pub use named_tree::NamedTree;
+pub use svg::TreeDrawing;
 
-/// A tree with a name per task; `Display` prints it as plain text.
-#[derive(Clone, Copy, Debug)]
-pub struct NamedTree<'a, N> {
-    tree: &'a TreeStructure,
-    names: &'a [N],
-}
-
-/// The tree as a part of a larger SVG image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TreeDrawing {
-    /// Width in pixels.
-    pub width: f64,
-    /// Height in pixels.
-    pub height: f64,
-    /// SVG elements, names escaped; text has 13 pixels where it says nothing else.
-    pub elements: String,
-}
+use crate::TreeStructure;
 
 impl TreeStructure {
-    /// The tree with names for its tasks, in task order; a task without one is `task <number>`.
-    pub fn named<'a, N: AsRef<str>>(&'a self, names: &'a [N]) -> NamedTree<'a, N> {
-        NamedTree { tree: self, names }
-    }
-
     /// The tree as a Graphviz graph with names for its tasks.
     pub fn to_dot(&self, names: &[impl AsRef<str>]) -> String {
         dot::draw(&self.named(names))
@@ -47,39 +28,10 @@ impl TreeStructure {
     }
 }
 
-impl<N: AsRef<str>> NamedTree<'_, N> {
-    fn name(&self, task: usize) -> String {
-        match self.names.get(task) {
-            Some(name) => name.as_ref().to_owned(),
-            None => format!("task {task}"),
-        }
-    }
-
-    /// The tasks of a leaf or what an inner node did.
-    fn label(&self, node: &Node) -> String {
-        let label = match &node.kind {
-            NodeKind::Leaf { tasks } => {
-                let names: Vec<String> = tasks.iter().map(|&task| self.name(task)).collect();
-                return names.join(", ");
-            }
-            NodeKind::Inner { split, .. } => match split {
-                Split::Median { .. } => format!("layer {}", node.level),
-                Split::Ties { .. } => format!("layer {}, ties at the median", node.level),
-                Split::Halved => format!("layer {}, halved", node.level),
-            },
-        };
-        let grown = match node.inserted {
-            0 => String::new(),
-            inserted => format!(", {inserted} inserted since"),
-        };
-        format!("{label}{grown}, delta {:.3}", node.delta)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TreeConfig;
+    use crate::{Node, NodeKind, Split, TreeConfig};
 
     fn tree() -> TreeStructure {
         let node = |level, kind| Node {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{NamedTree, TreeDrawing};
+use super::NamedTree;
 use crate::NodeKind;
 
 const MARGIN: f64 = 12.0;
@@ -10,6 +10,17 @@ const LINE: f64 = 26.0;
 /// Widths of a character of leaf and inner labels, on the safe side.
 const GLYPH: f64 = 7.5;
 const SMALL_GLYPH: f64 = 6.3;
+
+/// The tree as a part of a larger SVG image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeDrawing {
+    /// Width in pixels.
+    pub width: f64,
+    /// Height in pixels.
+    pub height: f64,
+    /// SVG elements, names escaped; text has 13 pixels where it says nothing else.
+    pub elements: String,
+}
 
 /// The image as a file of its own.
 pub(super) fn file(tree: &NamedTree<'_, impl AsRef<str>>) -> String {

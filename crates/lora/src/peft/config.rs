@@ -9,8 +9,9 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::CONFIG_FILE;
 use crate::LoraError;
+
+pub(super) const CONFIG_FILE: &str = "adapter_config.json";
 
 /// The settings of an adapter folder that say what its tensors mean.
 #[derive(Clone, Debug)]

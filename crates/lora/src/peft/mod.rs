@@ -57,11 +57,11 @@ use burn::tensor::Device;
 
 use crate::{AdapterLayer, AdapterSnapshot, LoraError};
 
+use config::CONFIG_FILE;
 pub use config::PeftConfig;
 pub use export::{PeftOptions, save};
 pub use names::ModuleNames;
 
-const CONFIG_FILE: &str = "adapter_config.json";
 const TENSOR_FILE: &str = "adapter_model.safetensors";
 
 /// Read an adapter folder onto `device`. Tensors may be F32, F16 or BF16; the snapshot is `f32`.

@@ -10,8 +10,8 @@ use super::super::pairs::{PairRows, Panels, multiply};
 use super::super::scratch::{pairs, with_scratch};
 use super::super::weight::{PAIRS, PANEL};
 use super::score_row::{slope_block, softmax_block};
+use super::task::{BackwardTask, ForwardTask, rows, rows_mut};
 use super::visibility::{Block, Problem};
-use super::{BackwardTask, ForwardTask, rows, rows_mut};
 
 /// Keys that are skipped together: whole panels of columns, and whole tiles of pairs in the depth.
 const STEP: usize = 2 * PANEL;

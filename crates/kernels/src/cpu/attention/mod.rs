@@ -10,6 +10,7 @@ mod half;
 mod heads;
 mod score_row;
 mod single;
+mod task;
 mod visibility;
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -22,11 +23,11 @@ use burn::backend::{Autodiff, Flex};
 use rayon::prelude::*;
 
 use self::heads::{Heads, HeadsMut};
+use self::task::{BackwardTask, ForwardTask};
 use self::visibility::Problem;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::buffer::{Unwritten, tensor};
-use super::matrix::{Left, Target};
 use crate::Rounding;
 
 /// What decides the weights, beside the tensors.
@@ -76,18 +77,6 @@ fn problem(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor, pattern: Pattern) -> 
     }
 }
 
-/// The forward of one batch entry and key head.
-struct ForwardTask<'a> {
-    problem: &'a Problem,
-    batch: usize,
-    key_head: usize,
-    q: &'a Heads,
-    k: &'a Heads,
-    v: &'a Heads,
-    output: HeadsMut,
-    logarithms: HeadsMut,
-}
-
 /// The output, stored as `[batch, queries, heads, value_dim]` so that merging the heads is free, and the logarithm of
 /// the softmax denominator of each query, `[batch, queries, heads]`.
 fn forward(problem: &Problem, q: &Heads, k: &Heads, v: &Heads) -> (FlexTensor, Vec<f32>) {
@@ -135,29 +124,6 @@ struct Kept {
     k: FlexTensor,
     v: FlexTensor,
     logarithms: Vec<f32>,
-}
-
-/// The backward of one batch entry and key head.
-struct BackwardTask<'a> {
-    problem: &'a Problem,
-    batch: usize,
-    key_head: usize,
-    q: &'a Heads,
-    k: &'a Heads,
-    v: &'a Heads,
-    gradient: &'a Heads,
-    logarithms: &'a [f32],
-    of_q: HeadsMut,
-    of_k: HeadsMut,
-    of_v: HeadsMut,
-}
-
-impl BackwardTask<'_> {
-    /// The logarithm of the softmax denominator of a query.
-    fn logarithm(&self, head: usize, query: usize) -> f32 {
-        let Problem { queries, heads, .. } = self.problem;
-        self.logarithms[(self.batch * queries + query) * heads + head]
-    }
 }
 
 /// The gradients of `q`, `k` and `v`, each stored as `[batch, positions, heads, dim]`.
@@ -214,23 +180,6 @@ fn backward(kept: &Kept, gradient: &FlexTensor) -> [FlexTensor; 3] {
         Flex::float_swap_dims(tensor(of_k, [batch, keys, key_heads, head_dim]), 1, 2),
         Flex::float_swap_dims(tensor(of_v, [batch, keys, key_heads, value_dim]), 1, 2),
     ]
-}
-
-/// The columns from `first` on of a matrix in scratch memory.
-fn rows(matrix: &[f32], stride: usize, first: usize) -> Left {
-    Left {
-        data: matrix.as_ptr().wrapping_add(first),
-        row: stride as isize,
-        column: 1,
-    }
-}
-
-/// As [`rows`], to write to.
-fn rows_mut(matrix: &mut [f32], stride: usize, first: usize) -> Target {
-    Target {
-        data: matrix.as_mut_ptr().wrapping_add(first),
-        row: stride as isize,
-    }
 }
 
 /// [`attention`] with its backward.

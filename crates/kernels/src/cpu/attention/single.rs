@@ -4,7 +4,7 @@
 use super::super::matrix::{Store, multiply, transpose};
 use super::super::scratch::with_scratch;
 use super::score_row::{slope_block, softmax_block};
-use super::{BackwardTask, ForwardTask, rows, rows_mut};
+use super::task::{BackwardTask, ForwardTask, rows, rows_mut};
 
 /// The output of one batch entry and key head.
 pub(super) fn forward(task: &ForwardTask) {

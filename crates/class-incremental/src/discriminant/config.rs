@@ -1,0 +1,66 @@
+//! Which discriminant, as a setting.
+
+use serde::{Deserialize, Serialize};
+use treelora_core::Error;
+
+use super::{
+    Discriminant, LinearDiscriminant, LinearDiscriminantConfig, NearestClassMean,
+    NearestClassMeanConfig, RandomProjection, RandomProjectionConfig, RegularisedDiscriminant,
+    RegularisedDiscriminantConfig,
+};
+
+/// Which discriminant, and its settings.
+///
+/// ```
+/// use treelora_class_incremental::DiscriminantConfig;
+///
+/// let config: DiscriminantConfig = serde_json::from_str(
+///     r#"{ "kind": "random-projection", "projections": 2000 }"#,
+/// )?;
+/// let discriminant = config.build(100)?;
+/// # let _ = discriminant;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum DiscriminantConfig {
+    /// The class whose mean is nearest by cosine.
+    NearestClassMean(NearestClassMeanConfig),
+    /// Linear discriminant analysis: Gaussians with one shared covariance.
+    Lda(LinearDiscriminantConfig),
+    /// Gaussians with covariances between their own and the shared one.
+    Rda(RegularisedDiscriminantConfig),
+    /// Ridge regression on random ReLU features (RanPAC).
+    RandomProjection(RandomProjectionConfig),
+}
+
+impl DiscriminantConfig {
+    /// Check the settings; `key` is the path they are found under.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the key.
+    pub fn validate(&self, key: &str) -> Result<(), Error> {
+        match self {
+            Self::NearestClassMean(_) => Ok(()),
+            Self::Lda(config) => config.validate(key),
+            Self::Rda(config) => config.validate(key),
+            Self::RandomProjection(config) => config.validate(key),
+        }
+    }
+
+    /// The discriminant over at least `classes` classes, with nothing observed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate), under the key `discriminant`.
+    pub fn build(&self, classes: usize) -> Result<Box<dyn Discriminant>, Error> {
+        self.validate("discriminant")?;
+        Ok(match self {
+            Self::NearestClassMean(_) => Box::new(NearestClassMean::new(classes)),
+            Self::Lda(config) => Box::new(LinearDiscriminant::new(config.clone(), classes)),
+            Self::Rda(config) => Box::new(RegularisedDiscriminant::new(config.clone(), classes)),
+            Self::RandomProjection(config) => {
+                Box::new(RandomProjection::new(config.clone(), classes))
+            }
+        })
+    }
+}
