@@ -8,7 +8,7 @@ use burn::{
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora_core::{Batch, Batches, Classifier, Error, Task, TaskId, in_context_of};
+use treelora_core::{Batch, Batches, Error, Features, Task, TaskId, in_context_of};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer};
 
 use crate::{

@@ -1,7 +1,7 @@
 //! The vocabulary of continual learning on burn: models, methods, tasks and steps.
 //!
-//! This crate holds traits and small value types, no algorithm. A *model* ([`ContinualModel`],
-//! [`Classifier`]) never knows which method trains it; a *method* ([`Method`]) never knows which
+//! This crate holds traits and small value types, no algorithm. A *model* ([`ContinualModel`];
+//! with [`Features`]; a [`Classifier`]; a [`TokenModel`], open between its blocks) never knows which method trains it; a *method* ([`Method`]) never knows which
 //! concrete model it trains; the run loop (`treelora-cl-bench`) knows both and nothing of their
 //! insides.
 //!
@@ -30,6 +30,12 @@ mod batch;
 
 mod model;
 
+mod tokens;
+
+mod prefixes;
+
+mod token_model;
+
 mod method;
 
 mod tensor_file;
@@ -47,10 +53,13 @@ pub use batch::{Batch, Batches};
 pub use error::Error;
 pub use json_file::{read_json, write_json};
 pub use method::{Exposure, LearningRates, Method};
-pub use model::{Classifier, ContinualModel};
+pub use model::{Classifier, ContinualModel, Features};
 pub use optimizer_state::{load_optimizer, save_optimizer};
+pub use prefixes::{Prefix, Prefixes};
 pub use task::{StepInfo, Task, TaskId};
 pub use tensor_file::{TensorFile, rename_durably, write_atomically};
+pub use token_model::{ReadOut, TokenModel};
+pub use tokens::{Pooling, Tokens};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
