@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use treelora_core::{Batch, Batches, Classifier, Error, Method, Task, TaskId, TensorFile};
+use treelora_core::{Batch, Batches, Error, Features, Method, Task, TaskId, TensorFile};
 
 use crate::{
     delegation::trained_by_inner, discriminant::DiscriminantConfig, routing::group_by_task,
@@ -18,12 +18,12 @@ const FILE: &str = "task-inference.safetensors";
 /// neither batch size nor mixture matters.
 ///
 /// Training is the inner method's.
-pub struct Routed<M: Classifier> {
+pub struct Routed<M: Features> {
     inner: Box<dyn Method<M>>,
     tasks: TaskInference,
 }
 
-impl<M: Classifier> Routed<M> {
+impl<M: Features> Routed<M> {
     /// Around `inner`, which keeps something for each task ([`Method::for_task`]).
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl<M: Classifier> Routed<M> {
     }
 }
 
-impl<M: Classifier> Method<M> for Routed<M> {
+impl<M: Features> Method<M> for Routed<M> {
     trained_by_inner!();
 
     fn attach(&mut self, model: M) -> Result<M, Error> {

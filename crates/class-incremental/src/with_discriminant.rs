@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use treelora_core::{Batches, Classifier, Error, Method, Task, TaskId, TensorFile};
+use treelora_core::{Batches, Classifier, Error, Features, Method, Task, TaskId, TensorFile};
 
 use crate::{
     delegation::trained_by_inner,
@@ -128,18 +128,18 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
     }
 }
 
-/// Features of all images of a task under the attached adapters, in order.
+/// Features of all examples of a task under the attached adapters, in order, labelled by the model's groups.
 ///
 /// # Errors
 /// When the data cannot be read.
-pub fn features<M: Classifier>(
+pub fn features<M: Features>(
     model: &M,
     data: &dyn Batches<M::Batch>,
 ) -> Result<FeatureRows, Error> {
     let mut rows = FeatureRows::new();
     for batch in data.batches() {
         let batch = batch?;
-        rows.push(model.features(&batch), model.labels(&batch));
+        rows.push(model.features(&batch), &model.groups(&batch));
     }
     Ok(rows)
 }
