@@ -1,8 +1,6 @@
 //! What needs no more than features serves a model without classes or a head.
 #![allow(clippy::unwrap_used)]
 
-// Made for more tests than these.
-#[allow(dead_code)]
 mod toy;
 
 use burn::{
