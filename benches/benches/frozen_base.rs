@@ -17,7 +17,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_benches::{Quantity, Turns};
 use treelora_class_incremental::group_by_task;
-use treelora_core::{Batch, Classifier, ContinualModel, TaskId};
+use treelora_core::{Batch, ContinualModel, Features, TaskId};
 use treelora_lora::{AdapterSnapshot, LoraConfig, Selection};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
 
@@ -96,7 +96,7 @@ fn ratio(
 fn backward(criterion: &mut Criterion<Quantity>) {
     let device = Device::default().autodiff();
     let model = adapted(&device);
-    let tokens = model.embed(images(&device)).detach();
+    let tokens = model.embed_images(images(&device)).detach();
     let [short, long] = [tokens.clone(), tokens.require_grad()]
         .map(|tokens| batch(ImageInput::Hidden { block: 0, tokens }));
     let step = |batch| time(&device, || model.loss(batch).backward());

@@ -1,6 +1,6 @@
 //! How the feature space moves while a task is learned.
 
-use treelora_core::{Batches, Classifier, Error, Learner};
+use treelora_core::{Batches, Error, Features, Learner};
 
 use crate::{
     feature_rows::{FeatureRows, features},
@@ -17,7 +17,7 @@ pub(crate) struct FeatureDrift<M> {
     begun: bool,
 }
 
-impl<M: Classifier> FeatureDrift<M> {
+impl<M: Features> FeatureDrift<M> {
     pub(crate) fn new(transport: Option<TransportConfig>) -> Self {
         Self {
             transport,

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::Mat;
-use treelora_core::{Batches, Classifier, Error};
+use treelora_core::{Batches, Error, Features};
 
 /// Feature vectors with their labels, in the order in which they were pushed.
 ///
@@ -127,18 +127,18 @@ impl FeatureRows {
     }
 }
 
-/// Features of all images of a task under the attached adapters, in order.
+/// Features of all examples of a task under the attached adapters, in order, labelled by the model's groups.
 ///
 /// # Errors
 /// When the data cannot be read.
-pub fn features<M: Classifier>(
+pub fn features<M: Features>(
     model: &M,
     data: &dyn Batches<M::Batch>,
 ) -> Result<FeatureRows, Error> {
     let mut rows = FeatureRows::new();
     for batch in data.batches() {
         let batch = batch?;
-        rows.push(model.features(&batch), model.labels(&batch));
+        rows.push(model.features(&batch), &model.groups(&batch));
     }
     Ok(rows)
 }

@@ -12,7 +12,7 @@ use crate::discriminant::{Discriminant, DiscriminantConfig};
 const FILE: &str = "frozen-discriminant.safetensors";
 
 /// A method that trains nothing: nearest class mean, LDA or random-projection ridge on
-/// [`Classifier::frozen_features`], task by task, through the same loop and into the same matrix
+/// [`Features::frozen_features`](treelora_core::Features::frozen_features), task by task, through the same loop and into the same matrix
 /// as the methods that it is the floor of.
 #[derive(Debug)]
 pub struct FrozenDiscriminant {

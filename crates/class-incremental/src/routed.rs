@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use treelora_core::{
-    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile,
+    Answer, Batches, Error, Features, Learner, Method, Task, TaskId, TensorFile,
 };
 
 use crate::{
@@ -19,12 +19,12 @@ const FILE: &str = "task-inference.safetensors";
 /// neither batch size nor mixture matters.
 ///
 /// Training is the inner method's.
-pub struct Routed<M: Classifier> {
+pub struct Routed<M: Features> {
     inner: Box<dyn Method<M>>,
     tasks: TaskInference,
 }
 
-impl<M: Classifier> Routed<M> {
+impl<M: Features> Routed<M> {
     /// Around `inner`, which keeps something for each task ([`Method::for_task`]).
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl<M: Classifier> Routed<M> {
     }
 }
 
-impl<M: Classifier> Method<M> for Routed<M> {
+impl<M: Features> Method<M> for Routed<M> {
     fn inner(&self) -> Option<&dyn Method<M>> {
         Some(self.inner.as_ref())
     }

@@ -1,7 +1,7 @@
 //! Which task does an example belong to?
 
 use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
-use treelora_core::{Batches, Classifier, Error, TaskId, TensorFile};
+use treelora_core::{Batches, Error, Features, TaskId, TensorFile};
 
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},
@@ -45,11 +45,11 @@ impl TaskInference {
         self.discriminant.observe(features, &columns);
     }
 
-    /// Take in the frozen backbone's features of a finished task, and solve.
+    /// Take in the frozen backbone's features of a finished task, by the model's groups of examples, and solve.
     ///
     /// # Errors
     /// When the data cannot be read, and from [`Discriminant::fit`].
-    pub fn end_task<M: Classifier>(
+    pub fn end_task<M: Features>(
         &mut self,
         answering: &M,
         data: &dyn Batches<M::Batch>,
@@ -58,7 +58,7 @@ impl TaskInference {
         for batch in data.batches() {
             let batch = batch?;
             let features = answering.frozen_features(&batch);
-            self.observe(features, answering.labels(&batch), task);
+            self.observe(features, &answering.groups(&batch), task);
         }
         self.fit()
     }

@@ -18,7 +18,7 @@ use treelora_class_incremental::{
     TaskInference, TransportConfig, WithDiscriminant, group_by_task,
 };
 use treelora_core::{
-    Batch, Batches, Classifier, ContinualModel, Error, Learner, Method, Task, TaskId, TensorFile,
+    Batch, Batches, Classifier, ContinualModel, Error, Features, Learner, Method, Task, TaskId, TensorFile,
 };
 
 fn kinds() -> Vec<DiscriminantConfig> {

@@ -1,9 +1,9 @@
 //! The vocabulary of continual learning on burn: models, methods, tasks and steps.
 //!
-//! This crate holds traits and small value types, no algorithm. A *model* ([`ContinualModel`],
-//! [`Classifier`]) never knows which method trains it; a *method* ([`Method`]) never knows which
-//! concrete model it trains; the run loop (`treelora-experiment`) knows both and nothing of their
-//! insides.
+//! This crate holds traits and small value types, no algorithm. A *model* ([`ContinualModel`]; with
+//! [`Features`]; a [`Classifier`]; a [`TokenModel`], open between its blocks) never knows which method trains it;
+//! a *method* ([`Method`]) never knows which concrete model it trains; the run loop (`treelora-experiment`) knows both
+//! and nothing of their insides.
 //!
 //! ```text
 //! learner = method.attach(model)
@@ -40,6 +40,12 @@ mod answer;
 
 mod seeds;
 
+mod tokens;
+
+mod prefixes;
+
+mod token_model;
+
 mod method;
 
 mod tensor_file;
@@ -60,11 +66,14 @@ pub use group::{Group, LearningRates};
 pub use json_file::{read_json, write_json};
 pub use learner::Learner;
 pub use method::{Exposure, Method, answer_as_told};
-pub use model::{Classifier, ContinualModel};
+pub use model::{Classifier, ContinualModel, Features};
 pub use optimizer_state::{load_optimizer, save_optimizer};
+pub use prefixes::{Prefix, Prefixes};
 pub use seeds::{Seeds, mix};
 pub use task::{StepInfo, Task, TaskId};
 pub use tensor_file::{TensorFile, rename_durably, write_atomically};
+pub use token_model::{ReadOut, TokenModel};
+pub use tokens::{Pooling, Tokens};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

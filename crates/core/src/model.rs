@@ -22,9 +22,12 @@ pub trait ContinualModel: Module + 'static {
     fn loss(&self, batch: &Self::Batch) -> Tensor<1>;
 }
 
-/// A model whose last layer is a linear head over all classes of the stream.
-pub trait Classifier: ContinualModel {
-    /// Features under the attached adapters, the input of the head.
+/// A model that describes each example by one vector.
+///
+/// What needs no more than that (task-identity inference, routing, the drift of features) works on every model that
+/// has features, with or without classes: images, and text.
+pub trait Features: ContinualModel {
+    /// Features under the attached adapters; the input of the head where there is one.
     ///
     /// # Shapes
     /// `[batch, features]`.
@@ -36,8 +39,15 @@ pub trait Classifier: ContinualModel {
     /// `[batch, features]`.
     fn frozen_features(&self, batch: &Self::Batch) -> Tensor<2>;
 
+    /// Which examples of a task belong together when statistics of their features are kept, one group an example: its
+    /// label for a classifier; 0 where all examples of a task are one group, as for text.
+    fn groups(&self, batch: &Self::Batch) -> Vec<usize>;
+}
+
+/// A model whose last layer is a linear head over all classes of the stream.
+pub trait Classifier: Features {
     /// Training loss from features that were already computed; [`ContinualModel::loss`] is this
-    /// on [`features`](Self::features). Lets a method add terms on the features it pays for once.
+    /// on [`features`](Features::features). Lets a method add terms on the features it pays for once.
     ///
     /// # Shapes
     /// features `[batch, features]` -> `[1]`.

@@ -13,8 +13,8 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use treelora_core::{
-    Batch, Batches, Classifier, ContinualModel, Error, Group, Learner, LearningRates, Method,
-    StepInfo, Task, TaskId, TensorFile,
+    Batch, Batches, Classifier, ContinualModel, Error, Features, Group, Learner, LearningRates,
+    Method, StepInfo, Task, TaskId, TensorFile,
 };
 
 // ---- the examples -------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ impl ContinualModel for Plane {
     }
 }
 
-impl Classifier for Plane {
+impl Features for Plane {
     fn features(&self, batch: &Points) -> Tensor<2> {
         batch.inputs.clone()
     }
@@ -95,6 +95,12 @@ impl Classifier for Plane {
         batch.inputs.clone()
     }
 
+    fn groups(&self, batch: &Points) -> Vec<usize> {
+        batch.labels.clone()
+    }
+}
+
+impl Classifier for Plane {
     fn loss_of_features(&self, features: Tensor<2>, batch: &Points) -> Tensor<1> {
         let logits = self.head.forward(features);
         let labels: Vec<i32> = batch.labels.iter().map(|&label| label as i32).collect();

@@ -4,7 +4,8 @@
 //! timm's safetensors layout. [`decoder`] holds the second: LLaMA, Mistral, Gemma and Qwen from
 //! Hugging Face folders, training on answers, generation. Both are ordinary burn modules:
 //! `treelora-lora` attaches adapters to them from outside and the models compute their factored
-//! forward wherever they have a linear layer. Which method trains them, or that there are methods
+//! forward wherever they have a linear layer. Both are open between their blocks
+//! ([`TokenModel`](treelora_core::TokenModel)), for prompts, prefixes, early exits and probes. Which method trains them, or that there are methods
 //! at all, they do not know.
 //!
 //! ```

@@ -7,7 +7,7 @@ use burn::{
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use treelora_core::{Batch, Classifier, ContinualModel};
+use treelora_core::{Batch, ContinualModel, Features};
 use treelora_lora::{AdapterSnapshot, LoraConfig, Selection, attach, attach_bank, select};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
 

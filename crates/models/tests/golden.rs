@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use treelora_core::{Classifier, ContinualModel, TensorFile};
+use treelora_core::{ContinualModel, Features, TensorFile};
 use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, VitConfig};
 
 /// Largest difference that counts as the same logit in `f32`.

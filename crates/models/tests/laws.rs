@@ -7,7 +7,7 @@ use burn::{
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use treelora_core::{Batch, Classifier, ContinualModel, TensorFile};
+use treelora_core::{Batch, ContinualModel, Features, TensorFile};
 use treelora_models::vit::{Block, ImageBatch, ImageInput, VisionTransformer, VitConfig, head};
 
 fn small() -> VitConfig {
@@ -83,7 +83,7 @@ fn the_frozen_prefix_changes_nothing() {
 #[test]
 fn the_read_out_of_the_last_block_is_the_whole_block() {
     let model = model(&small());
-    let tokens = model.run_blocks(model.embed(images(4, 32)), 0, 2);
+    let tokens = model.run_blocks(model.embed_images(images(4, 32)), 0, 2);
     let whole = model.blocks[2]
         .forward(tokens.clone())
         .narrow(1, 0, Block::READ_OUT);

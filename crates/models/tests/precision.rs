@@ -10,7 +10,7 @@ use burn::{
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use treelora_core::{Batch, ContinualModel};
+use treelora_core::{Batch, ContinualModel, Prefix, Prefixes, TokenModel};
 use treelora_lora::{LoraConfig, attach, merge, unmerge};
 use treelora_models::{
     Precision,
@@ -262,4 +262,41 @@ fn only_adapters_learn_on_a_base_in_half_precision() {
         let base = decoder(name, Precision::Bf16, &device);
         check_training(base, r"\.(q_proj|v_proj)\.weight$", &[], &texts());
     }
+}
+
+/// What is put between the blocks stays whole and learns.
+#[test]
+fn prompts_and_prefixes_learn_on_a_base_in_half_precision() {
+    fn law<M: TokenModel>(whole: &M, half: &M, batch: &M::Batch) {
+        let device = Device::default().autodiff();
+        let learned = [whole.width(), whole.key_width(), whole.key_width()].map(|width| {
+            let values: Vec<f32> = (0..3 * width)
+                .map(|i| ((i * 29 + i / 7) % 53) as f32 / 53.0 - 0.5)
+                .collect();
+            Tensor::from_data(TensorData::new(values, [1, 3, width]), &device).require_grad()
+        });
+        let [prompt, keys, values] = learned.clone();
+        let prefixes = Prefixes::none().with(1, Prefix::new(keys, values));
+        let loss = |model: &M| {
+            let tokens = model.embed(batch).with_prompt(prompt.clone());
+            model.loss_of(&model.run(tokens, model.depth(), &prefixes), batch)
+        };
+        let half_loss = loss(half);
+        let away = (half_loss.clone() - loss(whole)).abs().into_scalar::<f32>();
+        assert!(away > 0.0 && away < 0.05, "{away}");
+        let gradients = half_loss.backward();
+        for learned in &learned {
+            let gradient = learned.grad(&gradients).unwrap();
+            assert_eq!(gradient.dtype(), DType::F32);
+            assert!(gradient.abs().max().into_scalar::<f32>() > 0.0);
+        }
+    }
+
+    let device = Device::default().autodiff();
+    let whole = vision(&device);
+    let half = whole.clone().in_precision(Precision::Bf16);
+    law(&whole, &half, &images(4, &device));
+    let [whole, half] =
+        [Precision::F32, Precision::Bf16].map(|precision| decoder("llama", precision, &device));
+    law(&whole, &half, &texts());
 }

@@ -9,7 +9,7 @@ use burn::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use treelora_core::{Batch, Classifier, ContinualModel, Error, Task, TaskId, TensorFile};
+use treelora_core::{Batch, Classifier, ContinualModel, Error, Features, Task, TaskId, TensorFile};
 
 pub(crate) const DIM: usize = 6;
 pub(crate) const CLASSES: usize = 6;
@@ -118,7 +118,7 @@ impl ContinualModel for TinyClassifier {
     }
 }
 
-impl Classifier for TinyClassifier {
+impl Features for TinyClassifier {
     fn features(&self, batch: &Points) -> Tensor<2> {
         self.layer.forward(batch.inputs.clone()).tanh()
     }
@@ -127,6 +127,12 @@ impl Classifier for TinyClassifier {
         self.base.forward(batch.inputs.clone()).tanh()
     }
 
+    fn groups(&self, batch: &Points) -> Vec<usize> {
+        batch.labels.clone()
+    }
+}
+
+impl Classifier for TinyClassifier {
     fn loss_of_features(&self, features: Tensor<2>, batch: &Points) -> Tensor<1> {
         masked_cross_entropy(self.head.forward(features), batch)
     }

@@ -14,7 +14,7 @@ use treelora_cl_bench::{
     image_pipeline::{ImageConfig, ImagePipeline, View},
     stream::{Stream, StreamTask},
 };
-use treelora_core::{Batch, Batches, Classifier, Error, Task, TaskId, in_context_of};
+use treelora_core::{Batch, Batches, Error, Features, Task, TaskId, in_context_of};
 use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer};
 
 /// Images per chunk where the model reads them once in order.

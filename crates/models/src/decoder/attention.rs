@@ -6,6 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng;
+use treelora_core::Prefix;
 use treelora_kernels::Rounding;
 
 use super::{
@@ -82,12 +83,29 @@ impl SelfAttention {
         )
     }
 
-    /// What each position gathers from itself and those before it.
+    /// What each position gathers from itself, those before it and the prefix, where there is one.
+    ///
+    /// Keys of the prefix are not rotated and move no position. A layer with a sliding window sees them as far as its
+    /// window reaches, as if they stood in front of the first position.
     ///
     /// # Shapes
     /// `[batch, positions, hidden_size]` -> the same.
-    pub fn forward(&self, x: Tensor<3>, positions: &Positions) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        prefix: Option<&Prefix>,
+    ) -> Tensor<3> {
         let [q, k, v] = self.project(x, positions);
+        let [k, v] = match prefix {
+            Some(prefix) => {
+                let joined = |x: Tensor<4>| x.flatten::<3>(2, 3);
+                prefix
+                    .before(joined(k), joined(v))
+                    .map(|x| self.split_heads(x))
+            }
+            None => [k, v],
+        };
         self.gather(q, k, v, positions)
     }
 

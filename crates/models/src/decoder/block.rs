@@ -5,6 +5,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng;
+use treelora_core::Prefix;
 
 use super::{DecoderConfig, GatedMlp, Positions, RmsNorm, SelfAttention, cache::LayerCache};
 
@@ -36,13 +37,18 @@ impl DecoderBlock {
         }
     }
 
-    /// All positions after this layer.
+    /// All positions after this layer, whose attention may see a prefix.
     ///
     /// # Shapes
     /// `[batch, positions, hidden_size]` -> the same.
-    pub fn forward(&self, x: Tensor<3>, positions: &Positions) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        prefix: Option<&Prefix>,
+    ) -> Tensor<3> {
         let normed = self.input_layernorm.forward(x.clone());
-        self.add_mlp(x + self.self_attn.forward(normed, positions))
+        self.add_mlp(x + self.self_attn.forward(normed, positions, prefix))
     }
 
     /// [`forward`](Self::forward) of positions that follow those of a cache, which takes them up.

@@ -7,6 +7,7 @@ use burn::{
     nn::Linear,
     tensor::{Device, Shape, Tensor, TensorData},
 };
+use treelora_core::Pooling;
 
 use super::{
     Decoder, DecoderBlock, DecoderConfig, GatedMlp, RmsNorm, SelfAttention, TokenEmbedding,
@@ -161,6 +162,7 @@ impl Tensors<'_> {
                 false => Some(precision.of_matrices(self.linear("lm_head", width, vocabulary)?)),
             },
             config: config.clone(),
+            pooling: Pooling::default(),
         })
     }
 

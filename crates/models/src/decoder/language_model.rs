@@ -1,9 +1,9 @@
 //! The decoder as a model that can be trained continually, on answers given prompts.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
-use treelora_core::{Batch, ContinualModel};
+use treelora_core::{Batch, ContinualModel, TokenModel, Tokens};
 
-use super::{Decoder, TextBatch, TokenGrid};
+use super::{Decoder, TextBatch};
 
 impl ContinualModel for Decoder {
     type Batch = TextBatch;
@@ -16,9 +16,7 @@ impl ContinualModel for Decoder {
     /// # Panics
     /// When no example has a token, or an id is not in the vocabulary.
     fn logits(&self, batch: &TextBatch) -> Tensor<2> {
-        let logits = self.forward(&grid(batch));
-        let [rows, positions, vocabulary] = logits.dims();
-        logits.reshape([rows * positions, vocabulary])
+        self.logits_of(&self.run_all(batch), batch)
     }
 
     /// Mean cross-entropy over the tokens of all answers, each predicted from the position before it.
@@ -29,13 +27,7 @@ impl ContinualModel for Decoder {
     /// # Panics
     /// When no example has a token, or an id is not in the vocabulary.
     fn loss(&self, batch: &TextBatch) -> Tensor<1> {
-        let states = self.run_layers(&grid(batch));
-        let counted = Counted::of(batch);
-        if counted.targets.is_empty() {
-            return states.mul_scalar(0.0).sum();
-        }
-        let targets = indices(&counted.targets, &states.device());
-        treelora_kernels::cross_entropy(self.scores_at(states, &counted), targets, None)
+        self.loss_of(&self.run_all(batch), batch)
     }
 }
 
@@ -46,12 +38,17 @@ impl Decoder {
     /// # Panics
     /// When no example has a token, or an id is not in the vocabulary.
     pub fn answer_log_likelihoods(&self, batch: &TextBatch) -> Vec<Vec<f32>> {
-        let counted = Counted::of(batch);
+        self.answer_log_likelihoods_of(&self.run_all(batch), batch)
+    }
+
+    /// [`answer_log_likelihoods`](Self::answer_log_likelihoods) from tokens of the batch, which may hold a prompt.
+    pub fn answer_log_likelihoods_of(&self, tokens: &Tokens, batch: &TextBatch) -> Vec<Vec<f32>> {
+        let counted = Counted::of(batch, tokens);
         let mut answers = vec![Vec::new(); batch.len()];
         if counted.targets.is_empty() {
             return answers;
         }
-        let scores = self.scores_at(self.run_layers(&grid(batch)), &counted);
+        let scores = self.scores_at(tokens, &counted);
         let targets = indices(&counted.targets, &scores.device());
         let rows = counted.targets.len();
         let likelihoods = log_softmax(scores, 1).gather(1, targets.reshape([rows, 1]));
@@ -62,8 +59,19 @@ impl Decoder {
         answers
     }
 
+    /// Mean cross-entropy over the answer tokens of `batch`, whose tokens passed the layers.
+    pub(super) fn answer_loss(&self, tokens: &Tokens, batch: &TextBatch) -> Tensor<1> {
+        let counted = Counted::of(batch, tokens);
+        if counted.targets.is_empty() {
+            return tokens.states().clone().mul_scalar(0.0).sum();
+        }
+        let targets = indices(&counted.targets, &tokens.states().device());
+        treelora_kernels::cross_entropy(self.scores_at(tokens, &counted), targets, None)
+    }
+
     /// Scores at the counted positions, `[counted, vocabulary]`.
-    fn scores_at(&self, states: Tensor<3>, counted: &Counted) -> Tensor<2> {
+    fn scores_at(&self, tokens: &Tokens, counted: &Counted) -> Tensor<2> {
+        let states = tokens.states().clone();
         let [rows, positions, width] = states.dims();
         let at = indices(&counted.positions, &states.device());
         let states = states.reshape([rows * positions, width]).select(0, at);
@@ -76,33 +84,36 @@ impl Decoder {
 struct Counted {
     /// The example of each.
     examples: Vec<usize>,
-    /// The position before each, in the padded batch of all rows.
+    /// The position before each, among the tokens of all rows.
     positions: Vec<usize>,
     /// The token itself.
     targets: Vec<usize>,
 }
 
 impl Counted {
-    fn of(batch: &TextBatch) -> Self {
+    /// # Panics
+    /// When the tokens are not of this batch.
+    fn of(batch: &TextBatch, tokens: &Tokens) -> Self {
         let examples = &batch.examples;
         let longest = examples.iter().map(|example| example.ids.len()).max();
-        let longest = longest.unwrap_or(0);
+        let ([rows, positions, _], prompt) = (tokens.states().dims(), tokens.front());
+        assert!(
+            rows == batch.len() && Some(positions) == longest.map(|longest| prompt + longest),
+            "{rows} x {positions} tokens, {prompt} of them prompt, of a batch of {} with {longest:?} tokens at most",
+            batch.len()
+        );
         let mut counted = Self::default();
         for (row, example) in examples.iter().enumerate() {
             for position in example.answer_start.max(1)..example.ids.len() {
                 counted.examples.push(row);
-                counted.positions.push(row * longest + position - 1);
+                counted
+                    .positions
+                    .push(row * positions + prompt + position - 1);
                 counted.targets.push(example.ids[position] as usize);
             }
         }
         counted
     }
-}
-
-fn grid(batch: &TextBatch) -> TokenGrid {
-    let examples = batch.examples.iter();
-    let rows: Vec<&[u32]> = examples.map(|example| example.ids.as_slice()).collect();
-    TokenGrid::right_padded(&rows)
 }
 
 fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {

@@ -30,6 +30,8 @@ mod batch;
 
 mod language_model;
 
+mod token_model;
+
 mod weight_folder;
 
 mod import;

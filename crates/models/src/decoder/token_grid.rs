@@ -25,7 +25,17 @@ impl TokenGrid {
     /// # Panics
     /// When there is no row, or only empty ones.
     pub fn right_padded(rows: &[&[u32]]) -> Self {
-        let positions = longest(rows);
+        Self::right_padded_to(rows, longest(rows))
+    }
+
+    /// Rows filled up behind their last token, to as many positions at least; they may all be empty.
+    ///
+    /// # Panics
+    /// When there is no row.
+    pub(super) fn right_padded_to(rows: &[&[u32]], positions: usize) -> Self {
+        assert!(!rows.is_empty(), "a grid without rows");
+        let lengths = rows.iter().map(|row| row.len());
+        let positions = lengths.fold(positions, usize::max);
         let filled = |row: &&[u32]| {
             let padding = positions - row.len();
             row.iter()

@@ -1,12 +1,14 @@
 //! The whole model.
 
+use std::ops::Range;
+
 use burn::{
     module::Module,
     nn::Linear,
     tensor::{Device, Tensor},
 };
 use rand::Rng;
-use treelora_core::Error;
+use treelora_core::{Error, Pooling, Prefixes};
 
 use super::{
     DecoderBlock, DecoderConfig, KeyValueCache, Positions, RmsNorm, TokenEmbedding, TokenGrid,
@@ -31,6 +33,8 @@ pub struct Decoder {
     pub lm_head: Option<Linear>,
     #[module(skip)]
     pub(super) config: DecoderConfig,
+    #[module(skip)]
+    pub(super) pooling: Pooling,
 }
 
 impl DecoderConfig {
@@ -53,6 +57,7 @@ impl DecoderConfig {
                 false => Some(linear(width, vocabulary, rng, device)),
             },
             config: self.clone(),
+            pooling: Pooling::default(),
         })
     }
 }
@@ -66,6 +71,17 @@ impl Decoder {
     /// The same model as a frozen base in another number format: projections, embedding and head.
     pub fn in_precision(self, precision: Precision) -> Self {
         precision.of_matrices(self)
+    }
+
+    /// The same model with other features: how the last hidden states of a prompt become one vector, their mean
+    /// unless set.
+    pub fn with_pooling(self, pooling: Pooling) -> Self {
+        Self { pooling, ..self }
+    }
+
+    /// How the last hidden states of a prompt become its features.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
     }
 
     /// The device of the parameters, on which the model computes.
@@ -92,7 +108,10 @@ impl Decoder {
     /// # Panics
     /// When an id is not in the vocabulary.
     pub fn hidden(&self, grid: &TokenGrid) -> Tensor<3> {
-        self.norm.forward(self.run_layers(grid))
+        let x = self.embed_ids(grid, &self.device());
+        let layers = 0..self.layers.len();
+        let x = self.run_range(x, layers, grid.left_padding(), &Prefixes::none());
+        self.norm.forward(x)
     }
 
     /// [`hidden`](Self::hidden) of columns that follow those of a cache, which takes them up.
@@ -102,7 +121,7 @@ impl Decoder {
     pub fn hidden_cached(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Tensor<3> {
         cache.extend_padding(grid);
         let device = self.device();
-        let mut x = self.embed(grid, &device);
+        let mut x = self.embed_ids(grid, &device);
         let positions = Positions::new(
             &self.config,
             grid.positions(),
@@ -128,17 +147,24 @@ impl Decoder {
         }
     }
 
-    /// The activations after the last layer, not yet normalised, `[rows, positions, hidden_size]`.
-    pub(super) fn run_layers(&self, grid: &TokenGrid) -> Tensor<3> {
-        let device = self.device();
-        let x = self.embed(grid, &device);
-        let columns = grid.positions();
-        let positions = Positions::new(&self.config, columns, 0, grid.left_padding(), &device);
-        let layers = self.layers.iter();
-        layers.fold(x, |x, layer| layer.forward(x, &positions))
+    /// The activations behind a range of layers, in rows whose first `left_padding` positions are padding.
+    pub(super) fn run_range(
+        &self,
+        mut x: Tensor<3>,
+        layers: Range<usize>,
+        left_padding: &[usize],
+        prefixes: &Prefixes,
+    ) -> Tensor<3> {
+        let columns = x.dims()[1];
+        let positions = Positions::new(&self.config, columns, 0, left_padding, &self.device());
+        for index in layers {
+            x = self.layers[index].forward(x, &positions, prefixes.at(index));
+        }
+        x
     }
 
-    fn embed(&self, grid: &TokenGrid, device: &Device) -> Tensor<3> {
+    /// The vectors of the tokens, `[rows, positions, hidden_size]`.
+    pub(super) fn embed_ids(&self, grid: &TokenGrid, device: &Device) -> Tensor<3> {
         self.embed_tokens
             .forward(grid.ids(self.config.vocab_size, device))
     }

@@ -6,6 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng;
+use treelora_core::Prefix;
 use treelora_kernels::{AttentionMask, Rounding};
 
 use super::{
@@ -59,9 +60,24 @@ impl Attention {
     /// queries `[batch, queries, width]`, tokens `[batch, positions, width]` ->
     /// `[batch, queries, width]`.
     pub fn forward(&self, queries: Tensor<3>, tokens: Tensor<3>) -> Tensor<3> {
+        self.forward_behind(None, queries, tokens)
+    }
+
+    /// [`forward`](Self::forward) with the keys and values of a prefix in front.
+    pub(super) fn forward_behind(
+        &self,
+        prefix: Option<&Prefix>,
+        queries: Tensor<3>,
+        tokens: Tensor<3>,
+    ) -> Tensor<3> {
         let q = self.split_heads(treelora_lora::linear(&self.q, queries));
-        let k = self.split_heads(treelora_lora::linear(&self.k, tokens.clone()));
-        let v = self.split_heads(treelora_lora::linear(&self.v, tokens));
+        let k = treelora_lora::linear(&self.k, tokens.clone());
+        let v = treelora_lora::linear(&self.v, tokens);
+        let [k, v] = match prefix {
+            Some(prefix) => prefix.before(k, v),
+            None => [k, v],
+        };
+        let [k, v] = [k, v].map(|x| self.split_heads(x));
         let rounding = Rounding::beside(self.q.weight.base().dtype());
         let gathered = treelora_kernels::attention(q, k, v, &AttentionMask::None, rounding);
         treelora_lora::linear(&self.proj, join_heads(gathered))

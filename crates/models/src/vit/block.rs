@@ -5,6 +5,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use rand::Rng;
+use treelora_core::Prefix;
 
 use super::{Attention, LayerNorm, Mlp, VitConfig};
 
@@ -42,9 +43,8 @@ impl Block {
     /// # Shapes
     /// `[batch, positions, width]` -> `[batch, positions, width]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let normed = self.norm1.forward(tokens.clone());
-        let tokens = tokens + self.attention.forward(normed.clone(), normed);
-        self.add_mlp(tokens)
+        let positions = tokens.dims()[1];
+        self.forward_first(positions, tokens, None)
     }
 
     /// The first [`READ_OUT`](Self::READ_OUT) tokens after this block, without computing the rows
@@ -53,13 +53,31 @@ impl Block {
     /// # Shapes
     /// `[batch, positions, width]` -> `[batch, READ_OUT, width]`.
     pub fn forward_read_out(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.forward_first(Self::READ_OUT, tokens, None)
+    }
+
+    /// The first `count` tokens after this block, which may have a prefix.
+    pub(super) fn forward_first(
+        &self,
+        count: usize,
+        tokens: Tensor<3>,
+        prefix: Option<&Prefix>,
+    ) -> Tensor<3> {
         let normed = self.norm1.forward(tokens.clone());
-        let queries = normed.clone().narrow(1, 0, Self::READ_OUT);
-        let tokens = tokens.narrow(1, 0, Self::READ_OUT) + self.attention.forward(queries, normed);
-        self.add_mlp(tokens)
+        let queries = first(normed.clone(), count);
+        let gathered = self.attention.forward_behind(prefix, queries, normed);
+        self.add_mlp(first(tokens, count) + gathered)
     }
 
     fn add_mlp(&self, tokens: Tensor<3>) -> Tensor<3> {
         tokens.clone() + self.mlp.forward(self.norm2.forward(tokens))
+    }
+}
+
+/// The first `count` tokens; all of them as they are, without a slice in the graph.
+fn first(tokens: Tensor<3>, count: usize) -> Tensor<3> {
+    match tokens.dims()[1] == count {
+        true => tokens,
+        false => tokens.narrow(1, 0, count),
     }
 }

@@ -4,10 +4,10 @@ use burn::{
     nn::Linear,
     tensor::{Bool, Device, Int, Tensor, TensorData},
 };
-use treelora_core::{Classifier, ContinualModel};
+use treelora_core::{Classifier, ContinualModel, Features, ReadOut, TokenModel};
 use treelora_lora::Selection;
 
-use super::{ImageBatch, ImageInput, VisionTransformer};
+use super::{ImageBatch, VisionTransformer};
 
 impl ContinualModel for VisionTransformer {
     type Batch = ImageBatch;
@@ -21,18 +21,9 @@ impl ContinualModel for VisionTransformer {
     }
 }
 
-impl Classifier for VisionTransformer {
+impl Features for VisionTransformer {
     fn features(&self, batch: &ImageBatch) -> Tensor<2> {
-        let (tokens, from) = match &batch.input {
-            ImageInput::Images(images) => (self.embed(images.clone()), 0),
-            ImageInput::Hidden { block, tokens } => {
-                if cfg!(debug_assertions) {
-                    self.assert_frozen_before(*block);
-                }
-                (tokens.clone(), *block)
-            }
-        };
-        self.read_class_token(self.run_blocks(tokens, from, self.blocks.len()))
+        self.read_out(&self.run_all(batch), ReadOut::Model)
     }
 
     fn frozen_features(&self, batch: &ImageBatch) -> Tensor<2> {
@@ -44,6 +35,12 @@ impl Classifier for VisionTransformer {
         }
     }
 
+    fn groups(&self, batch: &ImageBatch) -> Vec<usize> {
+        batch.labels.clone()
+    }
+}
+
+impl Classifier for VisionTransformer {
     /// Mean cross-entropy over the classes of the batch's task.
     ///
     /// # Panics

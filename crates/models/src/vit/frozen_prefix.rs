@@ -29,7 +29,8 @@ impl VisionTransformer {
     /// `until_block` is above the depth.
     pub fn frozen_prefix(&self, images: Tensor<4>, until_block: usize) -> Tensor<3> {
         self.assert_frozen_before(until_block);
-        self.run_blocks(self.embed(images), 0, until_block).detach()
+        self.run_blocks(self.embed_images(images), 0, until_block)
+            .detach()
     }
 
     pub(super) fn assert_frozen_before(&self, block: usize) {

@@ -23,6 +23,8 @@ mod transformer;
 
 mod frozen_prefix;
 
+mod token_model;
+
 mod classifier;
 
 mod batch;

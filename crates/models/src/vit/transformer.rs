@@ -1,12 +1,14 @@
 //! The whole model.
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, Param},
     nn::Linear,
     tensor::{Device, Tensor},
 };
 use rand::Rng;
-use treelora_core::Error;
+use treelora_core::{Error, Prefixes};
 
 use super::{
     Block, LayerNorm, PatchEmbedding, VitConfig,
@@ -99,7 +101,7 @@ impl VisionTransformer {
     ///
     /// # Panics
     /// When the images are not of the configured size.
-    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+    pub fn embed_images(&self, images: Tensor<4>) -> Tensor<3> {
         let [batch, channels, height, width] = images.dims();
         let size = self.config.image_size;
         assert_eq!(
@@ -122,17 +124,29 @@ impl VisionTransformer {
     ///
     /// # Panics
     /// When not `from <= until <= depth`.
-    pub fn run_blocks(&self, mut tokens: Tensor<3>, from: usize, until: usize) -> Tensor<3> {
-        let depth = self.blocks.len();
+    pub fn run_blocks(&self, tokens: Tensor<3>, from: usize, until: usize) -> Tensor<3> {
+        self.run_range(tokens, from..until, &Prefixes::none(), Block::READ_OUT)
+    }
+
+    /// The activations behind a range of blocks; behind the last block the first `read` tokens.
+    pub(super) fn run_range(
+        &self,
+        mut tokens: Tensor<3>,
+        blocks: Range<usize>,
+        prefixes: &Prefixes,
+        read: usize,
+    ) -> Tensor<3> {
+        let (Range { start, end }, depth) = (blocks, self.blocks.len());
         assert!(
-            from <= until && until <= depth,
-            "blocks {from} to {until} of a model of depth {depth}"
+            start <= end && end <= depth,
+            "blocks {start} to {end} of a model of depth {depth}"
         );
-        for (index, block) in self.blocks.iter().enumerate().take(until).skip(from) {
-            tokens = match index + 1 == depth {
-                true => block.forward_read_out(tokens),
-                false => block.forward(tokens),
+        for (index, block) in self.blocks.iter().enumerate().take(end).skip(start) {
+            let count = match index + 1 == depth {
+                true => read,
+                false => tokens.dims()[1],
             };
+            tokens = block.forward_first(count, tokens, prefixes.at(index));
         }
         tokens
     }

@@ -1,0 +1,76 @@
+//! What needs no more than features serves a model without classes or a head.
+#![allow(clippy::unwrap_used)]
+
+mod toy;
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use treelora_class_incremental::{DiscriminantConfig, Routed, TaskInference, features};
+use treelora_core::{ContinualModel, Features, TaskId};
+
+use toy::{Points, TinyClassifier, points};
+
+/// What text is to a method: every task is one group.
+#[derive(Module, Debug)]
+struct Headless {
+    inner: TinyClassifier,
+}
+
+impl ContinualModel for Headless {
+    type Batch = Points;
+
+    fn logits(&self, batch: &Points) -> Tensor<2> {
+        self.inner.logits(batch)
+    }
+
+    fn loss(&self, batch: &Points) -> Tensor<1> {
+        self.inner.loss(batch)
+    }
+}
+
+impl Features for Headless {
+    fn features(&self, batch: &Points) -> Tensor<2> {
+        self.inner.features(batch)
+    }
+
+    fn frozen_features(&self, batch: &Points) -> Tensor<2> {
+        self.inner.frozen_features(batch)
+    }
+
+    fn groups(&self, batch: &Points) -> Vec<usize> {
+        vec![0; batch.labels.len()]
+    }
+}
+
+#[test]
+fn tasks_are_inferred_without_labels() {
+    let device = Device::default();
+    let model = Headless {
+        inner: TinyClassifier::new(&device),
+    };
+    let config: DiscriminantConfig = serde_json::from_str(r#"{ "kind": "lda" }"#).unwrap();
+    let mut tasks = TaskInference::new(&config).unwrap();
+    for task in 0..2 {
+        let data = vec![points(&[2 * task], 20, task as u64, &device)];
+        let rows = features(&model, &data).unwrap();
+        assert_eq!(rows.labels(), [0; 20]);
+        tasks.end_task(&model, &data, TaskId(task)).unwrap();
+    }
+    let test = points(&[0, 2], 10, 9, &device);
+    let expected: Vec<TaskId> = test.labels.iter().map(|label| TaskId(label / 2)).collect();
+    assert_eq!(tasks.infer(model.frozen_features(&test)), expected);
+    // A class that the labels would have told apart is not a column of its own.
+    assert_eq!(tasks.num_tasks(), 2);
+}
+
+#[test]
+fn routing_asks_for_features_alone() {
+    struct Still;
+
+    impl treelora_core::Method<Headless> for Still {}
+
+    let config: DiscriminantConfig = serde_json::from_str(r#"{ "kind": "lda" }"#).unwrap();
+    assert!(Routed::<Headless>::new(Box::new(Still), &config).is_ok());
+}
