@@ -1,62 +1,28 @@
-//! The door to the banks inside a model.
-//!
-//! Burn stores a reparameterization behind a type that visitors and mappers reach only through its parameters
-//! and flags: they can neither see a [`LoraBank`] nor hand one over. A traversal runs on the caller's thread, so
-//! for its duration a thread-local carries banks out ([`banks`]) or in ([`update_banks`]). Nothing outlives the
-//! call.
-
-use std::{any::Any, cell::RefCell, collections::VecDeque};
+//! The banks inside a model, out and in.
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::Tensor,
 };
 
-use crate::{LoraBank, path::natural_order};
+use crate::{
+    bank::LoraBank,
+    door::{collected, inward, outward},
+    path::natural_order,
+    weight::as_matrix,
+};
 
-/// A bank with the weight that it is attached to. Clones are cheap: tensors are shared.
+/// A bank with the parameter that it is attached to. Clones are cheap: tensors are shared.
 pub(crate) struct AttachedBank {
-    /// Path of the weight.
+    /// Path of the parameter.
     pub(crate) path: String,
-    /// The weight without its adapters, `[d_in, d_out]`.
-    pub(crate) base: Param<Tensor<2>>,
-    /// The adapters.
+    /// The parameter without its updates, as a matrix `[d_in, d_out]`. Lazy parameters stay so until it is called.
+    pub(crate) base: Base,
+    /// The updates.
     pub(crate) bank: LoraBank,
 }
 
-enum Door {
-    Out(Vec<LoraBank>),
-    In(VecDeque<LoraBank>),
-}
-
-thread_local! {
-    static DOOR: RefCell<Option<Door>> = const { RefCell::new(None) };
-}
-
-/// Called by a bank that is visited.
-pub(crate) fn collect(bank: &LoraBank) {
-    DOOR.with_borrow_mut(|door| {
-        if let Some(Door::Out(banks)) = door {
-            banks.push(bank.clone());
-        }
-    });
-}
-
-/// Number of banks visited so far.
-fn collected() -> usize {
-    DOOR.with_borrow(|door| match door {
-        Some(Door::Out(banks)) => banks.len(),
-        _ => 0,
-    })
-}
-
-/// Called by a bank that is mapped: the bank to put in its place.
-pub(crate) fn replacement() -> Option<LoraBank> {
-    DOOR.with_borrow_mut(|door| match door {
-        Some(Door::In(banks)) => banks.pop_front(),
-        _ => None,
-    })
-}
+type Base = Box<dyn Fn() -> Tensor<2>>;
 
 /// All banks of a model in the natural order of their paths.
 pub(crate) fn banks<M: Module>(model: &M) -> Vec<AttachedBank> {
@@ -73,19 +39,13 @@ pub(crate) fn update_banks<M: Module, E>(
     let updated = banks_as_traversed(&model)
         .into_iter()
         .map(update)
-        .collect::<Result<VecDeque<_>, E>>()?;
-    let _open = Opened::new(Door::In(updated));
-    Ok(model.map(&mut Untouched))
+        .collect::<Result<Vec<_>, E>>()?;
+    Ok(inward(updated, || model.map(&mut Untouched)))
 }
 
 fn banks_as_traversed<M: Module>(model: &M) -> Vec<AttachedBank> {
     let mut bases = Bases::default();
-    let open = Opened::new(Door::Out(Vec::new()));
-    model.visit(&mut bases);
-    let banks = match open.close() {
-        Some(Door::Out(banks)) => banks,
-        _ => Vec::new(),
-    };
+    let banks = outward(|| model.visit(&mut bases));
     bases
         .found
         .into_iter()
@@ -94,43 +54,22 @@ fn banks_as_traversed<M: Module>(model: &M) -> Vec<AttachedBank> {
         .collect()
 }
 
-/// Closes the door when dropped, so that a panic inside a traversal leaves nothing behind.
-struct Opened;
-
-impl Opened {
-    fn new(door: Door) -> Self {
-        DOOR.with_borrow_mut(|slot| *slot = Some(door));
-        Self
-    }
-
-    fn close(self) -> Option<Door> {
-        DOOR.with_borrow_mut(Option::take)
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        DOOR.with_borrow_mut(|slot| *slot = None);
-    }
-}
-
-/// The weights that carry banks: burn visits a weight right before its reparameterization.
+/// The parameters that carry banks: burn visits a parameter right before its reparameterization.
 #[derive(Default)]
 struct Bases {
     path: Vec<String>,
-    last: Option<Param<Tensor<2>>>,
-    found: Vec<(String, Param<Tensor<2>>)>,
+    last: Option<Base>,
+    found: Vec<(String, Base)>,
 }
 
 impl ModuleVisitor for Bases {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if collected() > self.found.len() {
-            // A parameter inside a bank; the weight has been noted.
+            // A parameter inside a bank; the one that carries it has been noted.
             return;
         }
-        self.last = (param as &dyn Any)
-            .downcast_ref::<Param<Tensor<2>>>()
-            .cloned();
+        let param = param.clone();
+        self.last = Some(Box::new(move || as_matrix(param.base())));
     }
 
     fn enter_module(&mut self, name: &str, _container_type: &str) {
