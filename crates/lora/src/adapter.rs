@@ -6,6 +6,11 @@ use burn::{
 };
 use rand::Rng;
 
+use crate::{
+    gates::Amount,
+    update::{Factors, Update, WeightUpdate},
+};
+
 /// A low-rank update `scale a b` of a weight `[d_in, d_out]`.
 ///
 /// Source: Hu et al., <https://arxiv.org/abs/2106.09685>. Hugging Face PEFT stores `lora_A` as `[rank, d_in]`
@@ -46,16 +51,11 @@ impl LoraAdapter {
         self.a.dims()[1]
     }
 
-    /// The dense update `scale a b`, `[d_in, d_out]`. The forward never forms it; merging does.
-    pub fn delta(&self) -> Tensor<2> {
-        self.a.val().matmul(self.b.val()) * self.scale
-    }
-
-    /// The update's output `weight * scale (x a) b`, `[.., d_in] -> [.., d_out]`.
-    pub(crate) fn output<const D: usize>(&self, x: Tensor<D>, weight: f64) -> Tensor<D> {
+    /// The update's output `amount * scale (x a) b`, `[.., d_in] -> [.., d_out]`.
+    pub(crate) fn partial<const D: usize>(&self, x: Tensor<D>, amount: &Amount) -> Tensor<D> {
         let hidden = treelora_kernels::linear(self.dropped(x), self.a.val(), None);
         // Scaled at width `rank`, where it costs least.
-        treelora_kernels::linear(hidden * (self.scale * weight), self.b.val(), None)
+        treelora_kernels::linear(amount.times(hidden, self.scale), self.b.val(), None)
     }
 
     /// Whether input features are dropped now: only while the adapter itself is trained, so that evaluation
@@ -75,6 +75,46 @@ impl LoraAdapter {
         let keep = 1.0 - self.dropout;
         let mask = x.random_like(Distribution::Bernoulli(keep));
         x * (mask / keep)
+    }
+}
+
+impl WeightUpdate for LoraAdapter {
+    fn dims(&self) -> [usize; 2] {
+        [self.a.dims()[0], self.b.dims()[1]]
+    }
+
+    fn output(&self, x: Tensor<2>, _product: &dyn Fn() -> Tensor<2>) -> Tensor<2> {
+        self.partial(x, &Amount::Constant(1.0))
+    }
+
+    fn delta(&self, _weight: Tensor<2>) -> Tensor<2> {
+        self.a.val().matmul(self.b.val()) * self.scale
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut dyn FnMut(&'static str, Param<Tensor<2>>) -> Param<Tensor<2>>,
+    ) -> Update {
+        Update::new(Self {
+            a: map("a", self.a.clone()),
+            b: map("b", self.b.clone()),
+            scale: self.scale,
+            dropout: self.dropout,
+        })
+    }
+
+    fn factors(&self) -> Option<Factors> {
+        Some(Factors {
+            a: self.a.val().without_autodiff(),
+            b: self.b.val().without_autodiff(),
+            scale: self.scale,
+        })
+    }
+}
+
+impl From<LoraAdapter> for Update {
+    fn from(adapter: LoraAdapter) -> Self {
+        Self::new(adapter)
     }
 }
 

@@ -1,26 +1,30 @@
-//! Adapters onto a model, between adapters, and off again.
+//! Updates onto a model, and off again.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    convert::Infallible,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use burn::{
-    module::{Module, Param, ParamId, Reparameterizer},
+    module::{Module, Param, Reparameterizer},
     tensor::Tensor,
 };
 use rand::Rng;
 
 use crate::{
-    AdapterSnapshot, LoraAdapter, LoraBank, LoraConfig, LoraError, Selection,
-    adapter::{beside, initial_a},
-    config::Patterns,
-    parameters::{Parameter, Parameters},
-    traversal::{AttachedBank, banks, update_banks},
+    adapter::{LoraAdapter, beside, initial_a},
+    attached::select,
+    bank::LoraBank,
+    config::{LoraConfig, Patterns},
+    error::LoraError,
+    parameters::Parameters,
+    selection::Selection,
+    site::Site,
+    snapshot::AdapterSnapshot,
+    traversal::banks,
+    update::Update,
+    weight::{as_matrix, matrix_dims},
 };
 
-/// Attach one trainable adapter to every 2-D parameter that `config.target_modules` matches. Every other float
-/// parameter is frozen, except those that `config.trainable` matches.
+/// Attach one trainable adapter to every matrix, and the kernels of every 2-D convolution, that `config.target_modules`
+/// matches. Every other float parameter is frozen, except those that `config.trainable` matches.
 ///
 /// A is drawn from `rng` in the natural order of the paths (`blocks.2` before `blocks.10`) and B is zero, so the
 /// function that the model computes does not change.
@@ -34,25 +38,14 @@ pub fn attach<M: Module>(
 ) -> Result<M, LoraError> {
     let patterns = config.compile()?;
     let parameters = Parameters::of(&model);
-    let all: Vec<String> = parameters.found.iter().map(|p| p.path.clone()).collect();
-    let matrices = parameters.found.iter().filter(|p| p.dims.len() == 2);
-    let targets: Vec<&Parameter> = matrices
-        .clone()
-        .filter(|p| patterns.targets.matches(&p.path))
-        .collect();
-    let target_paths: Vec<String> = targets.iter().map(|p| p.path.clone()).collect();
-    patterns
-        .targets
-        .check_each_matches(&matrices.map(|p| p.path.clone()).collect::<Vec<_>>())?;
-    patterns.trainable.check_each_matches(&all)?;
-    patterns.ranks.check_each_matches(&target_paths)?;
-    patterns.alphas.check_each_matches(&target_paths)?;
-    refuse_adapters(&model, &parameters, &target_paths)?;
-
-    let mut adapters = HashMap::new();
-    for target in targets {
-        let path = &target.path;
-        let [d_in, d_out] = [target.dims[0], target.dims[1]];
+    let several_axes = parameters.found.iter().filter(|p| p.dims.len() > 1);
+    let sites = several_axes.filter_map(|parameter| parameter.site());
+    let targets = matching(&patterns.targets, sites.collect())?;
+    let paths: Vec<String> = targets.iter().map(|site| site.path.clone()).collect();
+    patterns.ranks.check_each_matches(&paths)?;
+    patterns.alphas.check_each_matches(&paths)?;
+    let adapter = |site: &Site| {
+        let (path, [d_in, d_out]) = (&site.path, site.dims);
         let (key, rank) = match patterns.ranks.value(path)? {
             Some(rank) => ("rank_pattern", rank),
             None => ("rank", config.rank),
@@ -68,24 +61,77 @@ pub fn attach<M: Module>(
             });
         }
         let scale = config.scale(rank, patterns.alphas.value(path)?.unwrap_or(config.alpha));
-        let (a, dropout) = (initial_a(d_in, rank, rng), config.dropout);
-        let adapter = move |base: &Param<Tensor<2>>| {
-            let device = base.lazy_device();
-            let a = Tensor::from_data(a, &device);
-            let b = Tensor::zeros([rank, d_out], &device);
-            // A base that is not initialised yet has the device's default type, as `a` has.
-            let (a, b) = match base.is_initialized() {
-                true => (beside(a, &base.base()), beside(b, &base.base())),
-                false => (a, b),
-            };
-            vec![LoraAdapter::new(a, b, scale, dropout)]
-        };
-        adapters.insert(path.clone(), Box::new(adapter) as NewAdapters);
-    }
+        let a = Tensor::from_data(initial_a(d_in, rank, rng), &site.device);
+        let b = Tensor::zeros([rank, d_out], &site.device);
+        Ok(LoraAdapter::new(a, b, scale, config.dropout).into())
+    };
+    attach_to(model, &parameters, targets, patterns.trainable, adapter)
+}
+
+/// Attach one update to every vector, matrix and kernels of a 2-D convolution whose path a pattern of `targets` matches:
+/// what `update` makes for it, on the site's device. Every other float parameter is frozen, except those that a pattern
+/// of `trainable` matches. Patterns are those of [`LoraConfig`]; sites come in the natural order of their paths.
+///
+/// [`linear`](crate::linear) and [`convolution`](crate::convolution) compute the products of their weight's updates. Any
+/// other parameter is composed, `W + delta`, where a layer reads it: one for all samples, so that neither
+/// [`Selection::Groups`] nor gates of each sample are possible.
+///
+/// # Errors
+/// When a pattern is invalid or matches nothing, when an update does not have its site's dimensions, or when the model
+/// has adapters already.
+pub fn attach_updates<M: Module>(
+    model: M,
+    targets: &[String],
+    trainable: &[String],
+    mut update: impl FnMut(&Site) -> Update,
+) -> Result<M, LoraError> {
+    let targets = Patterns::of("targets", targets)?;
+    let trainable = Patterns::of("trainable", trainable)?;
+    let parameters = Parameters::of(&model);
+    let sites = parameters.found.iter().filter_map(|p| p.site());
+    let sites = matching(&targets, sites.collect())?;
+    let update = |site: &Site| {
+        let (update, path) = (update(site), &site.path);
+        match update.dims() == site.dims {
+            true => Ok(update),
+            false => {
+                let problem = format!("{:?}, update of {:?}", site.dims, update.dims());
+                Err(LoraError::layer(path, problem))
+            }
+        }
+    };
+    attach_to(model, &parameters, sites, trainable, update)
+}
+
+/// The sites that a pattern matches.
+///
+/// # Errors
+/// When a pattern matches none.
+fn matching(patterns: &Patterns<()>, sites: Vec<Site>) -> Result<Vec<Site>, LoraError> {
+    let paths: Vec<String> = sites.iter().map(|site| site.path.clone()).collect();
+    patterns.check_each_matches(&paths)?;
+    let sites = sites.into_iter();
+    Ok(sites.filter(|site| patterns.matches(&site.path)).collect())
+}
+
+fn attach_to<M: Module>(
+    model: M,
+    parameters: &Parameters,
+    sites: Vec<Site>,
+    trainable: Patterns<()>,
+    mut update: impl FnMut(&Site) -> Result<Update, LoraError>,
+) -> Result<M, LoraError> {
+    let all: Vec<String> = parameters.found.iter().map(|p| p.path.clone()).collect();
+    trainable.check_each_matches(&all)?;
+    let paths: Vec<String> = sites.iter().map(|site| site.path.clone()).collect();
+    refuse_adapters(&model, parameters, &paths)?;
+    let updates = sites
+        .into_iter()
+        .map(|site| Ok((site.path.clone(), vec![update(&site)?])));
     Ok(model.apply_reparameterization(Attachment {
-        adapters,
+        updates: updates.collect::<Result<_, LoraError>>()?,
         selection: Selection::One(0),
-        freeze: Freeze::AllBut(patterns.trainable),
+        freeze: Freeze::AllBut(trainable),
     }))
 }
 
@@ -108,12 +154,12 @@ pub fn attach_bank<M: Module>(
         .iter()
         .map(|p| (p.path.as_str(), p.dims.as_slice()))
         .collect();
-    let mut layers: BTreeMap<String, Vec<LoraAdapter>> = BTreeMap::new();
+    let mut layers: BTreeMap<String, Vec<Update>> = BTreeMap::new();
     for (index, snapshot) in snapshots.iter().enumerate() {
         for layer in snapshot.layers() {
             let ([d_in, _], [_, d_out]) = (layer.a.dims(), layer.b.dims());
             match shapes.get(layer.path.as_str()) {
-                Some(&dims) if *dims == [d_in, d_out] => {}
+                Some(&dims) if matrix_dims(dims) == Some([d_in, d_out]) => {}
                 Some(dims) => {
                     let problem = format!("weight {dims:?}, adapter of [{d_in}, {d_out}]");
                     return Err(LoraError::layer(&layer.path, problem));
@@ -124,12 +170,9 @@ pub fn attach_bank<M: Module>(
             if adapters.len() != index {
                 return Err(LoraError::layer(&layer.path, "not in every adapter"));
             }
-            adapters.push(LoraAdapter::new(
-                layer.a.clone(),
-                layer.b.clone(),
-                layer.scale,
-                0.0,
-            ));
+            let (a, b) = (layer.a.clone(), layer.b.clone());
+            let adapter = LoraAdapter::new(a, b, layer.scale, 0.0);
+            adapters.push(adapter.set_require_grad(false).into());
         }
     }
     if let Some((path, _)) = layers
@@ -140,24 +183,8 @@ pub fn attach_bank<M: Module>(
     }
     let paths: Vec<String> = layers.keys().cloned().collect();
     refuse_adapters(&base, &parameters, &paths)?;
-    let adapters = layers.into_iter().map(|(path, adapters)| {
-        let place = move |base: &Param<Tensor<2>>| {
-            let like = base.base();
-            let frozen = |param: Param<Tensor<2>>| {
-                let param = param.set_require_grad(false);
-                param.map(|value| beside(value, &like))
-            };
-            let place = |adapter: LoraAdapter| LoraAdapter {
-                a: frozen(adapter.a),
-                b: frozen(adapter.b),
-                ..adapter
-            };
-            adapters.into_iter().map(place).collect()
-        };
-        (path, Box::new(place) as NewAdapters)
-    });
     Ok(base.apply_reparameterization(Attachment {
-        adapters: adapters.collect(),
+        updates: layers.into_iter().collect(),
         selection,
         freeze: Freeze::Nothing,
     }))
@@ -166,111 +193,7 @@ pub fn attach_bank<M: Module>(
 /// The model without its adapters. Base tensors are shared, not copied, and what was frozen stays frozen. As with
 /// burn's `materialize`, other reparameterizations are folded into their weights.
 pub fn detach<M: Module>(model: M) -> M {
-    unselected(model).materialize()
-}
-
-/// The model with another selection of its adapters; a folded weight is dropped.
-///
-/// # Panics
-/// When the selection names an adapter that is not there.
-pub fn select<M: Module>(model: M, selection: Selection) -> M {
-    let model = with_selection(model, &selection);
-    if selection.largest().is_some() {
-        assert!(
-            !banks(&model).is_empty(),
-            "selection {selection:?} of a model without adapters"
-        );
-    }
-    model
-}
-
-/// The model with adapter `index` trainable and all other adapters frozen; the selection stays.
-///
-/// # Panics
-/// When there is no adapter of that index.
-pub fn train_adapter<M: Module>(model: M, index: usize) -> M {
-    let Ok(model) = update_banks::<M, Infallible>(model, |attached| {
-        let bank = attached.bank;
-        let count = bank.adapters.len();
-        assert!(index < count, "adapter {index} of {count}");
-        let selection = bank.selection().clone();
-        let adapters = bank.adapters.into_iter().enumerate();
-        let adapters = adapters.map(|(i, adapter)| adapter.set_require_grad(i == index));
-        Ok(LoraBank::new(adapters.collect(), selection))
-    });
-    model
-}
-
-/// The model with one more adapter, frozen, behind those that it has.
-///
-/// # Errors
-/// When the model has no adapters, or the snapshot's layers are not those of its adapters.
-///
-/// # Panics
-/// When the selection names an adapter that is not there.
-pub fn add_frozen_adapter<M: Module>(
-    model: M,
-    snapshot: &AdapterSnapshot,
-    selection: &Selection,
-) -> Result<M, LoraError> {
-    let attached: Vec<String> = banks(&model).into_iter().map(|bank| bank.path).collect();
-    if attached.is_empty() {
-        return Err(LoraError::NoAdapters);
-    }
-    let mut layers = snapshot.layers().iter();
-    if let Some(layer) = layers.find(|layer| !attached.contains(&layer.path)) {
-        let problem = "the model has no adapter there";
-        return Err(LoraError::layer(&layer.path, problem));
-    }
-    update_banks(model, |attached| {
-        let (layer, base) = (snapshot.layer(&attached.path)?, attached.base.base());
-        let ([d_in, _], [_, d_out]) = (layer.a.dims(), layer.b.dims());
-        if base.dims() != [d_in, d_out] {
-            let problem = format!("weight {:?}, adapter of [{d_in}, {d_out}]", base.dims());
-            return Err(LoraError::layer(&attached.path, problem));
-        }
-        let place = |value: &Tensor<2>| beside(value.clone(), &base);
-        let added = LoraAdapter::new(place(&layer.a), place(&layer.b), layer.scale, 0.0);
-        let mut adapters = attached.bank.adapters;
-        adapters.push(added.set_require_grad(false));
-        Ok(LoraBank::new(adapters, selection.clone()))
-    })
-}
-
-/// Adapter `index` of each adapted weight with the weight's path, in the natural order of the paths. The factors are
-/// the model's own: what is computed from them has gradients.
-///
-/// # Panics
-/// When there is no adapter of that index.
-pub fn adapters_at<M: Module>(model: &M, index: usize) -> Vec<(String, LoraAdapter)> {
-    let at = |attached: AttachedBank| {
-        let mut adapters = attached.bank.adapters;
-        let count = adapters.len();
-        assert!(index < count, "adapter {index} of {count}");
-        (attached.path, adapters.swap_remove(index))
-    };
-    banks(model).into_iter().map(at).collect()
-}
-
-/// Identities of all adapter parameters, A then B, in the natural order of the paths.
-pub fn adapter_parameters<M: Module>(model: &M) -> Vec<ParamId> {
-    let adapters = banks(model)
-        .into_iter()
-        .flat_map(|attached| attached.bank.adapters);
-    adapters
-        .flat_map(|adapter| [adapter.a.id, adapter.b.id])
-        .collect()
-}
-
-fn with_selection<M: Module>(model: M, selection: &Selection) -> M {
-    let Ok(model) = update_banks::<M, Infallible>(model, |attached| {
-        Ok(LoraBank::new(attached.bank.adapters, selection.clone()))
-    });
-    model
-}
-
-fn unselected<M: Module>(model: M) -> M {
-    with_selection(model, &Selection::None)
+    select(model, Selection::None).materialize()
 }
 
 fn refuse_adapters<M: Module>(
@@ -291,16 +214,13 @@ fn refuse_adapters<M: Module>(
         .map_or(Ok(()), |carrying| Err(taken(carrying)))
 }
 
-/// Makes the adapters of a weight once its device is at hand.
-type NewAdapters = Box<dyn FnOnce(&Param<Tensor<2>>) -> Vec<LoraAdapter>>;
-
 enum Freeze {
     Nothing,
     AllBut(Patterns<()>),
 }
 
 struct Attachment {
-    adapters: HashMap<String, NewAdapters>,
+    updates: HashMap<String, Vec<Update>>,
     selection: Selection,
     freeze: Freeze,
 }
@@ -313,18 +233,33 @@ impl Reparameterizer for Attachment {
         path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<LoraBank>) {
-        let new = self.adapters.remove(path);
+        let updates = self.updates.remove(path);
         let param = match &self.freeze {
             Freeze::Nothing => param,
             Freeze::AllBut(trainable) => {
-                let keep = new.is_none() && trainable.matches(path);
+                let keep = updates.is_none() && trainable.matches(path);
                 param.set_require_grad(keep)
             }
         };
-        let matrix = (&param as &dyn std::any::Any).downcast_ref::<Param<Tensor<2>>>();
-        let bank = new
-            .zip(matrix)
-            .map(|(new, base)| LoraBank::new(new(base), self.selection.clone()));
+        let bank = updates.map(|updates| {
+            // A parameter that is not initialised yet is on its device and has the device's type.
+            let like = match param.is_initialized() {
+                true => as_matrix(param.base()),
+                false => Tensor::zeros([1, 1], &param.lazy_device()),
+            };
+            let placed = updates.into_iter().map(|update| placed(&update, &like));
+            LoraBank::new(placed.collect(), self.selection.clone())
+        });
         (param, bank)
     }
+}
+
+/// The update beside its weight; what is trainable stays so.
+fn placed(update: &Update, weight: &Tensor<2>) -> Update {
+    update.map_parameters(&mut |_, parameter| {
+        parameter.map(|value| {
+            let tracked = value.is_require_grad();
+            beside(value, weight).set_require_grad(tracked)
+        })
+    })
 }

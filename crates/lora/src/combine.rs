@@ -2,7 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use crate::{AdapterLayer, AdapterSnapshot, LoraError};
+use crate::{
+    error::LoraError,
+    snapshot::{AdapterLayer, AdapterSnapshot},
+};
 
 impl AdapterSnapshot {
     /// The mean of the factors of several adapters: for adapters that grew from one start, where the factors

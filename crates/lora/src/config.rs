@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::LoraError;
+use crate::error::LoraError;
 
 /// Settings of an adapter, with the names of Hugging Face PEFT.
 ///
@@ -35,7 +35,7 @@ pub struct LoraConfig {
     pub use_rslora: bool,
     /// Probability that an input feature of an adapter is dropped in training, in `[0, 1)`.
     pub dropout: f64,
-    /// Patterns of the weights that get an adapter; only 2-D parameters are considered.
+    /// Patterns of the weights that get an adapter; only matrices and the kernels of 2-D convolutions are considered.
     pub target_modules: Vec<String>,
     /// Other ranks by pattern.
     pub rank_pattern: BTreeMap<String, usize>,
@@ -101,8 +101,8 @@ impl LoraConfig {
             )?;
         }
         Ok(CompiledPatterns {
-            targets: Patterns::compile("target_modules", with_unit(&self.target_modules))?,
-            trainable: Patterns::compile("trainable", with_unit(&self.trainable))?,
+            targets: Patterns::of("target_modules", &self.target_modules)?,
+            trainable: Patterns::of("trainable", &self.trainable)?,
             ranks: Patterns::compile("rank_pattern", self.rank_pattern.clone())?,
             alphas: Patterns::compile("alpha_pattern", self.alpha_pattern.clone())?,
         })
@@ -124,10 +124,6 @@ impl Default for LoraConfig {
     }
 }
 
-fn with_unit(patterns: &[String]) -> impl Iterator<Item = (String, ())> {
-    patterns.iter().map(|pattern| (pattern.clone(), ()))
-}
-
 /// The patterns of a [`LoraConfig`].
 pub(crate) struct CompiledPatterns {
     pub(crate) targets: Patterns<()>,
@@ -140,6 +136,13 @@ pub(crate) struct CompiledPatterns {
 pub(crate) struct Patterns<V> {
     key: &'static str,
     patterns: Vec<(Regex, V)>,
+}
+
+impl Patterns<()> {
+    /// Patterns without values.
+    pub(crate) fn of(key: &'static str, patterns: &[String]) -> Result<Self, LoraError> {
+        Self::compile(key, patterns.iter().map(|pattern| (pattern.clone(), ())))
+    }
 }
 
 impl<V: Copy + PartialEq> Patterns<V> {

@@ -10,10 +10,10 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    LoraAdapter, LoraBank, LoraError,
-    adapter::with_value,
+    adapter::{LoraAdapter, with_value},
+    bank::LoraBank,
+    error::LoraError,
     path::block,
-    snapshot::current,
     traversal::{banks, update_banks},
 };
 
@@ -67,7 +67,7 @@ impl LayerVectors {
     /// [`LoraError::Width`] when rows differ in width, [`LoraError::NoAdapters`] without adapters.
     ///
     /// # Panics
-    /// When the model has several adapters and none is selected alone.
+    /// When the model has several adapters and none is selected alone, or when it is not a low-rank pair.
     pub fn factor_a<M: Module>(model: &M, granularity: Granularity) -> Result<Self, LoraError> {
         Self::collect(model, granularity, |adapter, _| Ok(adapter.a.val()))
     }
@@ -100,7 +100,7 @@ impl LayerVectors {
         let (mut parts, mut slots) = (Vec::new(), Vec::new());
         for attached in banks(model) {
             let path = attached.path;
-            let adapter = &attached.bank.adapters[current(&attached.bank, &path)];
+            let adapter = attached.bank.pair(attached.bank.current(&path), &path);
             let matrix = matrix(adapter, &path)?;
             let name = match granularity {
                 Granularity::Matrix => path.as_str(),
@@ -216,14 +216,21 @@ impl LayerVectors {
             let Some(slot) = self.slots.iter().find(|slot| slot.path == attached.path) else {
                 return Ok(bank);
             };
-            let mut adapters = bank.adapters.clone();
-            for adapter in adapters
-                .iter_mut()
-                .filter(|adapter| adapter.a.id == slot.id)
-            {
-                adapter.a = with_value(&adapter.a, slot.matrix(&rows));
-            }
-            Ok(LoraBank::new(adapters, bank.selection().clone()))
+            let updates = bank
+                .updates
+                .iter()
+                .map(|update| match update.get::<LoraAdapter>() {
+                    Some(adapter) if adapter.a.id == slot.id => {
+                        let a = with_value(&adapter.a, slot.matrix(&rows));
+                        LoraAdapter {
+                            a,
+                            ..adapter.clone()
+                        }
+                        .into()
+                    }
+                    _ => update.clone(),
+                });
+            Ok(LoraBank::new(updates.collect(), bank.selection().clone()))
         });
         model
     }

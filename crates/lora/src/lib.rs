@@ -4,10 +4,14 @@
 //! |---|---|
 //! | settings, PEFT's names and initialisation | [`LoraConfig`] |
 //! | attach to parameters by pattern, freeze the rest | [`attach`], [`attach_bank`], [`detach`] |
-//! | the factored forward `x W + bias + scale (x A) B` | [`linear`] |
+//! | the factored forward `x W + bias + scale (x A) B` | [`linear`], [`convolution`] |
 //! | several adapters on one module: one, sums, groups of samples | [`Selection`], [`select`] |
+//! | how much of each, from what is trained beside them | [`Gates`], [`select_each`] |
+//! | any other update of a weight | [`WeightUpdate`], [`attach_updates`] |
+//! | a routed `A R B` | [`RoutedAdapter`] |
+//! | an affine map of the features of a layer or a norm | [`affine`]: [`FeatureScale`], [`Shift`] |
 //! | fold an adapter into the weight, and exactly back | [`merge`], [`unmerge`] |
-//! | an adapter without its base: copy, file, mean, sparse difference | [`AdapterSnapshot`], [`SparseDifference`] |
+//! | an adapter without its base: copy, file, mean | [`AdapterSnapshot`] |
 //! | the folders of Hugging Face PEFT, both ways | [`peft`] |
 //! | what each layer contributes to a task's signature | [`LayerVectors`] |
 //!
@@ -15,8 +19,8 @@
 //! model does not change, optimisers and records see them as parameters (`<weight>.lora.<i>.a` and `.b`), and
 //! every function is value in, value out: a clone of a model is independent of it and shares its base tensors.
 //!
-//! Not for: quantised training, adapters on convolutions, or models that call `Linear::forward` and need the
-//! factored form (they still give the right numbers, through the dense weight).
+//! Not for: quantised training, adapters on 1-D or 3-D convolutions, or models that call `Linear::forward` and need
+//! the factored form (they still give the right numbers, through the dense weight).
 //!
 //! ```
 //! use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
@@ -52,11 +56,27 @@ mod config;
 
 mod attach;
 
+mod attached;
+
+mod site;
+
+mod update;
+
 mod adapter;
 
-mod door;
+mod routed;
+
+mod affine;
+
+mod feature_scale;
+
+mod shift;
+
+mod weight;
 
 mod bank;
+
+mod door;
 
 mod traversal;
 
@@ -66,7 +86,11 @@ mod parameters;
 
 mod selection;
 
+mod gates;
+
 mod forward;
+
+mod convolution;
 
 mod merge;
 
@@ -76,8 +100,7 @@ mod snapshot;
 
 mod combine;
 
-mod sparse;
-
+#[allow(dead_code)] // Vectors of numbers, which no file of this crate holds now.
 mod tensor_file;
 
 pub mod peft;
@@ -85,19 +108,27 @@ pub mod peft;
 mod error;
 
 pub use adapter::LoraAdapter;
-pub use attach::{
-    adapter_parameters, adapters_at, add_frozen_adapter, attach, attach_bank, detach, select,
-    train_adapter,
+pub use affine::affine;
+pub use attach::{attach, attach_bank, attach_updates, detach};
+pub use attached::{
+    adapter_parameters, adapters_at, add_frozen_adapter, replace_updates, select, select_each,
+    train_adapter, updates_at,
 };
 pub use bank::LoraBank;
 pub use config::LoraConfig;
+pub use convolution::convolution;
 pub use error::LoraError;
+pub use feature_scale::FeatureScale;
 pub use forward::linear;
+pub use gates::Gates;
 pub use layer_vectors::{Granularity, LayerVectors, LayerView};
 pub use merge::{merge, unmerge};
+pub use routed::RoutedAdapter;
 pub use selection::{Grouping, Selection};
+pub use shift::Shift;
+pub use site::Site;
 pub use snapshot::{AdapterLayer, AdapterSnapshot};
-pub use sparse::SparseDifference;
+pub use update::{Factors, Update, WeightUpdate};
 
 /// The example of the README, kept running.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use burn::module::Module;
 
-use crate::{LoraError, Selection, traversal::update_banks};
+use crate::{error::LoraError, traversal::update_banks};
 
 /// Fold the selected adapters into the dense weights, so that the forward costs what the plain model's does.
 ///
@@ -14,22 +14,22 @@ use crate::{LoraError, Selection, traversal::update_banks};
 /// the model computes with the factors again. For a dense model without adapters, call burn's `materialize()`.
 ///
 /// # Errors
-/// On [`Selection::Groups`], which has no single weight, and when the model has no adapters.
+/// When samples differ in their updates ([`Selection::Groups`](crate::Selection::Groups), gates of each sample), so that
+/// there is no single weight, and when the model has no adapters.
 pub fn merge<M: Module>(model: M) -> Result<M, LoraError> {
     let mut merged = 0;
     let model = update_banks(model, |attached| {
         merged += 1;
-        let (base, bank) = (attached.base.base(), attached.bank);
-        if matches!(bank.selection(), Selection::Groups(_)) {
-            let problem = "groups of samples have no single weight to fold into";
+        let (base, bank) = ((attached.base)(), attached.bank);
+        if bank.selection().varies() {
+            let problem = "samples with updates of their own have no single weight to fold into";
             return Err(LoraError::layer(&attached.path, problem));
         }
-        let weight = match bank.delta() {
-            Some(delta) => (base.cast(delta.dtype()) + delta)
-                .detach()
-                .set_require_grad(false),
-            None => base.set_require_grad(false),
+        let weight = match bank.delta(&base) {
+            Some(delta) => base.cast(delta.dtype()) + delta,
+            None => base,
         };
+        let weight = weight.detach().set_require_grad(false);
         Ok(bank.with_merged(Some(weight)))
     })?;
     match merged {

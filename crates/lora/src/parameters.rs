@@ -2,15 +2,27 @@
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 
-use crate::path::natural_order;
+use crate::{path::natural_order, site::Site, weight::matrix_dims};
 
 /// A float parameter.
 pub(crate) struct Parameter {
     pub(crate) path: String,
     pub(crate) dims: Vec<usize>,
+    pub(crate) device: Device,
+}
+
+impl Parameter {
+    /// Where an update of it goes, when it can be seen as a matrix.
+    pub(crate) fn site(&self) -> Option<Site> {
+        Some(Site {
+            path: self.path.clone(),
+            dims: matrix_dims(&self.dims)?,
+            device: self.device.clone(),
+        })
+    }
 }
 
 /// The float parameters of a model in natural order, without those of reparameterizations.
@@ -40,6 +52,7 @@ impl ModuleVisitor for Parameters {
             self.found.push(Parameter {
                 path: self.path.join("."),
                 dims: param.lazy_shape().to_vec(),
+                device: param.lazy_device(),
             });
         }
     }

@@ -8,8 +8,9 @@ use burn::{
 };
 
 use crate::{
-    LoraAdapter, LoraBank, LoraError,
-    adapter::with_value,
+    adapter::{LoraAdapter, with_value},
+    bank::LoraBank,
+    error::LoraError,
     path::natural_order,
     tensor_file::{Array, TensorFile},
     traversal::{AttachedBank, banks, update_banks},
@@ -41,24 +42,33 @@ impl AdapterSnapshot {
     /// The current adapter of a model.
     ///
     /// # Panics
-    /// When the model has no adapters, or has several and none is selected alone.
+    /// When the model has no adapters, or has several and none is selected alone, or when it is not of low rank.
     pub fn of<M: Module>(model: &M) -> Self {
-        Self::of_each(model, |attached| current(&attached.bank, &attached.path))
+        Self::of_each(model, |attached| attached.bank.current(&attached.path))
     }
 
     /// Adapter `index` of a model.
     ///
     /// # Panics
-    /// When there is no adapter of that index.
+    /// When there is no adapter of that index, or it is not of low rank.
     pub fn of_adapter<M: Module>(model: &M, index: usize) -> Self {
         Self::of_each(model, |_| index)
     }
 
     /// The adapter whose update is that of the model's selection: the selected one, or those of a sum side by side,
-    /// so that their ranks add up. `None` when nothing is selected, or each sample has its own.
+    /// so that their ranks add up. `None` when nothing is selected, when weights are tensors or each sample has its own,
+    /// and when an update is not of low rank.
     pub fn of_selection<M: Module>(model: &M) -> Option<Self> {
-        let selection = banks(model).first()?.bank.selection().clone();
-        match selection.terms()?.as_slice() {
+        let banks = banks(model);
+        let terms = banks.first()?.bank.selection().terms()?;
+        let low_rank = |(index, _): &(usize, f64)| {
+            let mut updates = banks.iter().map(|attached| &attached.bank.updates[*index]);
+            updates.all(|update| update.factors().is_some())
+        };
+        if !terms.iter().all(low_rank) {
+            return None;
+        }
+        match terms.as_slice() {
             [] => None,
             [(index, 1.0)] => Some(Self::of_adapter(model, *index)),
             terms => {
@@ -76,11 +86,15 @@ impl AdapterSnapshot {
         let banks = banks(model);
         assert!(!banks.is_empty(), "a snapshot of a model without adapters");
         let layers = banks.into_iter().map(|attached| {
-            let adapter = &attached.bank.adapters[index(&attached)];
+            let update = &attached.bank.updates[index(&attached)];
+            let factors = update.factors().unwrap_or_else(|| {
+                let path = &attached.path;
+                panic!("`{path}` carries what is not of low rank: {update:?}")
+            });
             AdapterLayer {
-                a: adapter.a.val().without_autodiff(),
-                b: adapter.b.val().without_autodiff(),
-                scale: adapter.scale,
+                a: factors.a,
+                b: factors.b,
+                scale: factors.scale,
                 path: attached.path,
             }
         });
@@ -107,7 +121,7 @@ impl AdapterSnapshot {
     /// When layers or shapes differ from the model's.
     ///
     /// # Panics
-    /// When the model has several adapters and none is selected alone.
+    /// When the model has several adapters and none is selected alone, or when it is not a low-rank pair.
     pub fn apply<M: Module>(&self, model: M) -> Result<M, LoraError> {
         let attached: Vec<String> = banks(&model).into_iter().map(|bank| bank.path).collect();
         if let Some(layer) = self
@@ -122,10 +136,9 @@ impl AdapterSnapshot {
         }
         update_banks(model, |attached| {
             let AttachedBank { path, bank, .. } = attached;
-            let index = current(&bank, &path);
+            let index = bank.current(&path);
             let layer = self.layer(&path)?;
-            let mut adapters = bank.adapters.clone();
-            let adapter = &adapters[index];
+            let adapter = bank.pair(index, &path);
             for (factor, new, old) in [("a", &layer.a, &adapter.a), ("b", &layer.b, &adapter.b)] {
                 if new.dims() != old.dims() {
                     let (new, old) = (new.dims(), old.dims());
@@ -133,13 +146,15 @@ impl AdapterSnapshot {
                     return Err(LoraError::layer(&path, problem));
                 }
             }
-            adapters[index] = LoraAdapter {
+            let replaced = LoraAdapter {
                 a: with_value(&adapter.a, layer.a.clone()),
                 b: with_value(&adapter.b, layer.b.clone()),
                 scale: layer.scale,
                 dropout: adapter.dropout,
             };
-            Ok(LoraBank::new(adapters, bank.selection().clone()))
+            let mut updates = bank.updates.clone();
+            updates[index] = replaced.into();
+            Ok(LoraBank::new(updates, bank.selection().clone()))
         })
     }
 
@@ -217,14 +232,3 @@ impl AdapterSnapshot {
 }
 
 const FORMAT: &str = "treelora-adapter-1";
-
-/// Index of the adapter that a function about one adapter means.
-///
-/// # Panics
-/// When there are several and none is selected alone.
-pub(crate) fn current(bank: &LoraBank, path: &str) -> usize {
-    bank.current().unwrap_or_else(|| {
-        let (count, selection) = (bank.adapters.len(), bank.selection());
-        panic!("`{path}` has {count} adapters and selection {selection:?}: which one is meant?")
-    })
-}

@@ -1,6 +1,4 @@
-//! Every bank of a model: out ([`banks`]) and in ([`update_banks`]).
-
-use std::{any::Any, collections::VecDeque};
+//! The banks inside a model, out and in.
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
@@ -8,20 +6,23 @@ use burn::{
 };
 
 use crate::{
-    LoraBank,
-    door::{Door, Opened, collected},
+    bank::LoraBank,
+    door::{collected, inward, outward},
     path::natural_order,
+    weight::as_matrix,
 };
 
-/// A bank with the weight that it is attached to. Clones are cheap: tensors are shared.
+/// A bank with the parameter that it is attached to. Clones are cheap: tensors are shared.
 pub(crate) struct AttachedBank {
-    /// Path of the weight.
+    /// Path of the parameter.
     pub(crate) path: String,
-    /// The weight without its adapters, `[d_in, d_out]`.
-    pub(crate) base: Param<Tensor<2>>,
-    /// The adapters.
+    /// The parameter without its updates, as a matrix `[d_in, d_out]`. Lazy parameters stay so until it is called.
+    pub(crate) base: Base,
+    /// The updates.
     pub(crate) bank: LoraBank,
 }
+
+type Base = Box<dyn Fn() -> Tensor<2>>;
 
 /// All banks of a model in the natural order of their paths.
 pub(crate) fn banks<M: Module>(model: &M) -> Vec<AttachedBank> {
@@ -38,50 +39,37 @@ pub(crate) fn update_banks<M: Module, E>(
     let updated = banks_as_traversed(&model)
         .into_iter()
         .map(update)
-        .map(|bank| bank.map(|bank| Box::new(bank) as Box<dyn Any>))
-        .collect::<Result<VecDeque<_>, E>>()?;
-    let _open = Opened::new(Door::In(updated));
-    Ok(model.map(&mut Untouched))
+        .collect::<Result<Vec<_>, E>>()?;
+    Ok(inward(updated, || model.map(&mut Untouched)))
 }
 
 fn banks_as_traversed<M: Module>(model: &M) -> Vec<AttachedBank> {
     let mut bases = Bases::default();
-    let open = Opened::new(Door::Out(Vec::new()));
-    model.visit(&mut bases);
-    let banks = match open.close() {
-        Some(Door::Out(banks)) => banks,
-        _ => Vec::new(),
-    };
-    let banks = banks.into_iter().filter_map(|bank| bank.downcast().ok());
+    let banks = outward(|| model.visit(&mut bases));
     bases
         .found
         .into_iter()
         .zip(banks)
-        .map(|((path, base), bank)| AttachedBank {
-            path,
-            base,
-            bank: *bank,
-        })
+        .map(|((path, base), bank)| AttachedBank { path, base, bank })
         .collect()
 }
 
-/// The weights that carry banks: burn visits a weight right before its reparameterization.
+/// The parameters that carry banks: burn visits a parameter right before its reparameterization.
 #[derive(Default)]
 struct Bases {
     path: Vec<String>,
-    last: Option<Param<Tensor<2>>>,
-    found: Vec<(String, Param<Tensor<2>>)>,
+    last: Option<Base>,
+    found: Vec<(String, Base)>,
 }
 
 impl ModuleVisitor for Bases {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if collected() > self.found.len() {
-            // A parameter inside a bank; the weight has been noted.
+            // A parameter inside a bank; the one that carries it has been noted.
             return;
         }
-        self.last = (param as &dyn Any)
-            .downcast_ref::<Param<Tensor<2>>>()
-            .cloned();
+        let param = param.clone();
+        self.last = Some(Box::new(move || as_matrix(param.base())));
     }
 
     fn enter_module(&mut self, name: &str, _container_type: &str) {

@@ -118,8 +118,8 @@ pub struct TreeLoraConfig {
     pub initialisation: Initialisation,
     /// Steps before [`Initialisation::Relatives`] restarts the adapter.
     pub probe_steps: usize,
-    /// After each step, entries of A within this distance of the chosen relative's A snap to it,
-    /// so that the adapter is stored as a sparse difference; 0 switches it off.
+    /// After each step, entries of A within this distance of the chosen relative's A snap to it, so
+    /// that few entries differ; 0 switches it off. Adapters are stored dense all the same.
     pub sparsity: f64,
     /// Adapters kept at most; beyond it the two closest are merged. No limit when absent.
     pub storage_budget: Option<usize>,

@@ -1,13 +1,12 @@
-//! Adapters outside a model: copies, files, means, sparse differences.
+//! Adapters outside a model: copies, files, means.
 
 use std::fs;
 
 use burn::tensor::Device;
-use treelora_lora::{AdapterSnapshot, LoraError, SparseDifference, attach};
+use treelora_lora::{AdapterSnapshot, LoraError, attach};
 
 use crate::model::{
-    Model, WIDTH, adapted, assert_close, assert_same, assert_same_snapshot, config, input,
-    random_snapshot, rng,
+    Model, WIDTH, adapted, assert_close, assert_same_snapshot, config, input, random_snapshot, rng,
 };
 
 #[test]
@@ -115,15 +114,13 @@ fn damaged_and_foreign_files_are_named() {
         "{}",
         refused()
     );
-    let relative = random_snapshot(&snapshot, 1);
-    snapshot
-        .difference(&relative, 0.0)
-        .unwrap()
-        .save(&path)
-        .unwrap();
+    let named = [("format".to_owned(), "another-format-1".to_owned())].into();
+    let nothing: [(&str, safetensors::tensor::TensorView); 0] = [];
+    let foreign = safetensors::serialize(nothing, Some(named)).unwrap();
+    fs::write(&path, foreign).unwrap();
     let error = refused().to_string();
     assert!(
-        error.contains("adapter-difference") && error.contains("expected"),
+        error.contains("another-format-1") && error.contains("expected"),
         "{error}"
     );
 }
@@ -174,43 +171,4 @@ fn means_and_stacks() {
         AdapterSnapshot::mean(&[]),
         Err(LoraError::NoAdapters)
     ));
-}
-
-#[test]
-fn a_sparse_difference_restores_and_accounts() {
-    let device = Device::default();
-    let relative = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
-    let adapter = random_snapshot(&relative, 3);
-    let all = adapter.difference(&relative, 0.0).unwrap();
-    assert_same_snapshot(&all.restore(&relative).unwrap(), &adapter);
-    assert_eq!(relative.difference(&relative, 0.0).unwrap().num_bytes(), 0);
-
-    let sparse = adapter.difference(&relative, 0.4).unwrap();
-    assert!(sparse.num_entries() > 0 && sparse.num_entries() < all.num_entries());
-    assert_eq!(sparse.num_bytes(), 8 * sparse.num_entries());
-    let restored = sparse.restore(&relative).unwrap();
-    for (restored, own) in restored.layers().iter().zip(adapter.layers()) {
-        let distance = (restored.a.clone() - own.a.clone())
-            .abs()
-            .max()
-            .into_scalar::<f32>();
-        assert!(distance <= 0.4, "{distance}");
-    }
-
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("difference.safetensors");
-    sparse.save(&path).unwrap();
-    assert_eq!(SparseDifference::load(&path).unwrap(), sparse);
-    assert_same(
-        restored.layers()[0].b.clone(),
-        SparseDifference::load(&path)
-            .unwrap()
-            .restore(&relative)
-            .unwrap()
-            .layers()[0]
-            .b
-            .clone(),
-    );
-    let smaller = AdapterSnapshot::of(&adapted(1, 2, 0, &device));
-    assert!(sparse.restore(&smaller).is_err());
 }
