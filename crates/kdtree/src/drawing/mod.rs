@@ -68,11 +68,7 @@ impl<N: AsRef<str>> NamedTree<'_, N> {
                 Split::Halved => format!("layer {}, halved", node.level),
             },
         };
-        let grown = match node.inserted {
-            0 => String::new(),
-            inserted => format!(", {inserted} inserted since"),
-        };
-        format!("{label}{grown}, delta {:.3}", node.delta)
+        format!("{label}, delta {:.3}", node.delta)
     }
 }
 
@@ -85,7 +81,6 @@ mod tests {
         let node = |level, kind| Node {
             level,
             delta: 0.25,
-            inserted: 0,
             kind,
         };
         let inner = |left, split| NodeKind::Inner {
