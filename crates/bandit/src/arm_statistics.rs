@@ -65,32 +65,6 @@ impl ArmStatistics {
         }
     }
 
-    /// Append arms without pulls until there are `arms` of them.
-    ///
-    /// # Panics
-    /// When there are more already.
-    pub fn grow(&mut self, arms: usize) {
-        assert!(
-            arms >= self.len(),
-            "cannot grow {} arms to {arms}",
-            self.len()
-        );
-        self.arms.resize(arms, Arm::default());
-    }
-
-    /// Pool arm `freed` into arm `kept` and drop it; later arms move down by one.
-    ///
-    /// # Panics
-    /// When the arms are equal or one is not there.
-    pub fn merge(&mut self, kept: usize, freed: usize) {
-        assert_ne!(kept, freed, "an arm cannot be merged into itself");
-        let Arm { pulls, sum } = self.arms[freed];
-        let entry = &mut self.arms[kept];
-        entry.pulls += pulls;
-        entry.sum += sum;
-        self.arms.remove(freed);
-    }
-
     /// Number of arms.
     pub fn len(&self) -> usize {
         self.arms.len()
@@ -237,18 +211,6 @@ mod tests {
         raw.record(0, 40.0).unwrap();
         raw.record(0, 20.0).unwrap();
         assert_eq!((raw.mean(0), raw.unit()), (Some(30.0), 40.0));
-    }
-
-    #[test]
-    fn merging_pools_and_shifts() {
-        let mut statistics = ArmStatistics::new(3, CostScale::Unit);
-        for (arm, cost) in [(0, 0.5), (1, 1.0), (2, 0.25)] {
-            statistics.record(arm, cost).unwrap();
-        }
-        statistics.merge(2, 0);
-        assert_eq!(statistics.len(), 2);
-        assert_eq!(statistics.mean(0), Some(1.0));
-        assert_eq!(statistics.mean(1), Some(0.375));
     }
 
     #[test]

@@ -69,28 +69,6 @@ impl LayerBandits {
         Ok(())
     }
 
-    /// Go on with another tree over the same arms, or over more; see [`TreeBandit::replant`].
-    ///
-    /// # Panics
-    /// When the new tree has fewer arms.
-    pub fn replant(&mut self, tree: ArmTree) {
-        self.tree = Arc::new(tree);
-        for layer in &mut self.layers {
-            layer.replant(Arc::clone(&self.tree));
-        }
-    }
-
-    /// Pool arm `freed` into `kept` in every layer; see [`TreeBandit::merge`].
-    ///
-    /// # Panics
-    /// When the arms are equal or missing, or the tree has fewer arms than are left.
-    pub fn merge(&mut self, kept: usize, freed: usize, tree: ArmTree) {
-        self.tree = Arc::new(tree);
-        for layer in &mut self.layers {
-            layer.merge(kept, freed, Arc::clone(&self.tree));
-        }
-    }
-
     /// The bandits, in the order of the layers.
     pub fn layers(&self) -> &[TreeBandit] {
         &self.layers
@@ -197,18 +175,5 @@ mod tests {
         let spoiled = json.replacen("{\"pulls\":", "{\"pulls\":0,\"sum\":0.0},{\"pulls\":", 1);
         let error = serde_json::from_str::<LayerBandits>(&spoiled).unwrap_err();
         assert!(error.to_string().contains("14 arms"), "{error}");
-    }
-
-    #[test]
-    fn statistics_survive_a_grown_and_a_merged_tree() {
-        let mut bandits = LayerBandits::new(tree(2), 1, CostScale::Unit);
-        bandits.record(&[0], &[0.25]).unwrap();
-        bandits.record(&[1], &[0.75]).unwrap();
-        bandits.replant(tree(3));
-        let statistics = bandits.layers()[0].statistics();
-        assert_eq!((statistics.mean(1), statistics.mean(2)), (Some(0.75), None));
-        bandits.merge(0, 1, tree(2));
-        let statistics = bandits.layers()[0].statistics();
-        assert_eq!((statistics.mean(0), statistics.pulls(1)), (Some(0.5), 0));
     }
 }

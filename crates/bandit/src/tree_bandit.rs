@@ -38,6 +38,8 @@ pub struct TreeBandit {
     nodes: Vec<NodeState>,
     /// `sqrt(ln t)` of the last refresh.
     now: f64,
+    /// Nodes looked at so far.
+    visited: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +61,16 @@ impl TreeBandit {
         Self::with_statistics(tree, statistics)
     }
 
-    /// A bandit that goes on from stored statistics; arms that the tree has beyond them start
-    /// without pulls.
+    /// A bandit that goes on from stored statistics.
     ///
     /// # Panics
-    /// When the statistics have more arms than the tree ([merge](ArmStatistics::merge) first).
-    pub fn with_statistics(tree: Arc<ArmTree>, mut statistics: ArmStatistics) -> Self {
-        statistics.grow(tree.num_arms());
+    /// When the statistics are not of the tree's arms.
+    pub fn with_statistics(tree: Arc<ArmTree>, statistics: ArmStatistics) -> Self {
+        assert_eq!(
+            statistics.len(),
+            tree.num_arms(),
+            "arms of the statistics and of the tree"
+        );
         let unpulled = BoundLine::new(0, 0.0, 1.0, 0.0);
         let mut bandit = Self {
             arms: vec![unpulled; tree.num_arms()],
@@ -83,29 +88,10 @@ impl TreeBandit {
             tree,
             statistics,
             now: 0.0,
+            visited: 0,
         };
         bandit.refresh_all();
         bandit
-    }
-
-    /// Move the statistics to another tree over the same arms, or over more: after tasks were added
-    /// or the tree was rebuilt.
-    ///
-    /// # Panics
-    /// When the new tree has fewer arms.
-    pub fn replant(&mut self, tree: Arc<ArmTree>) {
-        let empty = ArmStatistics::new(0, self.statistics.scale());
-        let statistics = std::mem::replace(&mut self.statistics, empty);
-        *self = Self::with_statistics(tree, statistics);
-    }
-
-    /// Pool arm `freed` into `kept`, drop it (later arms move down by one), and go on with `tree`.
-    ///
-    /// # Panics
-    /// When the arms are equal or missing, or the tree has fewer arms than are left.
-    pub fn merge(&mut self, kept: usize, freed: usize, tree: Arc<ArmTree>) {
-        self.statistics.merge(kept, freed);
-        self.replant(tree);
     }
 
     /// The arm to compare with next. Lower confidence bounds ignore `rng`; they are deterministic.
@@ -162,6 +148,12 @@ impl TreeBandit {
         &self.statistics
     }
 
+    /// Nodes that this bandit has looked at since it was made: refreshed, found to be up to date, or passed on the way
+    /// down by [`Policy::TreeLcb`]. The cost of choosing and recording in steps, whatever the machine.
+    pub fn visited_nodes(&self) -> u64 {
+        self.visited
+    }
+
     /// The shared tree.
     pub fn tree(&self) -> &Arc<ArmTree> {
         &self.tree
@@ -171,6 +163,7 @@ impl TreeBandit {
         self.advance();
         let mut node = 0;
         loop {
+            self.visited += 1;
             let smallest = self.nodes[node].smallest;
             match &self.tree.nodes()[node] {
                 ArmNode::Inner { left, right, .. } => node = [*left, *right][smallest],
@@ -192,6 +185,7 @@ impl TreeBandit {
 
     fn refresh_expired(&mut self, node: usize) {
         if self.nodes[node].expires > self.now {
+            self.visited += 1;
             return;
         }
         if let ArmNode::Inner { left, right, .. } = self.tree.nodes()[node] {
@@ -221,6 +215,7 @@ impl TreeBandit {
     /// Sums are pooled from the children rather than counted along, so that they depend on the
     /// statistics alone and not on the order of the pulls.
     fn refresh_node(&mut self, node: usize) {
+        self.visited += 1;
         let s = self.now;
         let (pulls, sum, below, smallest, expires) = match &self.tree.nodes()[node] {
             ArmNode::Inner { left, right, .. } => {

@@ -1,8 +1,6 @@
 //! Properties that each contender must have.
 #![allow(clippy::unwrap_used)]
 
-mod toy;
-
 use std::collections::VecDeque;
 
 use burn::{
@@ -12,7 +10,6 @@ use burn::{
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use toy::{CLASSES, TinyClassifier, answers, normal, points, task, values};
 use treelora_baselines::{
     AGem, AGemConfig, BaselineConfig, Ewc, EwcConfig, Gem, GemConfig, HideLora, HideLoraConfig,
     Lwf, LwfConfig, OLora, OLoraConfig, Ogd, OgdConfig, TaskIdentityConfig, project,
@@ -25,6 +22,13 @@ use treelora_core::{
     Batch, ContinualModel, Exposure, Group, Learner, LearningRates, Method, StepInfo, TaskId,
 };
 use treelora_lora::{AdapterSnapshot, LoraConfig};
+use treelora_testing::{
+    classifier::TinyClassifier,
+    compare::{answers, values},
+    points::{CLASSES, DIM, Points, points},
+    random::normal_matrix,
+    tasks::task,
+};
 
 fn lora() -> LoraConfig {
     LoraConfig {
@@ -303,7 +307,7 @@ fn the_ewc_penalty_is_zero_at_the_old_weights_and_its_formula_elsewhere() {
     moved.model.head.weight = moved.model.head.weight.map(|weight| {
         let mut weights = values(weight);
         weights[1] += 0.5;
-        let shape = [toy::DIM, CLASSES];
+        let shape = [DIM, CLASSES];
         Tensor::<2>::from_data(TensorData::new(weights, shape), &device).require_grad()
     });
     let penalty = ewc.penalty(&moved).unwrap().into_scalar::<f32>();
@@ -345,18 +349,12 @@ fn a_strong_ewc_holds_the_weights() {
     assert!(held < 0.75 * free, "{held} against {free}");
 }
 
-fn rows(count: usize, dim: usize, seed: u64) -> Tensor<2> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let values: Vec<f32> = (0..count * dim).map(|_| normal(&mut rng)).collect();
-    Tensor::from_data(TensorData::new(values, [count, dim]), &Device::default())
-}
-
 #[test]
 fn a_projected_gradient_harms_no_memory() {
     let mut projected = 0;
     for seed in 0..40 {
-        let memories = rows(1 + seed as usize % 6, 12, seed);
-        let gradient = rows(1, 12, 1000 + seed).squeeze_dim::<1>(0);
+        let memories = normal_matrix(1 + seed as usize % 6, 12, seed);
+        let gradient = normal_matrix(1, 12, 1000 + seed).squeeze_dim::<1>(0);
         let products =
             |g: &Tensor<1>| values(memories.clone().matmul(g.clone().unsqueeze_dim::<2>(1)));
         let harmless = products(&gradient).iter().all(|p| *p >= 0.0);
@@ -793,13 +791,13 @@ struct Headless {
 }
 
 impl ContinualModel for Headless {
-    type Batch = toy::Points;
+    type Batch = Points;
 
-    fn logits(&self, batch: &toy::Points) -> Tensor<2> {
+    fn logits(&self, batch: &Points) -> Tensor<2> {
         self.inner.logits(batch)
     }
 
-    fn loss(&self, batch: &toy::Points) -> Tensor<1> {
+    fn loss(&self, batch: &Points) -> Tensor<1> {
         self.inner.loss(batch)
     }
 }

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use treelora_core::{
-    Answer, Batches, Error, Features, Learner, Method, Task, TaskId, TensorFile,
-};
+use treelora_core::{Answer, Batches, Error, Features, Learner, Method, Task, TaskId, TensorFile};
 
 use crate::{
     discriminant::DiscriminantConfig, routing::answer_by_task, task_inference::TaskInference,

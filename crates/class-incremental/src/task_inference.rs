@@ -1,6 +1,6 @@
 //! Which task does an example belong to?
 
-use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Device, Tensor};
 use treelora_core::{Batches, Error, Features, TaskId, TensorFile};
 
 use crate::{
@@ -123,31 +123,6 @@ impl TaskInference {
             .collect()
     }
 
-    /// Log-probability of each task: the log of the sum over its classes of the softmax of the
-    /// scores over `temperature`. Tasks never seen are at `-inf`.
-    ///
-    /// # Shapes
-    /// `[batch, features]` -> `[batch, tasks]`.
-    ///
-    /// # Panics
-    /// Before [`fit`](Self::fit).
-    pub fn log_probabilities(&self, features: Tensor<2>, temperature: f64) -> Tensor<2> {
-        let scores = self.discriminant.scores(features);
-        let device = scores.device();
-        let [rows, width] = scores.dims();
-        let values = host(log_softmax(scores / temperature, 1));
-        let tasks = self.num_tasks();
-        let mut sums = vec![f64::NEG_INFINITY; rows * tasks];
-        for (row, scores) in values.chunks_exact(width).enumerate() {
-            for (column, (task, _)) in self.columns.iter().enumerate() {
-                let sum = &mut sums[row * tasks + task.0];
-                *sum = log_add_exp(*sum, f64::from(scores[column]));
-            }
-        }
-        let sums: Vec<f32> = sums.iter().map(|&x| x as f32).collect();
-        Tensor::from_data(TensorData::new(sums, [rows, tasks]), &device)
-    }
-
     /// Bytes that are kept from task to task.
     pub fn num_bytes(&self) -> usize {
         self.discriminant.num_bytes()
@@ -181,13 +156,5 @@ impl TaskInference {
         }
         self.discriminant
             .load(&format!("{prefix}.discriminant"), file, device)
-    }
-}
-
-fn log_add_exp(a: f64, b: f64) -> f64 {
-    let (small, large) = if a < b { (a, b) } else { (b, a) };
-    match large == f64::NEG_INFINITY {
-        true => large,
-        false => large + (small - large).exp().ln_1p(),
     }
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use treelora_core::{Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile};
+use treelora_core::{
+    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile,
+};
 
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},

@@ -1,8 +1,6 @@
 //! What needs no more than features serves a model without classes or a head.
 #![allow(clippy::unwrap_used)]
 
-mod toy;
-
 use burn::{
     module::Module,
     tensor::{Device, Tensor},
@@ -10,7 +8,10 @@ use burn::{
 use treelora_class_incremental::{DiscriminantConfig, Routed, TaskInference, features};
 use treelora_core::{ContinualModel, Features, TaskId};
 
-use toy::{Points, TinyClassifier, points};
+use treelora_testing::{
+    classifier::TinyClassifier,
+    points::{Points, points},
+};
 
 /// What text is to a method: every task is one group.
 #[derive(Module, Debug)]

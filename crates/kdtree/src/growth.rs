@@ -5,17 +5,15 @@ use crate::{
     signature_bank::SignatureBank,
 };
 
-/// The nodes of the tree over `tasks` whose root is at `level`, the root first, breadth first.
-pub(crate) fn subtree(
+/// The nodes of the tree over all tasks, the root first, breadth first.
+pub(crate) fn grow_nodes(
     config: &TreeConfig,
     bank: &SignatureBank,
-    tasks: Vec<usize>,
-    level: usize,
     limit: usize,
 ) -> Result<Vec<Node>, TreeError> {
-    let mut nodes = vec![leaf(level, tasks)];
+    let mut nodes = vec![leaf(0, (0..bank.len()).collect())];
     let mut open = vec![0];
-    for level in level..=limit {
+    for level in 0..=limit {
         let tasks_of = |&node: &usize| match &nodes[node].kind {
             NodeKind::Leaf { tasks } if tasks.len() > 1 => Some((node, tasks.clone())),
             _ => None,
@@ -54,23 +52,6 @@ fn leaf(level: usize, tasks: Vec<usize>) -> Node {
     Node {
         level,
         delta: 0.0,
-        inserted: 0,
         kind: NodeKind::Leaf { tasks },
-    }
-}
-
-/// Put a subtree in the place of a leaf; its other nodes are appended.
-pub(crate) fn graft(nodes: &mut Vec<Node>, leaf: usize, parts: Vec<Node>) {
-    // The root of the parts takes the leaf's place, part i > 0 goes behind the last node.
-    let shift = nodes.len() - 1;
-    for (position, mut part) in parts.into_iter().enumerate() {
-        if let NodeKind::Inner { left, right, .. } = &mut part.kind {
-            *left += shift;
-            *right += shift;
-        }
-        match position {
-            0 => nodes[leaf] = part,
-            _ => nodes.push(part),
-        }
     }
 }

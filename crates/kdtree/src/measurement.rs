@@ -21,11 +21,6 @@ const TINY: f32 = 1e-30;
 /// `rows` is `[groups, width, features]`, `weights` `[groups, width, 1]` averages each group.
 fn to_group_means(rows: Tensor<3>, weights: Tensor<3>, similarity: Similarity) -> Tensor<3> {
     let mean = (rows.clone() * weights).sum_dim(1);
-    to_means(rows, mean, similarity)
-}
-
-/// The same to given means, `[groups, 1, features]`.
-fn to_means(rows: Tensor<3>, mean: Tensor<3>, similarity: Similarity) -> Tensor<3> {
     let apart = (rows.clone() - mean.clone()).abs().sum_dim(2);
     let size = rows.clone().abs().sum_dim(2) + mean.clone().abs().sum_dim(2);
     let similarity = match similarity {
@@ -102,35 +97,6 @@ pub(crate) fn measure_groups(
         }
     }
     Ok(measured)
-}
-
-/// Measure one vector (`[features]`, at `layer`) against the mean of each group, in one round trip.
-///
-/// # Errors
-/// [`TreeError::NotFinite`], naming `task` as the one the vector belongs to.
-pub(crate) fn measure_against(
-    bank: &SignatureBank,
-    config: &TreeConfig,
-    layer: usize,
-    vector: Tensor<1>,
-    task: usize,
-    groups: &[&[usize]],
-) -> Result<Vec<Measurement>, TreeError> {
-    let rows = level_rows(bank, config, layer);
-    let means = groups
-        .iter()
-        .map(|tasks| rows.clone().select(0, bank.indices(tasks)).mean_dim(0))
-        .collect();
-    let means: Tensor<3> = Tensor::stack(means, 0);
-    let vector: Tensor<3> = vector.unsqueeze::<3>();
-    let vector = vector.expand([groups.len(), 1, bank.features()]);
-    let values = host_values(to_means(vector, means, config.similarity).into_data());
-    let (similarities, distances) = values.split_at(groups.len());
-    similarities
-        .iter()
-        .zip(distances)
-        .map(|(&similarity, &distance)| finite(similarity, distance, task, layer))
-        .collect()
 }
 
 /// Host values of a small result.

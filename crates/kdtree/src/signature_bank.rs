@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use crate::{TaskSignature, TreeError};
+use crate::{TaskSignature, TreeError, measurement::host_values};
 
 /// The signatures of all tasks, `[layers, tasks, features]`: the vectors of one layer lie together.
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct SignatureBank {
 }
 
 impl SignatureBank {
-    /// Collect signatures of one shape.
+    /// Collect finite signatures of one shape. One round trip.
     pub(crate) fn new(signatures: Vec<TaskSignature>) -> Result<Self, TreeError> {
         let first = signatures.first().ok_or(TreeError::NoTasks)?;
         let expected = [first.layers(), first.features()];
@@ -19,16 +19,17 @@ impl SignatureBank {
             check_shape(task, signature, expected)?;
         }
         let vectors = signatures.iter().map(TaskSignature::tensor).collect();
-        Ok(Self {
-            rows: Tensor::stack(vectors, 1),
-        })
+        let rows = Tensor::stack(vectors, 1);
+        check_finite(0, rows.clone())?;
+        Ok(Self { rows })
     }
 
-    /// Append one signature. Copies the bank, which a task does once.
+    /// Append one signature. Copies the bank, which a task does once. One round trip.
     pub(crate) fn push(&mut self, signature: &TaskSignature) -> Result<(), TreeError> {
         let [layers, tasks, features] = self.rows.dims();
         check_shape(tasks, signature, [layers, features])?;
-        let row = signature.tensor().unsqueeze_dim(1);
+        let row: Tensor<3> = signature.tensor().unsqueeze_dim(1);
+        check_finite(tasks, row.clone())?;
         self.rows = Tensor::cat(vec![self.rows.clone(), row], 1);
         Ok(())
     }
@@ -125,6 +126,29 @@ fn check_shape(
     }
 }
 
+/// Refuse signatures with an infinite or undefined L1 norm: in the mean of a node, where they are measured,
+/// nobody could tell any more whose it was.
+///
+/// # Shapes
+/// `[layers, tasks, features]`, the tasks from number `first` on.
+fn check_finite(first: usize, rows: Tensor<3>) -> Result<(), TreeError> {
+    let tasks = rows.dims()[1];
+    let sizes = host_values(rows.cast(DType::F32).abs().sum_dim(2).into_data());
+    let spoiled = |&(_, size): &(usize, &f32)| !size.is_finite();
+    let places = sizes.iter().enumerate().filter(spoiled);
+    // Layer by layer on the device; the earliest task is named.
+    match places
+        .map(|(place, _)| (place % tasks, place / tasks))
+        .min()
+    {
+        Some((task, layer)) => Err(TreeError::NotFinite {
+            task: first + task,
+            layer,
+        }),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -182,5 +206,21 @@ mod tests {
             error.contains("task 3") && error.contains("[2, 3]"),
             "{error}"
         );
+    }
+    #[test]
+    fn a_signature_that_is_not_finite_is_refused_by_task_and_layer() {
+        let device = Device::flex();
+        let signature = |spoiled: f32| {
+            let rows = [[1.0, 2.0], [3.0, spoiled]];
+            TaskSignature::new(Tensor::<2>::from_data(rows, &device))
+        };
+        let refused = |task| Some(TreeError::NotFinite { task, layer: 1 });
+        for spoiled in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let together = [1.0, spoiled, spoiled].map(signature).to_vec();
+            assert_eq!(SignatureBank::new(together).err(), refused(1));
+            let mut bank = bank();
+            assert_eq!(bank.push(&signature(spoiled)).err(), refused(3));
+            assert_eq!(bank.len(), 3);
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The tree without its signatures: what is stored as JSON, drawn, and handed to a bandit.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{Split, TreeConfig, TreeError};
 
 /// A node; nodes name each other by their index in [`TreeStructure::nodes`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "StoredNode")]
 pub struct Node {
     /// Depth of the node, and the layer that it looks at.
     pub level: usize,
@@ -17,8 +17,6 @@ pub struct Node {
     /// within the radius may be up to twice as far from each other, another layer than the node's
     /// may see them farther apart, and increments have no such relation to costs at all.
     pub delta: f64,
-    /// Tasks inserted below since the split was measured: why a split may have lost its balance.
-    pub inserted: usize,
     /// Leaf or inner node.
     pub kind: NodeKind,
 }
@@ -184,6 +182,28 @@ impl TreeStructure {
         match holders.iter().position(|&count| count != 1) {
             Some(task) => broken(format!("task {task} is in {} leaves", holders[task])),
             None => Ok(()),
+        }
+    }
+}
+
+/// What a stored node may hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredNode {
+    level: usize,
+    delta: f64,
+    kind: NodeKind,
+    /// Always 0 in trees stored when a task could be inserted without measuring the splits anew.
+    #[serde(default, rename = "inserted")]
+    _inserted: IgnoredAny,
+}
+
+impl From<StoredNode> for Node {
+    fn from(stored: StoredNode) -> Self {
+        Self {
+            level: stored.level,
+            delta: stored.delta,
+            kind: stored.kind,
         }
     }
 }

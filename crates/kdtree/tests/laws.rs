@@ -1,7 +1,7 @@
 //! Properties that hold for every set of signatures.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
@@ -54,20 +54,6 @@ fn families(tree: &TreeStructure) -> BTreeSet<(usize, Vec<usize>)> {
         .collect()
 }
 
-/// Everything below a node, with node numbers left out.
-fn subtree(tree: &TreeStructure, node: usize) -> String {
-    let entry = &tree.nodes()[node];
-    match &entry.kind {
-        NodeKind::Leaf { tasks } => format!("{tasks:?} {}", entry.delta),
-        NodeKind::Inner { left, right, split } => format!(
-            "({} {split:?} {} {})",
-            subtree(tree, *left),
-            entry.delta,
-            subtree(tree, *right)
-        ),
-    }
-}
-
 fn leaves_partition(tree: &TreeStructure) {
     let mut tasks: Vec<usize> = tree.leaves().iter().flat_map(|(_, t)| t.to_vec()).collect();
     tasks.sort_unstable();
@@ -91,7 +77,7 @@ fn splits_are_balanced_or_explained(tree: &TreeStructure) {
         assert!(l > 0 && r > 0);
         let balanced = l == r || l == r + 1;
         let ties = matches!(split, Split::Ties { .. });
-        assert!(balanced || ties || node.inserted > 0, "{l} {r} {node:?}");
+        assert!(balanced || ties, "{l} {r} {node:?}");
     }
 }
 
@@ -180,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn inserting_keeps_the_laws_and_every_other_split(
+    fn a_tree_grown_task_by_task_is_the_tree_built_at_once(
         tasks in 1usize..16, depth in 1usize..=LAYERS, similarity in similarity(),
         increments in any::<bool>(), seed in any::<u64>(),
     ) {
@@ -188,20 +174,10 @@ proptest! {
         let hosts = hosts(tasks + 4, seed);
         let mut tree = build(&config, &hosts[..tasks]);
         for (task, host) in hosts.iter().enumerate().skip(tasks) {
-            let before = tree.structure().clone();
-            let branch = tree.nearest_branch(&signature(host)).unwrap();
             prop_assert_eq!(tree.insert(signature(host)).unwrap(), task);
-            let after = tree.structure();
-            leaves_partition(after);
-            splits_are_balanced_or_explained(after);
-            for node in 0..before.nodes().len() {
-                if branch.contains(&node) {
-                    prop_assert!(after.tasks_below(node).contains(&task));
-                    prop_assert!(after.nodes()[node].delta >= before.nodes()[node].delta);
-                } else {
-                    prop_assert_eq!(subtree(&before, node), subtree(after, node));
-                }
-            }
+            let built = build(&config, &hosts[..=task]);
+            prop_assert_eq!(tree.structure(), built.structure());
+            prop_assert_eq!(tree.signature(task).to_data(), signature(host).to_data());
         }
         let json = serde_json::to_string(tree.structure()).unwrap();
         let read: TreeStructure = serde_json::from_str(&json).unwrap();
@@ -209,78 +185,56 @@ proptest! {
     }
 
     #[test]
-    fn insert_then_rebuild_agree_where_the_tasks_below_agree(
-        tasks in 2usize..24, similarity in similarity(), seed in any::<u64>(),
-    ) {
-        let config = config(similarity, LAYERS);
-        let hosts = hosts(tasks + 1, seed);
-        let mut inserted = build(&config, &hosts[..tasks]);
-        inserted.insert(signature(&hosts[tasks])).unwrap();
-        let mut rebuilt = inserted.clone();
-        rebuilt.rebuild().unwrap();
-        let (inserted, rebuilt) = (inserted.structure(), rebuilt.structure());
-        let built = build(&config, &hosts);
-        prop_assert_eq!(rebuilt, built.structure());
-        let key = |tree: &TreeStructure, node: usize| {
-            (tree.nodes()[node].level, tree.tasks_below(node))
-        };
-        let of_rebuilt: BTreeMap<_, usize> =
-            (0..rebuilt.nodes().len()).map(|node| (key(rebuilt, node), node)).collect();
-        for node in 0..inserted.nodes().len() {
-            if inserted.tasks_below(node).contains(&tasks) {
-                continue;
-            }
-            if let Some(&twin) = of_rebuilt.get(&key(inserted, node)) {
-                prop_assert_eq!(subtree(inserted, node), subtree(rebuilt, twin));
-            }
-        }
-    }
-
-    #[test]
     fn signatures_and_structure_make_the_tree_again(tasks in 1usize..12, seed in any::<u64>()) {
-        let hosts = hosts(tasks, seed);
-        let tree = build(&config(Similarity::NegativeL1, 3), &hosts);
+        let hosts = hosts(tasks + 1, seed);
+        let mut tree = build(&config(Similarity::NegativeL1, 3), &hosts[..tasks]);
         let stored: Vec<TensorData> = (0..tasks).map(|k| tree.signature(k).to_data()).collect();
         let read = stored.iter().map(|data| TaskSignature::from_data(data.clone(), &Device::default()));
         let mut again =
             GradientTree::from_parts(tree.structure().clone(), read.map(Result::unwrap).collect())
                 .unwrap();
-        again.rebuild().unwrap();
+        prop_assert_eq!(again.structure(), tree.structure());
+        // The signatures too: another task measures all of them anew.
+        for tree in [&mut tree, &mut again] {
+            tree.insert(signature(&hosts[tasks])).unwrap();
+        }
         prop_assert_eq!(again.structure(), tree.structure());
     }
 }
 
-/// One feature, the dot product, and means that hardly move: the new task takes its place by value,
-/// and no median passes an earlier task, so that the whole structure agrees.
+/// Worked out by hand, one feature and the dot product. Four tasks: mean 5.55, the two large ones left. With 11.0 the
+/// mean is 6.64 and the median task, 10.0, still goes left, in the node of the three large ones (mean 10.37) with the
+/// two larger of them.
 #[test]
-fn insert_then_rebuild_agree_when_no_task_changes_sides() {
+fn an_inserted_task_takes_its_place_by_value() {
     let host = |x: f32| vec![vec![x; FEATURES]; LAYERS];
     let hosts: Vec<Host> = [10.0, 10.1, 1.0, 1.1].map(host).to_vec();
-    let config = config(Similarity::Dot, LAYERS);
-    let mut tree = build(&config, &hosts);
-    assert_eq!(tree.structure().depth(), 2);
-    tree.insert(signature(&host(11.0))).unwrap();
-    let inserted = families(tree.structure());
-    tree.rebuild().unwrap();
-    assert_eq!(families(tree.structure()), inserted);
+    let mut tree = build(&config(Similarity::Dot, LAYERS), &hosts);
+    let leaves = |tree: &GradientTree| -> Vec<Vec<usize>> {
+        let leaves = tree.structure().leaves();
+        leaves.iter().map(|(_, tasks)| tasks.to_vec()).collect()
+    };
+    assert_eq!(leaves(&tree), [[1], [0], [3], [2]]);
+    assert_eq!(tree.insert(signature(&host(11.0))).unwrap(), 4);
+    assert_eq!(leaves(&tree), [[4], [1], [0], [3], [2]]);
+    let nodes = families(tree.structure());
+    for family in [(1, vec![0, 1, 4]), (1, vec![2, 3]), (2, vec![1, 4])] {
+        assert!(nodes.contains(&family), "{family:?} in {nodes:?}");
+    }
+}
 
-    // And always up to two tasks.
-    let mut pair = build(&config, &hosts[..1]);
-    pair.insert(signature(&hosts[1])).unwrap();
-    let inserted = pair
-        .structure()
-        .nodes()
-        .iter()
-        .map(|n| n.kind.clone())
-        .collect::<Vec<_>>();
-    pair.rebuild().unwrap();
-    let rebuilt = pair
-        .structure()
-        .nodes()
-        .iter()
-        .map(|n| n.kind.clone())
-        .collect::<Vec<_>>();
-    assert_eq!(inserted, rebuilt);
+/// Nodes once counted the tasks inserted below them without a rebuild; such files stay readable.
+#[test]
+fn a_tree_stored_with_counts_of_insertions_is_read() {
+    let tree = build(&config(Similarity::Dot, 2), &hosts(4, 5));
+    let json = serde_json::to_string(tree.structure()).unwrap();
+    let counted = json.replace("\"kind\":", "\"inserted\":0,\"kind\":");
+    assert_ne!(json, counted);
+    let read: TreeStructure = serde_json::from_str(&counted).unwrap();
+    assert_eq!(&read, tree.structure());
+    let unknown = json.replace("\"kind\":", "\"grafted\":0,\"kind\":");
+    let error = serde_json::from_str::<TreeStructure>(&unknown).unwrap_err();
+    assert!(error.to_string().contains("grafted"), "{error}");
 }
 
 #[test]
@@ -354,7 +308,11 @@ fn unusable_input_is_named() {
     assert!(
         said(GradientTree::build(&config, vec![plain(), other()])).contains("task 1 is [6, 6]")
     );
-    assert!(said(GradientTree::build(&config, vec![plain(), spoiled()])).contains("layer 0"));
+    let error = said(GradientTree::build(&config, vec![plain(), spoiled()]));
+    assert!(
+        error.contains("task 1") && error.contains("layer 0"),
+        "{error}"
+    );
     for max_depth in [0, LAYERS + 1] {
         let config = self::config(Similarity::Dot, max_depth);
         let error = said(GradientTree::build(&config, vec![plain()]));
@@ -390,7 +348,7 @@ fn unusable_input_is_named() {
     }
 }
 
-/// 10,000 tasks x 64 layers of narrow signatures in one build: a step that costs tasks^2 would not end here.
+/// 10,000 tasks x 64 layers of narrow signatures in one build.
 #[test]
 fn thousands_of_tasks_are_built_level_by_level() {
     let mut rng = ChaCha8Rng::seed_from_u64(0);

@@ -162,8 +162,7 @@ impl Relatives {
             .chosen(chosen)
     }
 
-    /// Take in the signature of a finished task: below the nearest branch, then the medians are
-    /// measured anew.
+    /// Take in the signature of a finished task; the medians are measured anew.
     ///
     /// # Errors
     /// When the signature is not finite or of another shape.
@@ -171,7 +170,7 @@ impl Relatives {
         match &mut self.tree {
             Some(tree) => {
                 tree.insert(signature).map_err(tree_error)?;
-                tree.rebuild().map_err(tree_error)
+                Ok(())
             }
             None => {
                 let tree = GradientTree::build(&self.tree_config, vec![signature]);

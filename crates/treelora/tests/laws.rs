@@ -4,110 +4,22 @@
 use std::path::Path;
 
 use burn::{
-    module::{Module, Param},
-    nn::{Linear, LinearConfig},
+    module::Module,
     optim::{GradientsParams, SgdConfig},
-    tensor::{Device, Int, Tensor, TensorData},
+    tensor::Device,
 };
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use treelora::{Mode, TreeLora, TreeLoraConfig};
 use treelora_core::{
-    Batch, ContinualModel, Error, Group, Learner, LearningRates, Method, StepInfo, Task, TaskId,
-    TensorFile,
+    ContinualModel, Group, Learner, LearningRates, Method, StepInfo, Task, TaskId,
 };
-use treelora_lora::{LoraConfig, linear};
-
-const DIM: usize = 4;
-
-/// Points and where they should go.
-#[derive(Clone, Debug)]
-struct Pairs {
-    inputs: Tensor<2>,
-    targets: Tensor<2>,
-}
-
-impl Batch for Pairs {
-    fn len(&self) -> usize {
-        self.inputs.dims()[0]
-    }
-
-    fn select(&self, indices: &[usize]) -> Self {
-        let places: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
-        let places = Tensor::<1, Int>::from_ints(places.as_slice(), &self.inputs.device());
-        Self {
-            inputs: self.inputs.clone().select(0, places.clone()),
-            targets: self.targets.clone().select(0, places),
-        }
-    }
-
-    fn concat(parts: Vec<Self>) -> Self {
-        let (inputs, targets) = parts.into_iter().map(|p| (p.inputs, p.targets)).unzip();
-        Self {
-            inputs: Tensor::cat(inputs, 0),
-            targets: Tensor::cat(targets, 0),
-        }
-    }
-
-    fn save(&self, prefix: &str, file: &mut TensorFile) {
-        file.insert(format!("{prefix}.inputs"), self.inputs.clone());
-        file.insert(format!("{prefix}.targets"), self.targets.clone());
-    }
-
-    fn load(prefix: &str, file: &TensorFile, device: &Device) -> Result<Self, Error> {
-        Ok(Self {
-            inputs: file.tensor(&format!("{prefix}.inputs"), device)?,
-            targets: file.tensor(&format!("{prefix}.targets"), device)?,
-        })
-    }
-}
-
-/// Two layers without a head: no classifier.
-#[derive(Module, Debug)]
-struct TwoLayers {
-    first: Linear,
-    second: Linear,
-}
-
-impl ContinualModel for TwoLayers {
-    type Batch = Pairs;
-
-    fn logits(&self, batch: &Pairs) -> Tensor<2> {
-        let hidden = linear(&self.first, batch.inputs.clone()).tanh();
-        linear(&self.second, hidden)
-    }
-
-    fn loss(&self, batch: &Pairs) -> Tensor<1> {
-        (self.logits(batch) - batch.targets.clone()).square().mean()
-    }
-}
-
-fn matrix(rows: usize, rng: &mut impl Rng, device: &Device) -> Tensor<2> {
-    let value = |bits: u32| (bits >> 8) as f32 / (1u32 << 23) as f32 - 1.0;
-    let values: Vec<f32> = (0..rows * DIM).map(|_| value(rng.next_u32())).collect();
-    Tensor::from_data(TensorData::new(values, [rows, DIM]), device)
-}
+use treelora_lora::LoraConfig;
+use treelora_testing::{
+    compare::values,
+    regression::{TwoLayers, pairs},
+};
 
 fn model() -> TwoLayers {
-    let device = Device::default().autodiff();
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut layer = || {
-        let mut layer = LinearConfig::new(DIM, DIM).with_bias(false).init(&device);
-        layer.weight = Param::from_tensor(matrix(DIM, &mut rng, &device));
-        layer
-    };
-    TwoLayers {
-        first: layer(),
-        second: layer(),
-    }
-}
-
-fn pairs(task: usize, rows: usize, device: &Device) -> Pairs {
-    let mut rng = ChaCha8Rng::seed_from_u64(100 + task as u64);
-    Pairs {
-        inputs: matrix(rows, &mut rng, device),
-        targets: matrix(rows, &mut rng, device),
-    }
+    TwoLayers::new(&Device::default().autodiff())
 }
 
 fn config(mode: Mode) -> TreeLoraConfig {
@@ -168,13 +80,7 @@ fn learned(config: TreeLoraConfig, tasks: usize) -> (TreeLora, Learner<TwoLayers
 }
 
 fn scores(learner: &Learner<TwoLayers>) -> Vec<f32> {
-    let batch = pairs(50, 5, &Device::default());
-    learner
-        .model
-        .logits(&batch)
-        .inner()
-        .try_into_vec_as::<f32>()
-        .unwrap()
+    values(learner.model.logits(&pairs(50, 5, &Device::default())))
 }
 
 #[test]
@@ -204,12 +110,8 @@ fn the_newest_adapter_answers_and_that_of_any_task_can() {
             let of_task = method.for_task(&answering, task).unwrap().unwrap();
             assert_eq!(scores(&of_task), scores(&kept), "{mode:?}, task {task}");
             let batch = pairs(50, 5, &Device::default());
-            let told = method
-                .answer(&answering, &batch, Some(task))
-                .unwrap()
-                .scores;
-            let told = told.inner().try_into_vec_as::<f32>().unwrap();
-            assert_eq!(told, scores(&kept));
+            let told = method.answer(&answering, &batch, Some(task)).unwrap();
+            assert_eq!(values(told.scores), scores(&kept));
             all.push(scores(&kept));
         }
         assert_eq!(all[2], scores(&answering));

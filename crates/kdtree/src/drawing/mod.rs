@@ -37,7 +37,6 @@ mod tests {
         let node = |level, kind| Node {
             level,
             delta: 0.25,
-            inserted: 0,
             kind,
         };
         let inner = |left, split| NodeKind::Inner {

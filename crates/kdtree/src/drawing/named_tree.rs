@@ -37,10 +37,6 @@ impl<N: AsRef<str>> NamedTree<'_, N> {
                 Split::Halved => format!("layer {}, halved", node.level),
             },
         };
-        let grown = match node.inserted {
-            0 => String::new(),
-            inserted => format!(", {inserted} inserted since"),
-        };
-        format!("{label}{grown}, delta {:.3}", node.delta)
+        format!("{label}, delta {:.3}", node.delta)
     }
 }

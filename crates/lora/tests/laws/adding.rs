@@ -4,8 +4,12 @@ use burn::{module::Module, tensor::Device};
 use treelora_lora::{
     AdapterLayer, AdapterSnapshot, LoraError, Selection, adapters_at, add_frozen_adapter, select,
 };
-
-use crate::model::{Model, adapted, assert_close, assert_same, input, random_snapshot};
+use treelora_testing::{
+    blocks::{Model, adapted},
+    compare::{assert_close, assert_same},
+    random::input,
+    snapshots::random_snapshot,
+};
 
 #[test]
 fn an_added_adapter_takes_part_and_only_the_first_is_trained() {

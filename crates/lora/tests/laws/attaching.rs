@@ -8,10 +8,11 @@ use treelora_lora::{
     AdapterSnapshot, LoraConfig, LoraError, Selection, attach, attach_bank, detach, select,
     train_adapter,
 };
-
-use crate::model::{
-    Model, WIDTH, adapted, assert_same, assert_same_snapshot, bits, config, input, random_snapshot,
-    rng,
+use treelora_testing::{
+    blocks::{Model, WIDTH, adapted, config},
+    compare::{assert_same, bits},
+    random::{input, rng},
+    snapshots::{assert_same_snapshot, random_snapshot},
 };
 
 /// Paths of the parameters that require gradients.

@@ -6,8 +6,11 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use treelora_lora::{Selection, adapter_parameters, attach, select};
-
-use crate::model::{Model, adapted, assert_close, assert_same, config, differ, input, rng};
+use treelora_testing::{
+    blocks::{Model, adapted, config},
+    compare::{assert_close, assert_same, differ},
+    random::{input, rng},
+};
 
 #[test]
 fn factored_is_dense_for_any_rank_of_input() {

@@ -5,8 +5,11 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use treelora_lora::{AdapterSnapshot, Granularity, LayerVectors, LoraConfig, LoraError, attach};
-
-use crate::model::{Model, WIDTH, adapted, assert_close, assert_same, config, input, rng};
+use treelora_testing::{
+    blocks::{Model, WIDTH, adapted, config},
+    compare::{assert_close, assert_same},
+    random::{input, rng},
+};
 
 #[test]
 fn factor_rows_are_the_values_of_a_in_path_order() {

@@ -6,7 +6,6 @@ mod attaching;
 mod forward;
 mod layer_vectors;
 mod merging;
-mod model;
 mod peft;
 mod selecting;
 mod snapshots;

@@ -2,9 +2,11 @@
 
 use burn::{module::Module, optim::GradientsParams, tensor::Device};
 use treelora_lora::{AdapterSnapshot, LoraError, Selection, attach_bank, merge, select, unmerge};
-
-use crate::model::{
-    Model, adapted, assert_close, assert_same, assert_same_snapshot, input, random_snapshot,
+use treelora_testing::{
+    blocks::{Model, adapted},
+    compare::{assert_close, assert_same},
+    random::input,
+    snapshots::{assert_same_snapshot, random_snapshot},
 };
 
 #[test]

@@ -11,8 +11,11 @@ use treelora_lora::{
     AdapterLayer, AdapterSnapshot, Selection, attach_bank,
     peft::{self, ModuleNames, PeftConfig, PeftOptions},
 };
-
-use crate::model::{Model, adapted, assert_close, assert_same, assert_same_snapshot};
+use treelora_testing::{
+    blocks::{Model, adapted},
+    compare::{assert_close, assert_same},
+    snapshots::assert_same_snapshot,
+};
 
 /// Values without a pattern, in [-0.5, 0.5).
 fn random(rows: usize, columns: usize, seed: usize) -> Tensor<2> {

@@ -6,8 +6,12 @@ use burn::{
 };
 use proptest::prelude::*;
 use treelora_lora::{AdapterSnapshot, Selection, attach_bank, select};
-
-use crate::model::{Model, adapted, assert_close, assert_same, differ, input, random_snapshot};
+use treelora_testing::{
+    blocks::{Model, adapted},
+    compare::{assert_close, assert_same, differ},
+    random::input,
+    snapshots::random_snapshot,
+};
 
 /// A base, three snapshots of it, and the bank of them.
 fn bank(device: &Device) -> (Model, Vec<AdapterSnapshot>, Model) {

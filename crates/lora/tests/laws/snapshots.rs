@@ -4,9 +4,11 @@ use std::fs;
 
 use burn::tensor::Device;
 use treelora_lora::{AdapterSnapshot, LoraError, attach};
-
-use crate::model::{
-    Model, WIDTH, adapted, assert_close, assert_same_snapshot, config, input, random_snapshot, rng,
+use treelora_testing::{
+    blocks::{Model, WIDTH, adapted, config},
+    compare::assert_close,
+    random::{input, rng},
+    snapshots::{assert_same_snapshot, random_snapshot},
 };
 
 #[test]

@@ -123,7 +123,7 @@ mod tests {
             let scale = Scale::around(Spacing::Linear, values.iter().copied(), (0.0, 100.0));
             let finite = values.iter().filter(|value| value.is_finite());
             for &value in finite {
-                assert!((0.0..=100.0).contains(&scale.at(value)), "{values:?}");
+                assert!((scale.at(value) - 50.0).abs() < 1e-6, "{values:?}");
             }
             assert!(scale.ticks().len() <= 21, "{values:?}");
         }
