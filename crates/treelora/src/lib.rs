@@ -19,7 +19,7 @@
 //! use treelora::{Mode, TreeLora, TreeLoraConfig};
 //!
 //! let config = TreeLoraConfig { lambda: 0.3, ..TreeLoraConfig::preset(Mode::Paper) };
-//! let method = TreeLora::new(config)?;
+//! let method = TreeLora::new(config, 0)?;
 //! assert!(method.relatives().is_empty()); // no task was learned yet
 //! # Ok::<(), treelora_core::Error>(())
 //! ```
