@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    nn::{LayerNorm, LayerNormConfig, Linear},
     optim::GradientsParams,
     tensor::{Device, Tensor},
 };
@@ -31,7 +31,6 @@ impl Features {
             layer: Linear {
                 weight: Param::from_tensor(random([WIDTH, WIDTH], &mut of_weight, device)),
                 bias: Some(Param::from_tensor(vector())),
-                ..LinearConfig::new(WIDTH, WIDTH).init(device)
             },
         }
     }

@@ -1,16 +1,16 @@
 //! Updates of the kernels of a convolution, such as a patch embedding.
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     nn::{
-        PaddingConfig2d,
+        Linear, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
     },
     tensor::{Device, Tensor},
 };
 use treelora_lora::{
     AdapterSnapshot, Gates, LoraConfig, Selection, adapter_parameters, affine, attach, attach_bank,
-    attach_updates, convolution, merge, select,
+    attach_updates, convolution, linear, merge, select,
 };
 
 use crate::model::{assert_close, assert_same, differ, input, random_snapshot, rng};
@@ -98,7 +98,7 @@ fn rows_of_a_are_ordered_channel_row_column() {
     let factors = &snapshot.layers()[0];
     assert_eq!(factors.a.dims(), [3 * 2 * 2, 2]);
     let kernels = |tensor: Tensor<2>, shape: [usize; 4]| Conv2d {
-        weight: burn::module::Param::from_tensor(tensor.transpose().reshape(shape)),
+        weight: Param::from_tensor(tensor.transpose().reshape(shape)),
         bias: None,
         stride: [1, 1],
         ..layer.patches.clone()
@@ -110,6 +110,37 @@ fn rows_of_a_are_ordered_channel_row_column() {
     let up = kernels(factors.b.clone(), [5, 2, 1, 1]);
     let update = up.forward(down.forward(x.clone())) * factors.scale;
     assert_close(convolution(&model.patches, x), plain + update);
+}
+
+/// A vision transformer's patch embedding is that linear layer: one adapter serves both ways of writing it.
+#[test]
+fn a_patch_embedding_is_a_linear_layer_of_its_patches() {
+    #[derive(Module, Debug)]
+    struct Patches {
+        patches: Linear,
+    }
+    let device = Device::default();
+    let [layer, ..] = layers(&device);
+    let weight = layer.patches.weight.val().reshape([5, 3 * 2 * 2]);
+    let patches = Linear {
+        weight: Param::from_tensor(weight.transpose()),
+        bias: layer.patches.bias.clone(),
+    };
+    let adapter = AdapterSnapshot::of(&adapted(layer.clone()));
+    let one = || Selection::One(0);
+    let kernels = attach_bank(layer, std::slice::from_ref(&adapter), one()).unwrap();
+    let matrix = attach_bank(Patches { patches }, &[adapter], one()).unwrap();
+
+    let (rows, columns) = (4, 3);
+    let x = input([2, 3, 2 * rows, 2 * columns], &device);
+    let patches = x
+        .clone()
+        .reshape([2, 3, rows, 2, columns, 2])
+        .permute([0, 2, 4, 1, 3, 5])
+        .reshape([2, rows * columns, 3 * 2 * 2]);
+    let tokens = linear(&matrix.patches, patches);
+    let map = convolution(&kernels.patches, x);
+    assert_close(map.reshape([2, 5, rows * columns]).swap_dims(1, 2), tokens);
 }
 
 #[test]
