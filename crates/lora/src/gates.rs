@@ -9,20 +9,22 @@ use burn::tensor::Tensor;
 #[derive(Clone, Debug)]
 pub struct Gates {
     /// `[1, updates]` for all samples, `[batch, updates]` for each.
-    weights: Tensor<2>,
+    weights: Box<Tensor<2>>,
 }
 
 impl Gates {
     /// One weight an update, `[updates]`, in the order of their indices.
     pub fn shared(weights: Tensor<1>) -> Self {
         Self {
-            weights: weights.unsqueeze_dim(0),
+            weights: Box::new(weights.unsqueeze_dim(0)),
         }
     }
 
     /// Weights of each sample, `[batch, updates]`: `batch` is the size of the first axis of every layer's input.
     pub fn each_sample(weights: Tensor<2>) -> Self {
-        Self { weights }
+        Self {
+            weights: Box::new(weights),
+        }
     }
 
     /// Number of updates that are weighted.
@@ -36,7 +38,7 @@ impl Gates {
     }
 
     pub(crate) fn amounts(&self) -> Vec<(usize, Amount)> {
-        let gate = |index| self.weights.clone().narrow(1, index, 1);
+        let gate = |index| Box::new(self.weights.clone().narrow(1, index, 1));
         let indices = 0..self.len();
         indices
             .map(|index| (index, Amount::Gate(gate(index))))
@@ -45,7 +47,7 @@ impl Gates {
 
     pub(crate) fn map(self, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
         Self {
-            weights: map(self.weights),
+            weights: Box::new(map(*self.weights)),
         }
     }
 }
@@ -56,7 +58,7 @@ pub(crate) enum Amount {
     /// A constant.
     Constant(f64),
     /// `[1, 1]` for all samples, or `[batch, 1]`.
-    Gate(Tensor<2>),
+    Gate(Box<Tensor<2>>),
 }
 
 impl Amount {

@@ -35,14 +35,18 @@ pub fn bits(data: TensorData) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-/// Equal up to rounding.
+/// Equal up to rounding, which grows with the largest of the numbers that are summed.
 ///
 /// # Panics
 /// When they are not.
 pub fn assert_close<const D: usize>(left: Tensor<D>, right: Tensor<D>) {
     assert_eq!(left.dims(), right.dims());
-    for (l, r) in values(left).iter().zip(values(right)) {
-        assert!((l - r).abs() <= 1e-4 * (1.0 + l.abs()), "{l} and {r}");
+    let (left, right) = (values(left), values(right));
+    let largest = left
+        .iter()
+        .fold(1.0, |largest: f32, l| largest.max(l.abs()));
+    for (l, r) in left.iter().zip(&right) {
+        assert!((l - r).abs() <= 1e-5 * largest, "{l} and {r}");
     }
 }
 

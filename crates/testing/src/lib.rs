@@ -20,3 +20,4 @@ pub mod random;
 pub mod regression;
 pub mod snapshots;
 pub mod tasks;
+pub mod trainable;

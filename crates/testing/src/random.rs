@@ -15,6 +15,14 @@ pub fn normal(rng: &mut impl Rng) -> f32 {
     StandardNormal.sample(rng)
 }
 
+/// Uniform numbers in `[-0.5, 0.5)`.
+pub fn uniform_matrix(dims: [usize; 2], rng: &mut ChaCha8Rng, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = (0..dims[0] * dims[1])
+        .map(|_| (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32 - 0.5)
+        .collect();
+    Tensor::from_data(TensorData::new(values, dims), device)
+}
+
 /// A matrix of normal numbers on the default device; the same for the same seed.
 ///
 /// # Shapes

@@ -1,20 +1,17 @@
 //! Adapters with a B that is not zero, and whether two are the same.
 
-use burn::tensor::{Tensor, TensorData};
-use rand::Rng;
+use burn::tensor::Tensor;
 use treelora_lora::{AdapterLayer, AdapterSnapshot};
 
-use crate::{compare::assert_same, random::rng};
+use crate::{
+    compare::assert_same,
+    random::{rng, uniform_matrix},
+};
 
 /// Uniform numbers in `[-0.5, 0.5)` in the layers of `like`.
 pub fn random_snapshot(like: &AdapterSnapshot, seed: u64) -> AdapterSnapshot {
     let mut rng = rng(seed);
-    let mut random = |like: &Tensor<2>| {
-        let values: Vec<f32> = (0..like.shape().num_elements())
-            .map(|_| (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32 - 0.5)
-            .collect();
-        Tensor::<2>::from_data(TensorData::new(values, like.dims()), &like.device())
-    };
+    let mut random = |like: &Tensor<2>| uniform_matrix(like.dims(), &mut rng, &like.device());
     let layers = like.layers().iter().map(|layer| AdapterLayer {
         path: layer.path.clone(),
         a: random(&layer.a),

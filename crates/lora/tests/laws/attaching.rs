@@ -1,44 +1,21 @@
 //! What attaching adapts, freezes, draws and refuses.
 
 use burn::{
-    module::{Lora, Module, ModuleVisitor, Param, ParamGroup},
-    tensor::{Device, Tensor},
+    module::{Lora, Module, ParamGroup},
+    tensor::Device,
 };
 use treelora_lora::{
     AdapterSnapshot, LoraConfig, LoraError, Selection, attach, attach_bank, detach, select,
     train_adapter,
 };
+
 use treelora_testing::{
     blocks::{Model, WIDTH, adapted, config},
     compare::{assert_same, bits},
     random::{input, rng},
     snapshots::{assert_same_snapshot, random_snapshot},
+    trainable::trainable,
 };
-
-/// Paths of the parameters that require gradients.
-fn trainable(model: &Model) -> Vec<String> {
-    #[derive(Default)]
-    struct Trainable {
-        path: Vec<String>,
-        found: Vec<String>,
-    }
-    impl ModuleVisitor for Trainable {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.is_require_grad() {
-                self.found.push(self.path.join("."));
-            }
-        }
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.into());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-    }
-    let mut visitor = Trainable::default();
-    model.visit(&mut visitor);
-    visitor.found
-}
 
 #[test]
 fn everything_but_the_adapters_and_the_named_parameters_is_frozen() {
