@@ -11,7 +11,7 @@ use crate::workspace::{Package, Workspace};
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// Edges that no table may allow: (crate, what it must never know).
-const NEVER: [(&str, &str); 11] = [
+const NEVER: [(&str, &str); 14] = [
     ("models", "treelora"),
     ("models", "baselines"),
     ("treelora", "models"),
@@ -23,6 +23,9 @@ const NEVER: [(&str, &str); 11] = [
     ("bandit", "kdtree"),
     ("core", "lora"),
     ("tensor-file", "core"),
+    ("cl-bench", "models"),
+    ("cl-bench", "treelora"),
+    ("cl-bench", "baselines"),
 ];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Problem>> {
@@ -105,7 +108,7 @@ mod tests {
 
     const TABLE: &str = "what may depend on what\n| directory | holds | may depend on |\n|---|---|---|\n\
         | `core` | x | burn |\n| `models` | y | core |\n| `bandit` | z | host numbers only |\n\
-        | `cl-bench` | w | all above |\n| `benches` | v | what it measures |\n\n| `not` | in | it |\n";
+        | `experiment` | w | all above |\n| `benches` | v | what it measures |\n\n| `not` | in | it |\n";
 
     fn package(folder: &str, dependencies: &[&str]) -> Package {
         let dependency = |name: &&str| Dependency {
@@ -125,8 +128,8 @@ mod tests {
             package("core", &["burn"]),
             package("models", models),
             package("bandit", bandit),
-            package("cl-bench", &["treelora-core", "treelora-models"]),
-            package("benches", &["treelora-cl-bench"]),
+            package("experiment", &["treelora-core", "treelora-models"]),
+            package("benches", &["treelora-experiment"]),
         ]
     }
 
@@ -135,10 +138,10 @@ mod tests {
         let edges = table(TABLE);
         assert_eq!(
             edges.keys().collect::<Vec<_>>(),
-            ["bandit", "benches", "cl-bench", "core", "models"]
+            ["bandit", "benches", "core", "experiment", "models"]
         );
         assert_eq!(
-            edges["cl-bench"].iter().collect::<Vec<_>>(),
+            edges["experiment"].iter().collect::<Vec<_>>(),
             ["bandit", "core", "models"]
         );
         assert_eq!(edges["benches"].len(), 5);
@@ -165,7 +168,7 @@ mod tests {
 
     #[test]
     fn tests_may_use_what_they_like() {
-        let mut members = members(&["treelora-cl-bench"], &[]);
+        let mut members = members(&["treelora-experiment"], &[]);
         members[1].dependencies[0].is_dev = true;
         assert_eq!(compare(&table(TABLE), &members), [""; 0]);
     }
