@@ -32,8 +32,6 @@ mod model;
 
 mod method;
 
-mod tensor_file;
-
 mod json_file;
 
 mod optimizer_state;
@@ -50,7 +48,7 @@ pub use method::{Exposure, LearningRates, Method};
 pub use model::{Classifier, ContinualModel};
 pub use optimizer_state::{load_optimizer, save_optimizer};
 pub use task::{StepInfo, Task, TaskId};
-pub use tensor_file::{TensorFile, rename_durably, write_atomically};
+pub use treelora_tensor_file::{TensorFile, TensorFileError, rename_durably, write_atomically};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

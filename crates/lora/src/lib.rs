@@ -76,7 +76,7 @@ mod combine;
 
 mod sparse;
 
-mod tensor_file;
+mod host;
 
 pub mod peft;
 

@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use treelora_tensor_file::TensorFile;
 
-use crate::{
-    AdapterLayer, AdapterSnapshot, LoraError,
-    tensor_file::{Array, TensorFile, host},
-};
+use crate::{AdapterLayer, AdapterSnapshot, LoraError, host::host};
 
 /// Entries of an adapter that differ from those of a relative by more than a threshold.
 ///
@@ -116,17 +114,15 @@ impl SparseDifference {
     /// # Errors
     /// When writing fails; an earlier file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), LoraError> {
-        let mut file = TensorFile::new(FORMAT);
+        let mut file = TensorFile::new().with_format(FORMAT);
         for layer in &self.layers {
             for (factor, entries) in [("a", &layer.a), ("b", &layer.b)] {
-                let (name, count) = (format!("{}.{factor}", layer.path), entries.values.len());
-                let indices = Array::U32(entries.indices.clone(), vec![count]);
-                file.insert(format!("{name}.indices"), indices);
-                let values = Array::F32(entries.values.clone(), vec![count]);
-                file.insert(format!("{name}.values"), values);
+                let (name, values) = (format!("{}.{factor}", layer.path), &entries.values);
+                file.insert_u32(format!("{name}.indices"), entries.indices.clone());
+                file.insert_f32(format!("{name}.values"), values.clone(), [values.len()]);
             }
         }
-        file.save(path)
+        Ok(file.save(path)?)
     }
 
     /// Read a file that [`save`](Self::save) wrote.
@@ -134,21 +130,26 @@ impl SparseDifference {
     /// # Errors
     /// When the file cannot be read, is damaged, is of another format, or misses a tensor.
     pub fn load(path: &Path) -> Result<Self, LoraError> {
-        let file = TensorFile::load(path, FORMAT)?;
+        let file = TensorFile::load(path)?;
+        file.check_format(FORMAT)?;
         let factor = |name: String| -> Result<SparseFactor, LoraError> {
-            let indices = file.u32(&format!("{name}.indices"))?;
-            let values = file.vector(&format!("{name}.values"))?;
+            let indices = file.u32s(&format!("{name}.indices"))?;
+            let values = file.f32s(&format!("{name}.values"))?;
             if indices.len() != values.len() {
                 let (indices, values) = (indices.len(), values.len());
-                return Err(file.problem(format!("`{name}`: {indices} indices, {values} values")));
+                let problem = format!("`{name}`: {indices} indices, {values} values");
+                return Err(file.unfit(problem).into());
             }
             Ok(SparseFactor { indices, values })
         };
-        let layers = file.names_ending(".a.indices").into_iter().map(|path| {
+        let paths = file
+            .names()
+            .filter_map(|name| name.strip_suffix(".a.indices"));
+        let layers = paths.map(|path| {
             Ok(SparseLayer {
+                path: path.to_owned(),
                 a: factor(format!("{path}.a"))?,
                 b: factor(format!("{path}.b"))?,
-                path,
             })
         });
         let mut layers = layers.collect::<Result<Vec<_>, LoraError>>()?;

@@ -141,7 +141,7 @@ impl<M: Classifier> TaskIdentity<M> {
                 write_json(&dir.join(CLASSES), &shared.classes)?;
             }
         }
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     pub(super) fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
