@@ -52,15 +52,19 @@ const ADAPTER: &str = "adapter.safetensors";
 const SUMMARY: &str = "metrics.json";
 const RESULT: &str = "result.json";
 
-/// Version of the layout above.
-pub const FORMAT: u32 = 1;
+/// Version of the layout above and of the files in it: 2 stores integers and doubles as such, where
+/// 1 stored them as floats in what methods keep.
+pub const FORMAT: u32 = 2;
+
+/// The oldest that is read: all but what some methods kept is as it is now.
+const OLDEST_FORMAT: u32 = 1;
 
 /// Where a result comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`FORMAT`] of the folder.
     pub format: u32,
-    /// Version of this crate.
+    /// Version of this crate when the run began.
     pub version: String,
     /// Commit of the sources, where known.
     pub commit: Option<String>,
@@ -91,6 +95,25 @@ impl Manifest {
             weights_sha256: None,
             data_sha256: None,
             tasks: Vec::new(),
+        }
+    }
+
+    /// Why the state of a method could not be read, with who wrote it where that may be the reason.
+    fn explained(&self, error: Error) -> Error {
+        if self.format == FORMAT {
+            return error;
+        }
+        let commit = self.commit.as_ref();
+        let commit = commit.map_or_else(String::new, |commit| format!(" (commit {commit})"));
+        let note = format!(
+            "the run is of format {}, written by version {}{commit}; this program reads what its \
+             method kept in format {FORMAT} only: use that version, or run its config.toml again",
+            self.format, self.version
+        );
+        match error {
+            Error::Format { path, problem } => Error::format(path, format!("{problem}; {note}")),
+            Error::Data(problem) => Error::Data(format!("{problem}; {note}")),
+            other => other,
         }
     }
 }
@@ -177,12 +200,13 @@ impl RunFolder {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let folder = Self::at(path);
         let manifest = folder.manifest()?;
-        if manifest.format != FORMAT {
+        if !(OLDEST_FORMAT..=FORMAT).contains(&manifest.format) {
             return Err(Error::format(
                 path.join("manifest.json"),
                 format!(
-                    "format {} of the run, this program reads {FORMAT}",
-                    manifest.format
+                    "format {} of the run, written by version {}; this program reads \
+                     {OLDEST_FORMAT} to {FORMAT}",
+                    manifest.format, manifest.version
                 ),
             ));
         }
@@ -408,6 +432,7 @@ impl RunFolder {
             write_json(&folder.join(format!("{name}.json")), &value)?;
         }
 
+        self.raise_format()?;
         let checkpoint = self.checkpoint(index);
         remove(&checkpoint)?;
         let memory = checkpoint.join("method");
@@ -444,8 +469,26 @@ impl RunFolder {
         let state = TensorFile::load(&checkpoint.join("model.safetensors"))?;
         let model = load_trainable_state(model, &state)
             .map_err(|e| Error::format(checkpoint.join("model.safetensors"), e.to_string()))?;
-        method.load(&checkpoint.join("method"), device)?;
-        Ok((model, Some(result)))
+        let loaded = method.load(&checkpoint.join("method"), device);
+        match (loaded, self.manifest()) {
+            (Err(error), Ok(manifest)) => Err(manifest.explained(error)),
+            (loaded, _) => loaded.map(|()| (model, Some(result))),
+        }
+    }
+
+    /// Note that the files to come are of this format; whatever the run goes on from was readable.
+    fn raise_format(&self) -> Result<(), Error> {
+        let manifest = self.manifest()?;
+        match manifest.format == FORMAT {
+            true => Ok(()),
+            false => self.write_json(
+                "manifest.json",
+                &Manifest {
+                    format: FORMAT,
+                    ..manifest
+                },
+            ),
+        }
     }
 
     /// The adapter that answered after training on `task`.
