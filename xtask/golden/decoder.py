@@ -4,8 +4,8 @@
 
 For each tiny random model a folder as Hugging Face lays it out (config.json, model.safetensors) and expected.safetensors:
 
-    ids       [3, positions], the last two rows padded on the right
-    lengths   tokens of each row
+    ids       [3, positions] in i64, the last two rows padded on the right
+    lengths   tokens of each row, in i64
     logits    [3, positions, vocabulary] in f32, eager attention, each row alone; zero at the padding
 
 and generation.json: what `generate` continues the rows with, greedily, for 12 tokens. `sharded` is the first model again
@@ -144,7 +144,7 @@ def main():
                 )
             continued.append(new[0, length:].tolist())
             ids[row, length:] = 0
-        expected = {"ids": ids.float(), "lengths": torch.tensor(LENGTHS).float(), "logits": logits}
+        expected = {"ids": ids, "lengths": torch.tensor(LENGTHS), "logits": logits}
         save_file(expected, folder / "expected.safetensors", metadata=METADATA)
         (folder / "generation.json").write_text(json.dumps(continued) + "\n")
         print(f"{name}: logits within {logits.abs().max():.2f}")

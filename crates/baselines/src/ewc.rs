@@ -192,7 +192,7 @@ impl<M: ContinualModel> Method<M> for Ewc {
             self.parameters
                 .save(&consolidated.fisher, "fisher", &mut file);
         }
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     fn load(&mut self, dir: &Path, _device: &Device) -> Result<(), Error> {

@@ -187,7 +187,7 @@ impl<M: ContinualModel> Method<M> for Ogd {
         if let Some(basis) = &self.basis {
             file.insert(BASIS, basis.clone());
         }
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

@@ -150,7 +150,7 @@ impl<M: Classifier> Method<M> for Aligned<M> {
         self.inner.save(dir)?;
         let mut file = TensorFile::new();
         self.head.save("head", &mut file);
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

@@ -2,13 +2,13 @@
 
 use burn::{
     nn::Linear,
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Tensor},
 };
 use rand::Rng;
 use treelora_core::{Error, TensorFile};
 
 use crate::{
-    class_statistics::ClassStatistics, double_precision, feature_rows::FeatureRows,
+    class_statistics::ClassStatistics, feature_rows::FeatureRows,
     feature_transport::FeatureTransport, head_alignment::HeadAlignment,
     statistics_config::StatisticsConfig,
 };
@@ -74,8 +74,7 @@ impl AlignedHead {
     /// Write everything under `prefix`.
     pub fn save(&self, prefix: &str, file: &mut TensorFile) {
         self.statistics.save(&format!("{prefix}.statistics"), file);
-        let tasks = TensorData::new(vec![self.tasks as f32], [1]);
-        file.insert_data(format!("{prefix}.tasks"), tasks);
+        file.insert_indices(format!("{prefix}.tasks"), [self.tasks]);
     }
 
     /// Read what [`save`](Self::save) wrote under `prefix`.
@@ -84,14 +83,13 @@ impl AlignedHead {
     /// When a tensor is missing or its size does not fit the others.
     pub fn load(&mut self, prefix: &str, file: &TensorFile) -> Result<(), Error> {
         let name = format!("{prefix}.tasks");
-        let tasks = double_precision::values(file, &name)?;
+        let tasks = file.indices(&name)?;
         let [tasks] = tasks[..] else {
-            return Err(Error::Data(format!(
-                "tensor `{name}` has {} values, expected 1",
-                tasks.len()
-            )));
+            let count = tasks.len();
+            let problem = format!("tensor `{name}` has {count} values, expected 1");
+            return Err(file.unfit(problem).into());
         };
-        self.tasks = tasks as usize;
+        self.tasks = tasks;
         let prefix = format!("{prefix}.statistics");
         self.statistics = ClassStatistics::load(self.config.clone(), &prefix, file)?;
         Ok(())

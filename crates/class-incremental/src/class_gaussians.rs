@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::TensorData;
 use faer::Mat;
 use treelora_core::{Error, TensorFile};
 
-use crate::{
-    double_precision, feature_rows::FeatureRows, feature_transport::FeatureTransport,
-    symmetric::product,
-};
+use crate::{feature_rows::FeatureRows, feature_transport::FeatureTransport, symmetric::product};
 
 /// One class.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassGaussian {
     /// Number of examples.
-    pub(crate) count: f64,
+    pub(crate) count: usize,
     /// Mean feature.
     pub(crate) mean: Vec<f64>,
     /// Lower triangle, row by row, of the sum over examples of `(x - mean)(x - mean)^T`; single
@@ -43,7 +39,7 @@ impl ClassGaussian {
         }
         let scatter = packed(&product(matrix.transpose(), matrix.as_ref()));
         Self {
-            count,
+            count: rows.len(),
             mean,
             scatter,
         }
@@ -51,14 +47,15 @@ impl ClassGaussian {
 
     /// The same class's examples of two times, together (Chan, Golub and LeVeque 1979).
     fn merge(&mut self, new: &Self) {
-        let total = self.count + new.count;
+        let (old, added) = (self.count as f64, new.count as f64);
+        let total = old + added;
         let delta: Vec<f64> = new
             .mean
             .iter()
             .zip(&self.mean)
             .map(|(a, b)| a - b)
             .collect();
-        let weight = self.count * new.count / total;
+        let weight = old * added / total;
         let mut entry = 0;
         for i in 0..delta.len() {
             for j in 0..=i {
@@ -69,9 +66,9 @@ impl ClassGaussian {
             }
         }
         for (to, delta) in self.mean.iter_mut().zip(&delta) {
-            *to += delta * new.count / total;
+            *to += delta * added / total;
         }
-        self.count = total;
+        self.count += new.count;
     }
 
     /// The scatter as a full matrix.
@@ -109,12 +106,12 @@ impl ClassGaussians {
     /// The pooled covariance: the sum of the scatters over the number of examples.
     pub(crate) fn pooled_covariance(&self) -> Mat<f64> {
         let dim = self.dim();
-        let total: f64 = self.classes.values().map(|class| class.count).sum();
+        let total: usize = self.classes.values().map(|class| class.count).sum();
         let mut pooled = Mat::zeros(dim, dim);
         for class in self.classes.values() {
             pooled += class.scatter();
         }
-        Mat::from_fn(dim, dim, |i, j| pooled[(i, j)] / total)
+        Mat::from_fn(dim, dim, |i, j| pooled[(i, j)] / total as f64)
     }
 
     /// Move every class into a new feature space.
@@ -134,60 +131,51 @@ impl ClassGaussians {
     }
 
     pub(crate) fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let scalars: Vec<f64> = self
-            .classes
-            .iter()
-            .flat_map(|(label, class)| [*label as f64, class.count])
-            .collect();
-        let means: Vec<f64> = self
-            .classes
-            .values()
-            .flat_map(|class| class.mean.clone())
-            .collect();
-        let scatters: Vec<f32> = self
-            .classes
-            .values()
-            .flat_map(|class| class.scatter.clone())
-            .collect();
-        let shape = [scatters.len()];
-        double_precision::insert(file, &format!("{prefix}.counts"), &scalars);
-        double_precision::insert(file, &format!("{prefix}.means"), &means);
-        file.insert_data(
-            format!("{prefix}.scatters"),
-            TensorData::new(scatters, shape),
-        );
+        let (count, dim) = (self.classes.len(), self.dim());
+        let classes = self.classes.values();
+        let counts = classes.clone().map(|class| class.count);
+        let means: Vec<f64> = classes.clone().flat_map(|c| c.mean.clone()).collect();
+        let scatters: Vec<f32> = classes.flat_map(|c| c.scatter.clone()).collect();
+        file.insert_indices(format!("{prefix}.labels"), self.classes.keys().copied());
+        file.insert_indices(format!("{prefix}.counts"), counts);
+        file.insert_f64(format!("{prefix}.means"), means, [count, dim]);
+        let shape = [count, dim * (dim + 1) / 2];
+        file.insert_f32(format!("{prefix}.scatters"), scatters, shape);
     }
 
     /// # Errors
     /// When a tensor is missing or the sizes disagree.
     pub(crate) fn load(prefix: &str, file: &TensorFile) -> Result<Self, Error> {
-        let scalars = double_precision::read(file, &format!("{prefix}.counts"))?;
-        let means = double_precision::read(file, &format!("{prefix}.means"))?;
-        let scatters = double_precision::values(file, &format!("{prefix}.scatters"))?;
-        let classes = scalars.len() / 2;
+        let counts = file.indices(&format!("{prefix}.counts"))?;
+        let labels = file.indices(&format!("{prefix}.labels"))?;
+        let means = file.f64s(&format!("{prefix}.means"))?;
+        let scatters = file.f32s(&format!("{prefix}.scatters"))?;
+        let classes = labels.len();
         let dim = means.len().checked_div(classes).unwrap_or(0);
         let triangle = dim * (dim + 1) / 2;
-        if means.len() != classes * dim || scatters.len() != classes * triangle || dim == 0 {
-            return Err(Error::Data(format!(
-                "`{prefix}`: {} values of means and {} of scatter do not fit {classes} classes",
+        let fits = counts.len() == classes
+            && means.len() == classes * dim
+            && scatters.len() == classes * triangle
+            && dim > 0;
+        if !fits {
+            let problem = format!(
+                "`{prefix}`: {} counts, {} values of means and {} of scatter do not fit {classes} \
+                 classes",
+                counts.len(),
                 means.len(),
                 scatters.len()
-            )));
+            );
+            return Err(file.unfit(problem).into());
         }
         let parts = means.chunks_exact(dim).zip(scatters.chunks_exact(triangle));
-        let classes = scalars
-            .chunks_exact(2)
-            .zip(parts)
-            .map(|(scalars, (mean, scatter))| {
-                let class = ClassGaussian {
-                    count: scalars[1],
-                    mean: mean.to_vec(),
-                    scatter: scatter.to_vec(),
-                };
-                (scalars[0] as usize, class)
-            });
+        let class = |(count, (mean, scatter)): (usize, (&[f64], &[f32]))| ClassGaussian {
+            count,
+            mean: mean.to_vec(),
+            scatter: scatter.to_vec(),
+        };
+        let classes = counts.into_iter().zip(parts).map(class);
         Ok(Self {
-            classes: classes.collect(),
+            classes: labels.into_iter().zip(classes).collect(),
         })
     }
 }

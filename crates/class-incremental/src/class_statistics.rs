@@ -8,7 +8,6 @@ use rand::Rng;
 use treelora_core::{Error, TensorFile};
 
 use crate::{
-    double_precision,
     feature_rows::FeatureRows,
     feature_transport::FeatureTransport,
     gaussian_component::{Component, Spread, flat, square, with_covariance, with_variance},
@@ -89,7 +88,7 @@ impl ClassStatistics {
     /// Examples that the statistics of a class stand for; 0 when it was not seen.
     pub fn count(&self, class: usize) -> usize {
         let components = self.classes.get(&class).map_or(&[][..], Vec::as_slice);
-        components.iter().map(|c| c.count as usize).sum()
+        components.iter().map(|c| c.count).sum()
     }
 
     /// Means of all classes (all centroids, where classes have several), in the order of the
@@ -162,12 +161,16 @@ impl ClassStatistics {
         for (class, components) in &self.classes {
             for (i, component) in components.iter().enumerate() {
                 let name = |part: &str| format!("{prefix}.{class:06}.{i:04}.{part}");
-                let vector = |values: &[f32]| TensorData::new(values.to_vec(), [values.len()]);
-                file.insert_data(name("count"), vector(&[component.count]));
-                file.insert_data(name("mean"), vector(&component.mean));
+                let dim = component.mean.len();
+                file.insert_indices(name("count"), [component.count]);
+                file.insert_f32(name("mean"), component.mean.clone(), [dim]);
                 match &component.spread {
-                    Spread::Variance(v) => file.insert_data(name("variance"), vector(v)),
-                    Spread::Covariance(v) => file.insert_data(name("covariance"), vector(v)),
+                    Spread::Variance(values) => {
+                        file.insert_f32(name("variance"), values.clone(), [dim]);
+                    }
+                    Spread::Covariance(values) => {
+                        file.insert_f32(name("covariance"), values.clone(), [dim, dim]);
+                    }
                 }
             }
         }
@@ -187,30 +190,29 @@ impl ClassStatistics {
             let class = base[start.len()..].split('.').next().unwrap_or_default();
             let class: usize = class
                 .parse()
-                .map_err(|_| Error::Data(format!("tensor `{name}`: `{class}` is not a class")))?;
-            let mean = double_precision::values(file, name)?;
-            let count = double_precision::values(file, &format!("{base}.count"))?;
+                .map_err(|_| file.unfit(format!("tensor `{name}`: `{class}` is not a class")))?;
+            let mean = file.f32s(name)?;
+            let counts = file.indices(&format!("{base}.count"))?;
             let variance = format!("{base}.variance");
-            let (spread, expected) = match file.data(&variance).is_ok() {
-                true => {
-                    let values = double_precision::values(file, &variance)?;
-                    (Spread::Variance(values), mean.len())
-                }
+            let (spread, expected) = match file.contains(&variance) {
+                true => (Spread::Variance(file.f32s(&variance)?), mean.len()),
                 false => {
-                    let values = double_precision::values(file, &format!("{base}.covariance"))?;
+                    let values = file.f32s(&format!("{base}.covariance"))?;
                     (Spread::Covariance(values), mean.len().pow(2))
                 }
             };
             let (Spread::Variance(values) | Spread::Covariance(values)) = &spread;
-            if values.len() != expected || count.len() != 1 {
-                return Err(Error::Data(format!(
-                    "`{base}`: {} values of spread for a mean of {}",
+            let (1, true) = (counts.len(), values.len() == expected) else {
+                let problem = format!(
+                    "`{base}`: {} counts and {} values of spread for a mean of {}",
+                    counts.len(),
                     values.len(),
                     mean.len()
-                )));
-            }
+                );
+                return Err(file.unfit(problem).into());
+            };
             classes.entry(class).or_default().push(Component {
-                count: count[0],
+                count: counts[0],
                 mean,
                 spread,
             });

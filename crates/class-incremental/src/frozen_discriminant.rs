@@ -71,7 +71,7 @@ impl<M: Classifier> Method<M> for FrozenDiscriminant {
     fn save(&self, dir: &Path) -> Result<(), Error> {
         let mut file = TensorFile::new();
         self.discriminant.save("discriminant", &mut file);
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use crate::{feature_rows::FeatureRows, k_means::mean, symmetric::product};
 /// One Gaussian of a class: `count` examples around `mean`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Component {
-    pub(crate) count: f32,
+    pub(crate) count: usize,
     pub(crate) mean: Vec<f32>,
     pub(crate) spread: Spread,
 }
@@ -31,7 +31,7 @@ pub(crate) fn with_variance(rows: &FeatureRows, members: &[usize]) -> Component 
     }
     let n = members.len() as f64;
     Component {
-        count: members.len() as f32,
+        count: members.len(),
         mean: mean.iter().map(|&x| x as f32).collect(),
         spread: Spread::Variance(variance.iter().map(|x| (x / n) as f32).collect()),
     }
@@ -47,7 +47,7 @@ pub(crate) fn with_covariance(rows: &FeatureRows) -> Component {
     let scatter = product(centred.transpose(), centred.as_ref());
     let covariance = Mat::from_fn(rows.dim(), rows.dim(), |i, j| scatter[(i, j)] / n);
     Component {
-        count: rows.len() as f32,
+        count: rows.len(),
         mean: mean.iter().map(|&x| x as f32).collect(),
         spread: Spread::Covariance(flat(&covariance)),
     }

@@ -78,8 +78,6 @@ mod k_means;
 
 mod symmetric;
 
-mod double_precision;
-
 pub use aligned::{Aligned, AlignmentConfig};
 pub use aligned_head::AlignedHead;
 pub use class_statistics::ClassStatistics;

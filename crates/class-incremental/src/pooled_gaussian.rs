@@ -3,10 +3,7 @@
 use faer::Mat;
 use treelora_core::{Error, TensorFile};
 
-use crate::{
-    double_precision, feature_rows::FeatureRows, feature_transport::FeatureTransport,
-    symmetric::product,
-};
+use crate::{feature_rows::FeatureRows, feature_transport::FeatureTransport, symmetric::product};
 
 /// Counts, means and the sum over classes of the scatter around the class mean.
 ///
@@ -15,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct PooledGaussian {
     /// Examples of each class; 0 for unseen classes.
-    pub(crate) counts: Vec<f64>,
+    pub(crate) counts: Vec<usize>,
     /// Mean of each class; empty for unseen classes.
     pub(crate) means: Vec<Vec<f64>>,
     /// Pooled scatter, `[features, features]`.
@@ -40,7 +37,7 @@ impl PooledGaussian {
         }
         for class in rows.classes() {
             if class >= self.counts.len() {
-                self.counts.resize(class + 1, 0.0);
+                self.counts.resize(class + 1, 0);
                 self.means.resize(class + 1, Vec::new());
             }
             let mut matrix = rows.of_class(class).matrix();
@@ -54,13 +51,13 @@ impl PooledGaussian {
                 }
             }
             self.scatter += product(matrix.transpose(), matrix.as_ref());
-            self.merge_mean(class, n, &mean);
+            self.merge_mean(class, matrix.nrows(), &mean);
         }
     }
 
     /// Merge the mean of `n` new examples; their own scatter was already added.
-    fn merge_mean(&mut self, class: usize, n: f64, mean: &[f64]) {
-        let old = self.counts[class];
+    fn merge_mean(&mut self, class: usize, n: usize, mean: &[f64]) {
+        let (old, new) = (self.counts[class] as f64, n as f64);
         self.counts[class] += n;
         if old == 0.0 {
             self.means[class] = mean.to_vec();
@@ -71,27 +68,27 @@ impl PooledGaussian {
             .zip(&self.means[class])
             .map(|(a, b)| a - b)
             .collect();
-        let weight = old * n / (old + n);
+        let weight = old * new / (old + new);
         for j in 0..delta.len() {
             for i in 0..delta.len() {
                 self.scatter[(i, j)] += weight * delta[i] * delta[j];
             }
         }
         for (to, delta) in self.means[class].iter_mut().zip(&delta) {
-            *to += delta * n / (old + n);
+            *to += delta * new / (old + new);
         }
     }
 
     /// Classes with at least one example, ascending.
     pub(crate) fn seen(&self) -> Vec<usize> {
         (0..self.counts.len())
-            .filter(|&c| self.counts[c] > 0.0)
+            .filter(|&c| self.counts[c] > 0)
             .collect()
     }
 
     /// The pooled covariance: the scatter over the number of examples.
     pub(crate) fn covariance(&self) -> Mat<f64> {
-        let n = self.counts.iter().sum::<f64>().max(1.0);
+        let n = self.counts.iter().sum::<usize>().max(1) as f64;
         Mat::from_fn(self.scatter.nrows(), self.scatter.ncols(), |i, j| {
             self.scatter[(i, j)] / n
         })
@@ -119,31 +116,33 @@ impl PooledGaussian {
         let scatter: Vec<f64> = (0..dim)
             .flat_map(|j| self.scatter.col_as_slice(j).to_vec())
             .collect();
-        double_precision::insert(file, &format!("{prefix}.counts"), &self.counts);
-        double_precision::insert(file, &format!("{prefix}.means"), &means);
-        double_precision::insert(file, &format!("{prefix}.scatter"), &scatter);
+        let seen = self.seen().len();
+        file.insert_indices(format!("{prefix}.counts"), self.counts.iter().copied());
+        file.insert_f64(format!("{prefix}.means"), means, [seen, dim]);
+        file.insert_f64(format!("{prefix}.scatter"), scatter, [dim, dim]);
     }
 
     /// # Errors
     /// When a tensor is missing or the sizes disagree.
     pub(crate) fn load(prefix: &str, file: &TensorFile) -> Result<Self, Error> {
-        let counts = double_precision::read(file, &format!("{prefix}.counts"))?;
-        let means = double_precision::read(file, &format!("{prefix}.means"))?;
-        let scatter = double_precision::read(file, &format!("{prefix}.scatter"))?;
+        let counts = file.indices(&format!("{prefix}.counts"))?;
+        let means = file.f64s(&format!("{prefix}.means"))?;
+        let scatter = file.f64s(&format!("{prefix}.scatter"))?;
         let dim = scatter.len().isqrt();
-        let seen = counts.iter().filter(|count| **count > 0.0).count();
+        let seen = counts.iter().filter(|count| **count > 0).count();
         if dim * dim != scatter.len() || means.len() != seen * dim {
-            return Err(Error::Data(format!(
+            let problem = format!(
                 "`{prefix}`: {} values of scatter and {} of means do not fit {seen} classes",
                 scatter.len(),
                 means.len()
-            )));
+            );
+            return Err(file.unfit(problem).into());
         }
         let mut rows = means.chunks_exact(dim.max(1));
         Ok(Self {
             means: counts
                 .iter()
-                .map(|count| match *count > 0.0 {
+                .map(|count| match *count > 0 {
                     true => rows.next().unwrap_or_default().to_vec(),
                     false => Vec::new(),
                 })

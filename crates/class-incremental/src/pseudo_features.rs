@@ -49,7 +49,7 @@ impl PseudoFeatures {
             components
                 .iter()
                 .map(|component| {
-                    let amount = match component.count > 1.0 {
+                    let amount = match component.count > 1 {
                         true => shrinkage,
                         false => 1.0,
                     };
@@ -146,7 +146,7 @@ impl Gaussian {
             _ => unreachable!("all components of one statistics have the same kind of spread"),
         };
         Self {
-            weight: component.count,
+            weight: component.count as f32,
             mean: row(component.mean.clone()),
             scale,
             repair,
@@ -176,10 +176,10 @@ fn pooled_spread<'a>(components: impl Iterator<Item = &'a Component>) -> Spread 
         .expect("statistics of at least one class");
     let spreads: Vec<(&[f32], f64)> = components
         .iter()
-        .filter(|c| c.count > 1.0)
+        .filter(|c| c.count > 1)
         .map(|c| match &c.spread {
             Spread::Variance(values) | Spread::Covariance(values) => {
-                (values.as_slice(), f64::from(c.count))
+                (values.as_slice(), c.count as f64)
             }
         })
         .collect();

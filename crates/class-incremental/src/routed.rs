@@ -88,7 +88,7 @@ impl<M: Features> Method<M> for Routed<M> {
         self.inner.save(dir)?;
         let mut file = TensorFile::new();
         self.tasks.save("tasks", &mut file);
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

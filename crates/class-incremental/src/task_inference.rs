@@ -5,7 +5,6 @@ use treelora_core::{Batches, Error, Features, TaskId, TensorFile};
 
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},
-    double_precision,
     feature_rows::host,
     feature_transport::FeatureTransport,
 };
@@ -130,12 +129,13 @@ impl TaskInference {
 
     /// Write what was fitted under `prefix`.
     pub fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let columns: Vec<f64> = self
+        let (tasks, labels): (Vec<_>, Vec<_>) = self
             .columns
             .iter()
-            .flat_map(|(task, label)| [task.0 as f64, *label as f64])
-            .collect();
-        double_precision::insert(file, &format!("{prefix}.columns"), &columns);
+            .map(|(task, label)| (task.0, *label))
+            .unzip();
+        file.insert_indices(format!("{prefix}.columns.task"), tasks);
+        file.insert_indices(format!("{prefix}.columns.label"), labels);
         if !self.columns.is_empty() {
             self.discriminant
                 .save(&format!("{prefix}.discriminant"), file);
@@ -147,10 +147,14 @@ impl TaskInference {
     /// # Errors
     /// When a tensor is missing or misshaped.
     pub fn load(&mut self, prefix: &str, file: &TensorFile, device: &Device) -> Result<(), Error> {
-        self.columns = double_precision::read(file, &format!("{prefix}.columns"))?
-            .chunks_exact(2)
-            .map(|pair| (TaskId(pair[0] as usize), pair[1] as usize))
-            .collect();
+        let tasks = file.indices(&format!("{prefix}.columns.task"))?;
+        let labels = file.indices(&format!("{prefix}.columns.label"))?;
+        if tasks.len() != labels.len() {
+            let (tasks, labels) = (tasks.len(), labels.len());
+            let problem = format!("`{prefix}.columns`: {tasks} tasks, {labels} labels");
+            return Err(file.unfit(problem).into());
+        }
+        self.columns = tasks.into_iter().map(TaskId).zip(labels).collect();
         if self.columns.is_empty() {
             return Ok(());
         }

@@ -123,7 +123,7 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         self.inner.save(dir)?;
         let mut file = TensorFile::new();
         self.discriminant.save("discriminant", &mut file);
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

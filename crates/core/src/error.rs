@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use treelora_tensor_file::TensorFileError;
+
 use crate::StepInfo;
 
 /// An error of files, settings or data, never of the program's own logic.
@@ -81,5 +83,43 @@ impl Error {
             key: key.into(),
             problem: problem.into(),
         }
+    }
+}
+
+impl From<TensorFileError> for Error {
+    fn from(error: TensorFileError) -> Self {
+        match error {
+            TensorFileError::Io { path, source } => Self::Io { path, source },
+            TensorFileError::Content { file, problem } => match file {
+                Some(path) => Self::format(path, problem.to_string()),
+                None => Self::Data(problem.to_string()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use treelora_tensor_file::TensorFile;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_a_tensor_file_keep_file_and_problem() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.safetensors");
+        let error = Error::from(TensorFile::load(&path).unwrap_err());
+        assert!(matches!(&error, Error::Io { path: of, .. } if *of == path));
+        let file = TensorFile::new();
+        let error = Error::from(file.f64s("mean").unwrap_err());
+        assert_eq!(error.to_string(), "tensor `mean` is missing");
+        assert!(matches!(error, Error::Data(_)));
+        file.save(&path).unwrap();
+        let file = TensorFile::load(&path).unwrap();
+        let error = Error::from(file.f64s("mean").unwrap_err());
+        let expected = format!("{}: tensor `mean` is missing", path.display());
+        assert_eq!(error.to_string(), expected);
+        assert!(matches!(error, Error::Format { path: of, .. } if of == path));
     }
 }

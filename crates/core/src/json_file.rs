@@ -14,7 +14,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let mut bytes =
         serde_json::to_vec_pretty(value).map_err(|e| Error::format(path, e.to_string()))?;
     bytes.push(b'\n');
-    write_atomically(path, &bytes)
+    Ok(write_atomically(path, &bytes)?)
 }
 
 /// Read a value that [`write_json`] wrote.

@@ -48,8 +48,6 @@ mod token_model;
 
 mod method;
 
-mod tensor_file;
-
 mod json_file;
 
 mod optimizer_state;
@@ -71,9 +69,9 @@ pub use optimizer_state::{load_optimizer, save_optimizer};
 pub use prefixes::{Prefix, Prefixes};
 pub use seeds::{Seeds, mix};
 pub use task::{StepInfo, Task, TaskId};
-pub use tensor_file::{TensorFile, rename_durably, write_atomically};
 pub use token_model::{ReadOut, TokenModel};
 pub use tokens::{Pooling, Tokens};
+pub use treelora_tensor_file::{TensorFile, TensorFileError, rename_durably, write_atomically};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

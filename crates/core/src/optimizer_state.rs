@@ -19,7 +19,7 @@ pub fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> Result<(), Er
     let bytes = optimizer
         .into_bytes()
         .map_err(|e| Error::format(path, e.to_string()))?;
-    write_atomically(path, &bytes)
+    Ok(write_atomically(path, &bytes)?)
 }
 
 /// A fresh `optimizer` with the state that [`save_optimizer`] wrote, for the parameters of `model`.

@@ -87,8 +87,8 @@ impl Seeds {
     }
 
     /// Projection: which rows are held out at the `fit`-th choice of its ridge, from 0.
-    pub fn held_out(self, fit: u64) -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(self.0 ^ (fit + 1))
+    pub fn held_out(self, fit: usize) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.0 ^ (fit as u64 + 1))
     }
 
     /// End: clustering and sampled features for a head that is aligned after a task.

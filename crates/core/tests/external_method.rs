@@ -48,21 +48,14 @@ impl Batch for Points {
     }
 
     fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let labels: Vec<f32> = self.labels.iter().map(|&label| label as f32).collect();
-        let shape = [labels.len()];
         file.insert(format!("{prefix}.inputs"), self.inputs.clone());
-        file.insert_data(format!("{prefix}.labels"), TensorData::new(labels, shape));
+        file.insert_indices(format!("{prefix}.labels"), self.labels.iter().copied());
     }
 
     fn load(prefix: &str, file: &TensorFile, device: &Device) -> Result<Self, Error> {
-        let labels = file.tensor::<1>(&format!("{prefix}.labels"), device)?;
         Ok(Self {
             inputs: file.tensor(&format!("{prefix}.inputs"), device)?,
-            labels: labels
-                .into_data()
-                .iter::<f32>()
-                .map(|label| label as usize)
-                .collect(),
+            labels: file.indices(&format!("{prefix}.labels"))?,
         })
     }
 }
@@ -215,7 +208,7 @@ impl<M: Classifier> Method<M> for PullToPast {
         for (i, weight) in self.past.iter().enumerate() {
             file.insert(format!("past.{i:03}"), weight.clone());
         }
-        file.save(&dir.join("past.safetensors"))
+        Ok(file.save(&dir.join("past.safetensors"))?)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 mod files;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::{
@@ -12,11 +13,15 @@ use std::{
     },
 };
 
-use burn::tensor::{Device, FloatDType};
-use treelora_cl_bench::metrics::{Cell, TaskScore};
+use burn::tensor::{DType, Device, FloatDType, TensorData};
+use treelora_cl_bench::{
+    metrics::{Cell, TaskScore},
+    sha256,
+};
+use treelora_core::{TensorFile, read_json, write_json};
 use treelora_experiment::{
-    Error, Event, Experiment, ExperimentConfig, ImageExperiment, ImageExperimentConfig,
-    PretrainingFile, RunFolder, RunSummary,
+    Error, Event, Experiment, ExperimentConfig, FORMAT, ImageExperiment, ImageExperimentConfig,
+    PretrainingFile, RunFolder, RunSummary, TaskId,
 };
 
 const CONFIG: &str = r#"
@@ -737,7 +742,7 @@ fn a_run_on_other_weights_or_data_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("00ff") && error.contains("data"), "{error}");
-    fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 999")).unwrap();
+    fs::write(&manifest, text.replace("\"format\": 2", "\"format\": 999")).unwrap();
     let error = RunFolder::open(&path).unwrap_err().to_string();
     assert!(error.contains("999"), "{error}");
 }
@@ -763,4 +768,130 @@ fn every_variant_of_every_shipped_configuration_is_valid() {
         }
     }
     assert!(variants > 20, "{variants}");
+}
+
+/// Give a finished run the number of the first format, as if an older program had written it.
+fn of_first_format(run: &Path) {
+    let manifest = run.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let old = text.replace("\"format\": 2", "\"format\": 1");
+    assert_ne!(old, text);
+    fs::write(manifest, old).unwrap();
+}
+
+/// Doubles as the first format stored them: three rows of floats whose sum is each.
+fn as_floats(values: &[f64]) -> TensorData {
+    let mut rest = values.to_vec();
+    let mut parts = Vec::new();
+    for _ in 0..3 {
+        for value in &mut rest {
+            parts.push(*value as f32);
+            *value -= f64::from(*value as f32);
+        }
+    }
+    TensorData::new(parts, [3, values.len()])
+}
+
+#[test]
+fn a_run_of_the_first_format_is_read_resumed_and_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    for variant in ["plain", "sequential-lora", "o-lora", "ewc", "ogd", "lwf"] {
+        let experiment = prepare(config(Some(variant), &[]));
+        let [whole, old] = ["whole", "old"].map(|run| dir.path().join(format!("{variant}-{run}")));
+        let expected = run(&experiment, &whole);
+        run(&experiment, &old);
+        of_first_format(&old);
+        let folder = RunFolder::open(&old).unwrap();
+        assert_eq!(folder.summary().unwrap().unwrap().matrix, expected.matrix);
+        let row = |folder: &RunFolder| counts(&experiment.score_again(folder, None).unwrap());
+        assert_eq!(
+            row(&folder),
+            row(&RunFolder::open(&whole).unwrap()),
+            "{variant}"
+        );
+        let adapter = folder.adapter_of(TaskId(2), &Device::default()).unwrap();
+        assert!(adapter.num_parameters() > 0);
+        // It goes on, and is of the new format from then on.
+        fs::remove_file(old.join("checkpoints/02/result.json")).unwrap();
+        fs::remove_file(old.join("metrics.json")).unwrap();
+        let resumed = experiment.run(&folder, &mut |_| {}).unwrap();
+        assert_eq!(resumed.matrix, expected.matrix, "{variant}");
+        assert_eq!(folder.manifest().unwrap().format, FORMAT);
+    }
+}
+
+/// What a method kept as floats: the error names file, tensor, format and version, and all else of
+/// the run is read.
+#[test]
+fn what_only_the_first_format_held_is_named_with_its_version() {
+    let dir = tempfile::tempdir().unwrap();
+    type Encode = fn(&TensorFile) -> TensorFile;
+    let discriminant: Encode = |now| {
+        let mut then = TensorFile::new();
+        let name = |part| format!("discriminant.{part}");
+        let labels = now.indices(&name("labels")).unwrap();
+        let counts = now.indices(&name("counts")).unwrap();
+        let pairs = labels.iter().zip(&counts);
+        let pairs: Vec<f64> = pairs.flat_map(|(l, n)| [*l as f64, *n as f64]).collect();
+        then.insert_data(name("counts"), as_floats(&pairs));
+        then.insert_data(name("means"), as_floats(&now.f64s(&name("means")).unwrap()));
+        let scatters = now.f32s(&name("scatters")).unwrap();
+        let len = scatters.len();
+        then.insert_f32(name("scatters"), scatters, [len]);
+        then
+    };
+    let memory: Encode = |now| {
+        let mut then = TensorFile::new();
+        for name in now.names() {
+            let data = now.data(name).unwrap().clone();
+            then.insert_data(name, data.convert_dtype(DType::F32));
+        }
+        then
+    };
+    let cases = [
+        (
+            None,
+            "discriminant.safetensors",
+            "discriminant.counts",
+            discriminant,
+        ),
+        (Some("gem"), "memory.safetensors", "task-0000.block", memory),
+    ];
+    for (variant, file, tensor, encode) in cases {
+        let experiment = prepare(config(variant, &[]));
+        let path = dir.path().join(file);
+        run(&experiment, &path);
+        let checkpoint = path.join("checkpoints/02");
+        let stored = checkpoint.join("method").join(file);
+        encode(&TensorFile::load(&stored).unwrap())
+            .save(&stored)
+            .unwrap();
+        let list = checkpoint.join("checksums.json");
+        let mut checksums: BTreeMap<String, String> = read_json(&list).unwrap();
+        checksums.insert(format!("method/{file}"), sha256(&stored).unwrap());
+        write_json(&list, &checksums).unwrap();
+        // Of a run of this format it is a plain error.
+        let folder = RunFolder::open(&path).unwrap();
+        let error = experiment
+            .score_again(&folder, None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(tensor) && !error.contains("version"),
+            "{error}"
+        );
+
+        of_first_format(&path);
+        let folder = RunFolder::open(&path).unwrap();
+        let scored = experiment.score_again(&folder, None).unwrap_err();
+        let resumed = experiment.run(&folder, &mut |_| {}).unwrap_err();
+        let version = format!("version {}", env!("CARGO_PKG_VERSION"));
+        for error in [scored.to_string(), resumed.to_string()] {
+            for word in [file, tensor, "is F32", "format 1", &version, "format 2"] {
+                assert!(error.contains(word), "{word}: {error}");
+            }
+        }
+        assert!(folder.summary().unwrap().is_some());
+        folder.adapter_of(TaskId(2), &Device::default()).unwrap();
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use treelora_tensor_file::TensorFileError;
+
 /// An error of settings, files, or an adapter that does not fit the model.
 #[derive(Debug, thiserror::Error)]
 pub enum LoraError {
@@ -108,6 +110,18 @@ impl LoraError {
         Self::Layer {
             path: path.to_owned(),
             problem: problem.into(),
+        }
+    }
+}
+
+impl From<TensorFileError> for LoraError {
+    fn from(error: TensorFileError) -> Self {
+        match error {
+            TensorFileError::Io { path, source } => Self::Io { path, source },
+            TensorFileError::Content { file, problem } => Self::Format {
+                path: file.unwrap_or_default(),
+                problem: problem.to_string(),
+            },
         }
     }
 }

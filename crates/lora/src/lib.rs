@@ -100,8 +100,7 @@ mod snapshot;
 
 mod combine;
 
-#[allow(dead_code)] // Vectors of numbers, which no file of this crate holds now.
-mod tensor_file;
+mod host;
 
 pub mod peft;
 

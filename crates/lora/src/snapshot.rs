@@ -4,15 +4,15 @@ use std::path::Path;
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Tensor},
 };
+use treelora_tensor_file::TensorFile;
 
 use crate::{
     adapter::{LoraAdapter, with_value},
     bank::LoraBank,
     error::LoraError,
     path::natural_order,
-    tensor_file::{Array, TensorFile},
     traversal::{AttachedBank, banks, update_banks},
 };
 
@@ -189,13 +189,13 @@ impl AdapterSnapshot {
     /// # Errors
     /// When writing fails; an earlier file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), LoraError> {
-        let mut file = TensorFile::new(FORMAT);
+        let mut file = TensorFile::new().with_format(FORMAT);
         for layer in &self.layers {
-            file.insert(format!("{}.a", layer.path), Array::matrix(layer.a.clone()));
-            file.insert(format!("{}.b", layer.path), Array::matrix(layer.b.clone()));
-            file.insert(format!("{}.scale", layer.path), Array::F64(layer.scale));
+            file.insert(format!("{}.a", layer.path), layer.a.clone());
+            file.insert(format!("{}.b", layer.path), layer.b.clone());
+            file.insert_f64(format!("{}.scale", layer.path), [layer.scale], [1]);
         }
-        file.save(path)
+        Ok(file.save(path)?)
     }
 
     /// Read a file that [`save`](Self::save) wrote, onto `device`.
@@ -204,28 +204,32 @@ impl AdapterSnapshot {
     /// When the file cannot be read, is damaged, is of another format, or misses a tensor.
     pub fn load(path: &Path, device: &Device) -> Result<Self, LoraError> {
         let device = device.clone().without_autodiff();
-        let file = TensorFile::load(path, FORMAT)?;
+        let file = TensorFile::load(path)?;
+        file.check_format(FORMAT)?;
         let mut layers = Vec::new();
-        for name in file.names_ending(".scale") {
-            let matrix = |factor: &str| -> Result<Tensor<2>, LoraError> {
-                let (values, shape) = file.f32(&format!("{name}.{factor}"))?;
-                Ok(Tensor::from_data(TensorData::new(values, shape), &device))
-            };
-            let (a, b) = (matrix("a")?, matrix("b")?);
+        for name in file.names().filter_map(|name| name.strip_suffix(".scale")) {
+            let a: Tensor<2> = file.tensor(&format!("{name}.a"), &device)?;
+            let b: Tensor<2> = file.tensor(&format!("{name}.b"), &device)?;
             if a.dims()[1] != b.dims()[0] {
                 let (a, b) = (a.dims(), b.dims());
-                return Err(file.problem(format!("ranks of `{name}`: a {a:?}, b {b:?}")));
+                return Err(file
+                    .unfit(format!("ranks of `{name}`: a {a:?}, b {b:?}"))
+                    .into());
             }
-            let scale = file.f64(&format!("{name}.scale"))?;
+            let scale = file.f64s(&format!("{name}.scale"))?;
+            let [scale] = scale[..] else {
+                let count = scale.len();
+                return Err(file.unfit(format!("`{name}` has {count} scales")).into());
+            };
             layers.push(AdapterLayer {
-                path: name,
+                path: name.to_owned(),
                 a,
                 b,
                 scale,
             });
         }
-        if file.len() != 3 * layers.len() {
-            return Err(file.problem("tensors that belong to no layer".into()));
+        if file.names().count() != 3 * layers.len() {
+            return Err(file.unfit("tensors that belong to no layer").into());
         }
         Ok(Self::from_layers(layers))
     }

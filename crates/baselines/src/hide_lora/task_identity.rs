@@ -171,7 +171,7 @@ impl TaskIdentity {
                 write_json(&dir.join(CLASSES), &shared.classes)?;
             }
         }
-        file.save(&dir.join(FILE))
+        Ok(file.save(&dir.join(FILE))?)
     }
 
     pub(super) fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {

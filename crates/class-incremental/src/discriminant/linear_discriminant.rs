@@ -131,7 +131,7 @@ impl Discriminant for LinearDiscriminant {
         let mut weight = means.clone();
         factor.solve_in_place(weight.as_mut());
 
-        let total: f64 = self.gaussian.counts.iter().sum();
+        let total = self.gaussian.counts.iter().sum::<usize>() as f64;
         let classes = self.classes.max(self.gaussian.counts.len());
         let scores = LinearScores::new(dim, classes, &seen, device, |class| {
             let k = seen.partition_point(|&c| c < class);
@@ -143,7 +143,7 @@ impl Discriminant for LinearDiscriminant {
                 .sum();
             let prior = match self.config.priors {
                 Priors::Uniform => 0.0,
-                Priors::Empirical => (self.gaussian.counts[class] / total).ln(),
+                Priors::Empirical => (self.gaussian.counts[class] as f64 / total).ln(),
             };
             (column, prior - 0.5 * quadratic)
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::{Error, TensorFile};
 
 use super::{Discriminant, LinearScores, check_finite, plain_device};
-use crate::{double_precision, feature_rows::FeatureRows, feature_transport::FeatureTransport};
+use crate::{feature_rows::FeatureRows, feature_transport::FeatureTransport};
 
 /// Settings of [`NearestClassMean`]: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,10 +17,21 @@ pub struct NearestClassMeanConfig {}
 pub struct NearestClassMean {
     classes: usize,
     pending: FeatureRows,
-    /// Of each class: number of examples, sum of their norms, sum of the features of length 1.
-    sums: Vec<(f64, f64, Vec<f64>)>,
+    /// Of each class.
+    sums: Vec<ClassSum>,
     device: Option<Device>,
     fitted: Option<LinearScores>,
+}
+
+/// What is kept of one class; nothing of one without examples.
+#[derive(Clone, Debug, Default)]
+struct ClassSum {
+    /// Number of examples.
+    count: usize,
+    /// Sum of their norms.
+    norms: f64,
+    /// Sum of their features, each of length 1.
+    directions: Vec<f64>,
 }
 
 impl NearestClassMean {
@@ -39,15 +50,15 @@ impl NearestClassMean {
         let pending = std::mem::take(&mut self.pending);
         for (i, &class) in pending.labels().iter().enumerate() {
             if class >= self.sums.len() {
-                self.sums.resize(class + 1, (0.0, 0.0, Vec::new()));
+                self.sums.resize(class + 1, ClassSum::default());
             }
-            let (count, norms, sum) = &mut self.sums[class];
-            sum.resize(pending.dim(), 0.0);
+            let sum = &mut self.sums[class];
+            sum.directions.resize(pending.dim(), 0.0);
             let row = pending.row(i);
             let norm = norm(row.iter().map(|&x| f64::from(x)));
-            *count += 1.0;
-            *norms += norm;
-            for (to, &x) in sum.iter_mut().zip(row) {
+            sum.count += 1;
+            sum.norms += norm;
+            for (to, &x) in sum.directions.iter_mut().zip(row) {
                 *to += f64::from(x) / norm;
             }
         }
@@ -55,7 +66,7 @@ impl NearestClassMean {
 
     fn seen(&self) -> Vec<usize> {
         (0..self.sums.len())
-            .filter(|&c| self.sums[c].0 > 0.0)
+            .filter(|&c| self.sums[c].count > 0)
             .collect()
     }
 }
@@ -72,11 +83,11 @@ impl Discriminant for NearestClassMean {
         let (Some(device), Some(&first)) = (&self.device, seen.first()) else {
             return Err(Error::Data("no features to fit class means on".into()));
         };
-        check_finite(self.sums.iter().flat_map(|(_, _, sum)| sum.iter().copied()))?;
-        let dim = self.sums[first].2.len();
+        check_finite(self.sums.iter().flat_map(|s| s.directions.iter().copied()))?;
+        let dim = self.sums[first].directions.len();
         let classes = self.classes.max(self.sums.len());
         self.fitted = Some(LinearScores::new(dim, classes, &seen, device, |class| {
-            let sum = &self.sums[class].2;
+            let sum = &self.sums[class].directions;
             let norm = norm(sum.iter().copied());
             (sum.iter().map(|x| x / norm).collect(), 0.0)
         }));
@@ -96,11 +107,12 @@ impl Discriminant for NearestClassMean {
 
     /// The mean of a class is taken as its mean direction at the mean norm.
     fn transport(&mut self, transport: &FeatureTransport) -> Result<(), Error> {
-        for (count, norms, sum) in self.sums.iter_mut().filter(|(count, ..)| *count > 0.0) {
-            let length = *norms / *count;
-            let mean: Vec<f64> = sum.iter().map(|x| x / *count * length).collect();
+        for sum in self.sums.iter_mut().filter(|sum| sum.count > 0) {
+            let count = sum.count as f64;
+            let length = sum.norms / count;
+            let mean: Vec<f64> = sum.directions.iter().map(|x| x / count * length).collect();
             let moved = transport.point(&mean);
-            *sum = moved.iter().map(|x| x * *count / length).collect();
+            sum.directions = moved.iter().map(|x| x * count / length).collect();
         }
         self.fit()
     }
@@ -108,44 +120,51 @@ impl Discriminant for NearestClassMean {
     fn num_bytes(&self) -> usize {
         self.sums
             .iter()
-            .map(|(_, _, sum)| 2 + sum.len())
+            .map(|sum| 2 + sum.directions.len())
             .sum::<usize>()
             * size_of::<f64>()
     }
 
     fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let counts: Vec<f64> = self
-            .sums
-            .iter()
-            .flat_map(|(n, norms, _)| [*n, *norms])
-            .collect();
-        let sums: Vec<f64> = self
-            .sums
-            .iter()
-            .flat_map(|(_, _, sum)| sum.clone())
-            .collect();
-        double_precision::insert(file, &format!("{prefix}.counts"), &counts);
-        double_precision::insert(file, &format!("{prefix}.sums"), &sums);
+        let seen: Vec<&ClassSum> = self.sums.iter().filter(|sum| sum.count > 0).collect();
+        let dim = seen.first().map_or(0, |sum| sum.directions.len());
+        let norms: Vec<f64> = seen.iter().map(|sum| sum.norms).collect();
+        let sums: Vec<f64> = seen.iter().flat_map(|sum| sum.directions.clone()).collect();
+        file.insert_indices(
+            format!("{prefix}.counts"),
+            self.sums.iter().map(|s| s.count),
+        );
+        file.insert_f64(format!("{prefix}.norms"), norms, [seen.len()]);
+        file.insert_f64(format!("{prefix}.sums"), sums, [seen.len(), dim]);
     }
 
     fn load(&mut self, prefix: &str, file: &TensorFile, device: &Device) -> Result<(), Error> {
-        let counts = double_precision::read(file, &format!("{prefix}.counts"))?;
-        let sums = double_precision::read(file, &format!("{prefix}.sums"))?;
-        let seen = counts.chunks_exact(2).filter(|pair| pair[0] > 0.0).count();
-        if counts.len() % 2 != 0 || seen == 0 || sums.len() % seen != 0 {
-            return Err(Error::Data(format!(
-                "`{prefix}`: {} values of class means do not fit {seen} classes",
+        let counts = file.indices(&format!("{prefix}.counts"))?;
+        let norms = file.f64s(&format!("{prefix}.norms"))?;
+        let sums = file.f64s(&format!("{prefix}.sums"))?;
+        let seen = counts.iter().filter(|count| **count > 0).count();
+        if seen == 0 || norms.len() != seen || sums.len() % seen != 0 {
+            let problem = format!(
+                "`{prefix}`: {} norms and {} values of class means do not fit {seen} classes",
+                norms.len(),
                 sums.len()
-            )));
+            );
+            return Err(file.unfit(problem).into());
         }
-        let mut rows = sums.chunks_exact(sums.len() / seen);
-        self.sums = counts
-            .chunks_exact(2)
-            .map(|pair| match pair[0] > 0.0 {
-                true => (pair[0], pair[1], rows.next().unwrap_or_default().to_vec()),
-                false => (0.0, 0.0, Vec::new()),
-            })
-            .collect();
+        let dim = sums.len() / seen;
+        let mut rows = norms.into_iter().zip(sums.chunks_exact(dim.max(1)));
+        let class = |count| match count {
+            0 => ClassSum::default(),
+            _ => {
+                let (norms, directions) = rows.next().unwrap_or_default();
+                ClassSum {
+                    count,
+                    norms,
+                    directions: directions.to_vec(),
+                }
+            }
+        };
+        self.sums = counts.into_iter().map(class).collect();
         self.device = Some(device.clone());
         self.fit()
     }

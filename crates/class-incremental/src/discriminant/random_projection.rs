@@ -13,8 +13,7 @@ use super::{
     ridge::{HeldOut, Ridge, choose_exponent, solve},
 };
 use crate::{
-    double_precision, feature_rows::FeatureRows, feature_transport::FeatureTransport,
-    symmetric::mean_diagonal,
+    feature_rows::FeatureRows, feature_transport::FeatureTransport, symmetric::mean_diagonal,
 };
 
 /// Settings of [`RandomProjection`].
@@ -70,8 +69,8 @@ pub struct RandomProjection {
     /// `G` and `C` over all rows that were folded in.
     sums: Option<RegressionSums>,
     /// Examples of each class.
-    counts: Vec<f64>,
-    fits: u64,
+    counts: Vec<usize>,
+    fits: usize,
     fitted: Option<LinearScores>,
     lambda: f64,
 }
@@ -146,9 +145,9 @@ impl RandomProjection {
         let pending = std::mem::take(&mut self.pending);
         for &label in pending.labels() {
             if label >= self.counts.len() {
-                self.counts.resize(label + 1, 0.0);
+                self.counts.resize(label + 1, 0);
             }
-            self.counts[label] += 1.0;
+            self.counts[label] += 1;
         }
         if self.projection.is_none() && !pending.is_empty() {
             self.projection = Some(self.make_projection(pending.dim(), device));
@@ -209,7 +208,7 @@ impl RandomProjection {
         // A lambda of 0 (all hidden features 0) would leave nothing on the diagonal.
         let (weights, lambda) = solve(&gram, &sums.targets(), wanted.max(1e-30));
         let seen: Vec<usize> = (0..self.counts.len())
-            .filter(|&c| self.counts[c] > 0.0)
+            .filter(|&c| self.counts[c] > 0)
             .collect();
         self.fitted = Some(LinearScores::new(
             weights.nrows(),
@@ -267,26 +266,30 @@ impl Discriminant for RandomProjection {
         let (Some(sums), Some(projection)) = (&self.sums, &self.projection) else {
             return;
         };
-        let scalars = [projection.dims()[0] as f64, self.fits as f64, self.lambda];
-        double_precision::insert(file, &format!("{prefix}.scalars"), &scalars);
-        double_precision::insert(file, &format!("{prefix}.counts"), &self.counts);
+        file.insert_indices(format!("{prefix}.features"), [projection.dims()[0]]);
+        file.insert_indices(format!("{prefix}.counts"), self.counts.iter().copied());
+        file.insert_indices(format!("{prefix}.fits"), [self.fits]);
+        file.insert_f64(format!("{prefix}.lambda"), [self.lambda], [1]);
         sums.save(prefix, file);
     }
 
     fn load(&mut self, prefix: &str, file: &TensorFile, device: &Device) -> Result<(), Error> {
-        let scalars = double_precision::read(file, &format!("{prefix}.scalars"))?;
-        let [dim, fits, lambda] = scalars[..] else {
-            return Err(Error::Data(format!(
-                "`{prefix}.scalars` holds {} values, expected 3",
-                scalars.len()
-            )));
+        let counts = file.indices(&format!("{prefix}.counts"))?;
+        let dims = file.indices(&format!("{prefix}.features"))?;
+        let fits = file.indices(&format!("{prefix}.fits"))?;
+        let lambdas = file.f64s(&format!("{prefix}.lambda"))?;
+        let ([dim], [fits], [lambda]) = (&dims[..], &fits[..], &lambdas[..]) else {
+            let counts = (dims.len(), fits.len(), lambdas.len());
+            let problem =
+                format!("`{prefix}`: {counts:?} of (features, fits, lambda), not one each");
+            return Err(file.unfit(problem).into());
         };
         let width = self.config.projections;
         let sums = RegressionSums::load(prefix, file, width, device)?;
-        self.counts = double_precision::read(file, &format!("{prefix}.counts"))?;
-        self.fits = fits as u64;
-        self.lambda = lambda;
-        self.projection = Some(self.make_projection(dim as usize, device));
+        self.counts = counts;
+        self.fits = *fits;
+        self.lambda = *lambda;
+        self.projection = Some(self.make_projection(*dim, device));
         self.sums = Some(sums);
         self.device = Some(device.clone());
         self.solve(None)

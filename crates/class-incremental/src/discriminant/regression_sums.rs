@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use faer::Mat;
 use treelora_core::{Error, TensorFile};
 
-use crate::{double_precision, feature_rows::host};
+use crate::feature_rows::host;
 
 /// `G = sum h^T h` `[M, M]` and `C = sum h^T y` `[M, classes]`, on the device.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl RegressionSums {
             .flat_map(|i| gram[i * width + i..(i + 1) * width].to_vec())
             .collect();
         let len = triangle.len();
-        file.insert_data(format!("{prefix}.gram"), TensorData::new(triangle, [len]));
+        file.insert_f32(format!("{prefix}.gram"), triangle, [len]);
         file.insert(format!("{prefix}.targets"), self.targets.clone());
     }
 
@@ -79,13 +79,13 @@ impl RegressionSums {
         width: usize,
         device: &Device,
     ) -> Result<Self, Error> {
-        let triangle = double_precision::values(file, &format!("{prefix}.gram"))?;
+        let triangle = file.f32s(&format!("{prefix}.gram"))?;
         let targets = file.tensor::<2>(&format!("{prefix}.targets"), device)?;
         if triangle.len() != width * (width + 1) / 2 || targets.dims()[0] != width {
-            return Err(Error::Data(format!(
-                "`{prefix}` was saved with {} projections, the settings say {width}",
-                targets.dims()[0]
-            )));
+            let saved = targets.dims()[0];
+            let problem =
+                format!("`{prefix}` was saved with {saved} projections, the settings say {width}");
+            return Err(file.unfit(problem).into());
         }
         let mut gram = vec![0f32; width * width];
         let mut values = triangle.into_iter();

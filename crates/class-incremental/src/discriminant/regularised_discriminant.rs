@@ -108,7 +108,7 @@ impl RegularisedDiscriminant {
         let dim = self.gaussians.dim();
         let largest = gaussians.keys().last().map_or(0, |class| class + 1);
         let (seen, classes) = (gaussians.len(), self.classes.max(largest));
-        let total: f64 = gaussians.values().map(|class| class.count).sum();
+        let total: usize = gaussians.values().map(|class| class.count).sum();
         let centre: Vec<f64> = (0..dim)
             .map(|j| gaussians.values().map(|class| class.mean[j]).sum::<f64>() / seen as f64)
             .collect();
@@ -123,9 +123,9 @@ impl RegularisedDiscriminant {
         let mut unseen = vec![f32::NEG_INFINITY; classes];
         let mut repair = 0f64;
         for (k, (&label, class)) in gaussians.iter().enumerate() {
-            let scatter = class.scatter();
+            let (scatter, count) = (class.scatter(), class.count as f64);
             let covariance = Mat::from_fn(dim, dim, |i, j| {
-                let blend = (1.0 - own) * pooled[(i, j)] + own * scatter[(i, j)] / class.count;
+                let blend = (1.0 - own) * pooled[(i, j)] + own * scatter[(i, j)] / count;
                 kept * blend + if i == j { level } else { 0.0 }
             });
             let (factor, repaired) = factor_repaired(&covariance);
@@ -143,7 +143,7 @@ impl RegularisedDiscriminant {
             }
             let prior = match self.config.priors {
                 Priors::Uniform => 0.0,
-                Priors::Empirical => (class.count / total).ln(),
+                Priors::Empirical => (count / total as f64).ln(),
             };
             offset[k] = (prior - 0.5 * factor.ln_determinant()) as f32;
             columns[k * classes + label] = 1.0;

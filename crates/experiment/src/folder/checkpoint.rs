@@ -41,7 +41,7 @@ use crate::{
     event::RunResult,
     folder::{
         checksums,
-        manifest::{FORMAT, Manifest},
+        manifest::{FORMAT, Manifest, OLDEST_FORMAT},
         run_lock::RunLock,
         stage_progress::{ProgressFolder, remove},
         summary::RunSummary,
@@ -135,12 +135,13 @@ impl RunFolder {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let folder = Self::at(path);
         let manifest = folder.manifest()?;
-        if manifest.format != FORMAT {
+        if !(OLDEST_FORMAT..=FORMAT).contains(&manifest.format) {
             return Err(Error::format(
                 path.join("manifest.json"),
                 format!(
-                    "format {} of the run, this program reads {FORMAT}",
-                    manifest.format
+                    "format {} of the run, written by version {}; this program reads \
+                     {OLDEST_FORMAT} to {FORMAT}",
+                    manifest.format, manifest.version
                 ),
             ));
         }
@@ -345,6 +346,7 @@ impl RunFolder {
             write_json(&folder.join(format!("{name}.json")), &value)?;
         }
 
+        self.raise_format()?;
         let checkpoint = self.checkpoint(index);
         remove(&checkpoint)?;
         let memory = checkpoint.join("method");
@@ -378,11 +380,32 @@ impl RunFolder {
         };
         checksums::verify(&checkpoint)?;
         let result: RunResult = read_json(&checkpoint.join(RESULT))?;
-        let state = TensorFile::load(&checkpoint.join("model.safetensors"))?;
-        let learner = load_trainable_state(learner, &state)
-            .map_err(|e| Error::format(checkpoint.join("model.safetensors"), e.to_string()))?;
-        method.load(&checkpoint.join("method"), device)?;
-        Ok((learner, Some(result)))
+        let read = || {
+            let path = checkpoint.join("model.safetensors");
+            let learner = load_trainable_state(learner, &TensorFile::load(&path)?)
+                .map_err(|e| Error::format(&path, e.to_string()))?;
+            method.load(&checkpoint.join("method"), device)?;
+            Ok(learner)
+        };
+        match (read(), self.manifest()) {
+            (Err(error), Ok(manifest)) => Err(manifest.explained(error)),
+            (learner, _) => Ok((learner?, Some(result))),
+        }
+    }
+
+    /// Note that the files to come are of this format; whatever the run goes on from was readable.
+    fn raise_format(&self) -> Result<(), Error> {
+        let manifest = self.manifest()?;
+        match manifest.format == FORMAT {
+            true => Ok(()),
+            false => self.write_json(
+                "manifest.json",
+                &Manifest {
+                    format: FORMAT,
+                    ..manifest
+                },
+            ),
+        }
     }
 
     /// The adapter that answered after training on `task`.

@@ -99,7 +99,7 @@ impl ModuleMapper for Replace<'_> {
                 param
             }
             Err(error) => {
-                self.problem = Some(error);
+                self.problem = Some(error.into());
                 param
             }
         }

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Serialize;
+use treelora_tensor_file::write_atomically;
 
 use super::{CONFIG_FILE, ModuleNames, TENSOR_FILE, config::divisor, fused, tensors};
-use crate::{AdapterLayer, AdapterSnapshot, LoraError, tensor_file::write_atomically};
+use crate::{AdapterLayer, AdapterSnapshot, LoraError};
 
 /// What an adapter folder says beside the adapter's values.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,7 @@ pub fn save(
         fs::remove_file(&path).map_err(io)?;
     }
     encoded.save(&dir.join(TENSOR_FILE))?;
-    write_atomically(&path, &text).map_err(io)
+    Ok(write_atomically(&path, &text)?)
 }
 
 impl PeftOptions {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use super::{ModuleNames, names::Place};
-use crate::{AdapterLayer, AdapterSnapshot, LoraError, tensor_file::host};
+use crate::{AdapterLayer, AdapterSnapshot, LoraError, host::host};
 
 /// The layers of `snapshot` as modules of the other model, whose names are their paths.
 pub(super) fn join(

@@ -2,17 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
-use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use burn::tensor::{Device, Tensor, TensorData};
+use treelora_tensor_file::TensorFile;
 
-use crate::{
-    AdapterLayer, LoraError,
-    tensor_file::{Array, TensorFile, host},
-};
+use crate::{AdapterLayer, LoraError, host::host};
 
 const PREFIX: &str = "base_model.model.";
 const FACTORS: [&str; 2] = ["lora_A", "lora_B"];
@@ -64,7 +60,7 @@ impl Matrix {
 /// The factors of modules whose names are their paths.
 pub(super) fn encode(modules: &[AdapterLayer]) -> Result<TensorFile, LoraError> {
     // Tools that read weights look for this word.
-    let mut file = TensorFile::new("pt");
+    let mut file = TensorFile::new().with_format("pt");
     for module in modules {
         for (factor, tensor) in FACTORS.into_iter().zip([&module.a, &module.b]) {
             let Matrix {
@@ -77,7 +73,7 @@ pub(super) fn encode(modules: &[AdapterLayer]) -> Result<TensorFile, LoraError> 
                 return Err(LoraError::layer(&module.path, problem));
             }
             let name = format!("{PREFIX}{}.{factor}.weight", module.path);
-            file.insert(name, Array::F32(values, vec![rows, columns]));
+            file.insert_f32(name, values, [rows, columns]);
         }
     }
     Ok(file)
@@ -85,27 +81,18 @@ pub(super) fn encode(modules: &[AdapterLayer]) -> Result<TensorFile, LoraError> 
 
 /// A `[rank, d_in]` and B `[d_out, rank]` of each module.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, [Matrix; 2]>, LoraError> {
-    let bytes = fs::read(path).map_err(|source| LoraError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let problem = |problem: String| LoraError::Format {
-        path: path.to_owned(),
-        problem,
-    };
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| problem(e.to_string()))?;
+    let file = TensorFile::load(path)?;
+    let problem = |problem: String| LoraError::from(file.unfit(problem));
     let mut adapters = BTreeSet::new();
     let mut modules: BTreeMap<&str, [Option<Matrix>; 2]> = BTreeMap::new();
-    let mut found: Vec<(&str, TensorView)> = tensors.iter().collect();
-    found.sort_by_key(|(name, _)| *name);
-    for (name, view) in found {
+    for name in file.names() {
         let key = Key::parse(name).ok_or_else(|| {
             problem(format!(
                 "tensor `{name}` is not the lora_A or lora_B of a linear layer"
             ))
         })?;
         adapters.insert(key.adapter);
-        let matrix = matrix(&view).map_err(|found| problem(format!("tensor `{name}` {found}")))?;
+        let matrix = matrix(&file, name)?;
         modules.entry(key.module).or_default()[key.factor] = Some(matrix);
     }
     if adapters.len() > 1 {
@@ -155,26 +142,19 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The values of a matrix, or what is wrong with them.
-fn matrix(view: &TensorView) -> Result<Matrix, String> {
-    let &[rows, columns] = view.shape() else {
-        return Err(format!("is {:?}, not a matrix", view.shape()));
+/// A matrix of finite values, narrow types widened.
+fn matrix(file: &TensorFile, name: &str) -> Result<Matrix, LoraError> {
+    let problem = |found: String| LoraError::from(file.unfit(format!("tensor `{name}` {found}")));
+    let shape = file.data(name)?.shape().to_vec();
+    let [rows, columns] = shape[..] else {
+        return Err(problem(format!("is {shape:?}, not a matrix")));
     };
     if rows == 0 || columns == 0 {
-        return Err(format!("is [{rows}, {columns}]: it is empty"));
+        return Err(problem(format!("is [{rows}, {columns}]: it is empty")));
     }
-    let words = view.data().chunks_exact(4);
-    let halves = view.data().chunks_exact(2).map(|b| [b[0], b[1]]);
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => words
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
-        Dtype::F16 => halves.map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => halves.map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
-        other => return Err(format!("is {other:?}; F32, F16 and BF16 are read")),
-    };
+    let values = file.widened(name)?;
     match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(format!("holds {value}")),
+        Some(value) => Err(problem(format!("holds {value}"))),
         None => Ok(Matrix {
             rows,
             columns,

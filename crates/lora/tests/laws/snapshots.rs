@@ -1,8 +1,9 @@
 //! Adapters outside a model: copies, files, means.
 
-use std::fs;
+use std::{collections::HashMap, fs};
 
 use burn::tensor::Device;
+use safetensors::{Dtype, tensor::TensorView};
 use treelora_lora::{AdapterSnapshot, LoraError, attach};
 use treelora_testing::{
     blocks::{Model, WIDTH, adapted, config},
@@ -173,4 +174,44 @@ fn means_and_stacks() {
         AdapterSnapshot::mean(&[]),
         Err(LoraError::NoAdapters)
     ));
+}
+
+/// `treelora-adapter-1` as the first version wrote it: runs of it are exported and answered with.
+#[test]
+fn an_adapter_of_the_first_version_is_read_and_written_alike() {
+    let floats = |values: &[f32]| -> Vec<u8> {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        bytes.collect()
+    };
+    let (a, b) = (
+        floats(&[1.0, -2.5, 0.1, 1e-40, 0.0, -0.0]),
+        floats(&[3.0, f32::MIN]),
+    );
+    let scale = (1.0f64 / 3.0).to_le_bytes();
+    let tensors = [
+        ("blocks.0.query.weight.a", Dtype::F32, vec![6, 1], &a[..]),
+        ("blocks.0.query.weight.b", Dtype::F32, vec![1, 2], &b[..]),
+        (
+            "blocks.0.query.weight.scale",
+            Dtype::F64,
+            vec![1],
+            &scale[..],
+        ),
+    ];
+    let views = tensors
+        .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
+    let metadata = HashMap::from([("format".to_owned(), "treelora-adapter-1".to_owned())]);
+    let bytes = safetensors::serialize(views, Some(metadata)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("adapter.safetensors");
+    fs::write(&path, &bytes).unwrap();
+    let snapshot = AdapterSnapshot::load(&path, &Device::default()).unwrap();
+    let [layer] = snapshot.layers() else {
+        panic!("{snapshot:?}")
+    };
+    assert_eq!(layer.path, "blocks.0.query.weight");
+    assert_eq!((layer.a.dims(), layer.b.dims()), ([6, 1], [1, 2]));
+    assert_eq!(layer.scale.to_bits(), (1.0f64 / 3.0).to_bits());
+    snapshot.save(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), bytes);
 }

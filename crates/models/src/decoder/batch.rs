@@ -1,6 +1,6 @@
 //! Token sequences that go through a decoder together.
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
 use treelora_core::{Batch, Error, TensorFile};
 
 /// A prompt and its answer as token ids.
@@ -62,64 +62,55 @@ impl Batch for TextBatch {
 
     fn save(&self, prefix: &str, file: &mut TensorFile) {
         let examples = self.examples.iter();
-        let ids = examples.clone().flat_map(|example| example.ids.iter());
+        let ids: Vec<u32> = examples
+            .clone()
+            .flat_map(|e| e.ids.iter().copied())
+            .collect();
         let lengths = examples.clone().map(|example| example.ids.len());
         let starts = examples.map(|example| example.answer_start);
-        insert(file, format!("{prefix}.ids"), ids.map(|id| *id as usize));
-        insert(file, format!("{prefix}.lengths"), lengths);
-        insert(file, format!("{prefix}.answer_starts"), starts);
+        file.insert_u32(format!("{prefix}.ids"), ids);
+        file.insert_indices(format!("{prefix}.lengths"), lengths);
+        file.insert_indices(format!("{prefix}.answer_starts"), starts);
     }
 
     fn load(prefix: &str, file: &TensorFile, _device: &Device) -> Result<Self, Error> {
-        let ids = integers(file, &format!("{prefix}.ids"))?;
-        let lengths = integers(file, &format!("{prefix}.lengths"))?;
-        let starts = integers(file, &format!("{prefix}.answer_starts"))?;
-        let total: usize = lengths.iter().map(|length| *length as usize).sum();
-        if starts.len() != lengths.len() || total != ids.len() {
-            return Err(Error::Data(format!(
-                "`{prefix}`: {} ids, {total} by their {} lengths, {} answer starts",
+        let ids = file.u32s(&format!("{prefix}.ids"))?;
+        let lengths = file.indices(&format!("{prefix}.lengths"))?;
+        let starts = file.indices(&format!("{prefix}.answer_starts"))?;
+        // Lengths of a damaged file may be anything.
+        let total = lengths
+            .iter()
+            .try_fold(0, |sum: usize, length| sum.checked_add(*length));
+        if starts.len() != lengths.len() || total != Some(ids.len()) {
+            let problem = format!(
+                "`{prefix}`: {} ids, {} by their {} lengths, {} answer starts",
                 ids.len(),
+                total.map_or("too many".to_owned(), |total| total.to_string()),
                 lengths.len(),
                 starts.len()
-            )));
+            );
+            return Err(file.unfit(problem).into());
         }
         let mut rest = ids.as_slice();
         let examples = lengths.iter().zip(&starts).map(|(&length, &start)| {
-            let (ids, after) = rest.split_at(length as usize);
+            let (ids, after) = rest.split_at(length);
             rest = after;
             match start <= length {
                 true => Ok(TextExample {
                     ids: ids.to_vec(),
-                    answer_start: start as usize,
+                    answer_start: start,
                 }),
-                false => Err(Error::Data(format!(
-                    "`{prefix}`: an answer starts at {start} of {length} tokens"
-                ))),
+                false => {
+                    let problem =
+                        format!("`{prefix}`: an answer starts at {start} of {length} tokens");
+                    Err(file.unfit(problem).into())
+                }
             }
         });
         Ok(Self {
-            examples: examples.collect::<Result<_, _>>()?,
+            examples: examples.collect::<Result<_, Error>>()?,
         })
     }
-}
-
-/// Integers as `f32`, the one type of a [`TensorFile`]: exact below 2^24.
-fn insert(file: &mut TensorFile, name: String, values: impl Iterator<Item = usize>) {
-    let values: Vec<f32> = values.map(|value| value as f32).collect();
-    let length = values.len();
-    file.insert_data(name, TensorData::new(values, [length]));
-}
-
-fn integers(file: &TensorFile, name: &str) -> Result<Vec<u32>, Error> {
-    file.data(name)?
-        .iter::<f32>()
-        .map(|value| match value >= 0.0 && value.fract() == 0.0 {
-            true => Ok(value as u32),
-            false => Err(Error::Data(format!(
-                "`{name}` holds {value}, which is no index"
-            ))),
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -131,7 +122,7 @@ mod tests {
     fn a_batch_comes_back_from_a_file() {
         let batch = TextBatch {
             examples: vec![
-                TextExample::new(&[1, 70_000, 3], &[4]),
+                TextExample::new(&[1, (1 << 24) + 1, u32::MAX], &[4]),
                 TextExample::new(&[5], &[6, 7]),
             ],
         };
@@ -143,5 +134,25 @@ mod tests {
         assert_eq!(batch.examples[1].answer(), [6, 7]);
         assert_eq!(batch.select(&[1]).examples, batch.examples[1..]);
         assert!(TextBatch::load("memory.1", &file, &device).is_err());
+        // Four bytes a number, as in the stored bytes that results name.
+        assert_eq!(file.num_bytes(), 4 * (4 + 3 + 2 + 2));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_errors() {
+        let device = Device::flex();
+        let load = |lengths: [usize; 2], starts: &[usize]| {
+            let mut file = TensorFile::new();
+            file.insert_u32("x.ids", [1, 2, 3]);
+            file.insert_indices("x.lengths", lengths);
+            file.insert_indices("x.answer_starts", starts.iter().copied());
+            TextBatch::load("x", &file, &device).map_err(|error| error.to_string())
+        };
+        assert_eq!(load([1, 2], &[0, 2]).unwrap().len(), 2);
+        assert!(load([1, 1], &[0, 1]).unwrap_err().contains("3 ids, 2 by"));
+        assert!(load([1, 2], &[0]).unwrap_err().contains("1 answer starts"));
+        assert!(load([1, 2], &[2, 0]).unwrap_err().contains("at 2 of 1"));
+        let overflowing = load([usize::MAX, 4], &[0, 0]).unwrap_err();
+        assert!(overflowing.contains("too many"), "{overflowing}");
     }
 }

@@ -154,12 +154,12 @@ impl Batch for ImageBatch {
             ImageInput::Images(images) => file.insert(format!("{prefix}.images"), images.clone()),
             ImageInput::Hidden { block, tokens } => {
                 file.insert(format!("{prefix}.tokens"), tokens.clone());
-                insert_indices(file, format!("{prefix}.block"), &[*block]);
+                file.insert_indices(format!("{prefix}.block"), [*block]);
             }
         }
-        insert_indices(file, format!("{prefix}.labels"), &self.labels);
+        file.insert_indices(format!("{prefix}.labels"), self.labels.iter().copied());
         if let Some(allowed) = &self.allowed {
-            insert_indices(file, format!("{prefix}.allowed"), allowed);
+            file.insert_indices(format!("{prefix}.allowed"), allowed.iter().copied());
         }
         if let Some(features) = &self.frozen_features {
             file.insert(format!("{prefix}.frozen_features"), features.clone());
@@ -167,33 +167,29 @@ impl Batch for ImageBatch {
     }
 
     fn load(prefix: &str, file: &TensorFile, device: &Device) -> Result<Self, Error> {
-        let has = |field: &str| {
-            let name = format!("{prefix}.{field}");
-            file.names().any(|other| other == name)
-        };
+        let has = |field: &str| file.contains(&format!("{prefix}.{field}"));
         let input = match has("tokens") {
             true => ImageInput::Hidden {
                 tokens: file.tensor(&format!("{prefix}.tokens"), device)?,
-                block: match indices(file, &format!("{prefix}.block"))?.as_slice() {
+                block: match file.indices(&format!("{prefix}.block"))?.as_slice() {
                     [block] => *block,
                     other => {
                         let count = other.len();
                         let problem = format!("`{prefix}.block` has {count} values, expected 1");
-                        return Err(Error::Data(problem));
+                        return Err(file.unfit(problem).into());
                     }
                 },
             },
             false => ImageInput::Images(file.tensor(&format!("{prefix}.images"), device)?),
         };
-        let labels = indices(file, &format!("{prefix}.labels"))?;
+        let labels = file.indices(&format!("{prefix}.labels"))?;
         if labels.len() != input.len() {
             let (images, labels) = (input.len(), labels.len());
-            return Err(Error::Data(format!(
-                "`{prefix}`: {images} images, {labels} labels"
-            )));
+            let problem = format!("`{prefix}`: {images} images, {labels} labels");
+            return Err(file.unfit(problem).into());
         }
         let allowed = match has("allowed") {
-            true => Some(indices(file, &format!("{prefix}.allowed"))?.into()),
+            true => Some(file.indices(&format!("{prefix}.allowed"))?.into()),
             false => None,
         };
         let frozen_features = match has("frozen_features") {
@@ -214,22 +210,4 @@ fn select_rows<const D: usize>(tensor: &Tensor<D>, rows: &[usize]) -> Tensor<D> 
     let length = rows.len();
     let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [length]), &tensor.device());
     tensor.clone().select(0, rows)
-}
-
-/// Indices as `f32`, the one type of a [`TensorFile`]: exact below 2^24.
-fn insert_indices(file: &mut TensorFile, name: String, indices: &[usize]) {
-    let values: Vec<f32> = indices.iter().map(|index| *index as f32).collect();
-    file.insert_data(name, TensorData::new(values, [indices.len()]));
-}
-
-fn indices(file: &TensorFile, name: &str) -> Result<Vec<usize>, Error> {
-    file.data(name)?
-        .iter::<f32>()
-        .map(|value| match value >= 0.0 && value.fract() == 0.0 {
-            true => Ok(value as usize),
-            false => Err(Error::Data(format!(
-                "`{name}` holds {value}, which is no index"
-            ))),
-        })
-        .collect()
 }

@@ -44,8 +44,8 @@ impl Expected {
     pub(crate) fn of(name: &str) -> Self {
         let file = TensorFile::load(&folder(name).join("expected.safetensors")).unwrap();
         let integers = |name| {
-            let data = file.data(name).unwrap();
-            data.iter::<f32>().map(|id| id as u32).collect::<Vec<_>>()
+            let values = file.integers(name).unwrap();
+            values.iter().map(|id| *id as u32).collect::<Vec<_>>()
         };
         let (ids, lengths) = (integers("ids"), integers("lengths"));
         let logits: Tensor<3> = file.tensor("logits", &device()).unwrap();

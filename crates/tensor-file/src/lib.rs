@@ -1,0 +1,27 @@
+//! Named tensors in one safetensors file, each in its own type, and atomic writes.
+//!
+//! | what | where |
+//! |---|---|
+//! | tensors by name, and their file | [`TensorFile`] |
+//! | write any file so that a reader finds all of it or the one before | [`write_atomically`], [`rename_durably`] |
+//! | what can go wrong: file, tensor, and the two sides that disagree | [`TensorFileError`], [`TensorProblem`] |
+//!
+//! The README has an example.
+#![warn(missing_docs)]
+
+mod element;
+
+mod tensor_file;
+
+mod atomic_write;
+
+mod error;
+
+pub use atomic_write::{rename_durably, write_atomically};
+pub use error::{TensorFileError, TensorProblem};
+pub use tensor_file::TensorFile;
+
+/// The example of the README, kept running.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
