@@ -1,27 +1,16 @@
 //! The contenders that TreeLoRA is measured against, each a [`Method`](treelora_core::Method) that
 //! runs through the same loop with the same adapters.
 //!
-//! | method | keeps | idea |
-//! |---|---|---|
-//! | [`SequentialLora`] | nothing | one adapter, task after task; slowed down after the first on request |
-//! | [`JointLora`] | | all tasks at once: the ceiling |
-//! | [`Ewc`] | weights and their importance | a quadratic pull back to the old weights |
-//! | [`Gem`] | examples | a gradient that harms no past task |
-//! | [`AGem`] | examples | a gradient that does not harm the mean past task |
-//! | [`Ogd`] | gradients | a gradient outside the span of past gradients |
-//! | [`Lwf`] | nothing | the old model's answers on the new data |
-//! | [`OLora`] | an adapter a task | a new adapter for each task, orthogonal to the earlier ones; their sum answers |
-//! | [`HideLora`] | an adapter a task, class statistics | infer the task, answer with its adapter, re-balance the head |
-//!
-//! All but [`HideLora`], which is about classification heads, train any
-//! [`ContinualModel`](treelora_core::ContinualModel).
+//! A contender is one file and one row of [`CONTENDERS`], at the end of this file: everything that offers methods by
+//! name is made of the rows.
 //!
 //! A discriminant head on any of them is `treelora_class_incremental::WithDiscriminant`, an aligned
 //! one `Aligned`; the floors on the frozen backbone are `FrozenDiscriminant` there.
 //!
 //! ```
-//! use treelora_baselines::BaselineConfig;
+//! use treelora_baselines::{BaselineConfig, CONTENDERS};
 //!
+//! assert!(CONTENDERS.iter().any(|row| row.name == "ewc"));
 //! let config: BaselineConfig = serde_json::from_str(
 //!     r#"{ "name": "ewc", "strength": 50.0, "lora": { "rank": 4, "alpha": 8.0, "target_modules": ["query"] } }"#,
 //! )?;
@@ -31,7 +20,7 @@
 //! ```
 #![warn(missing_docs)]
 
-mod config;
+mod registry;
 
 mod sequential_lora;
 
@@ -60,7 +49,6 @@ mod graph;
 mod adapter;
 
 pub use averaged_gem::{AGem, AGemConfig};
-pub use config::BaselineConfig;
 pub use ewc::{Ewc, EwcConfig};
 pub use gem::{Gem, GemConfig, project};
 pub use hide_lora::{HideLora, HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
@@ -69,3 +57,24 @@ pub use learning_without_forgetting::{Lwf, LwfConfig};
 pub use olora::{OLora, OLoraConfig};
 pub use orthogonal_gradient::{Ogd, OgdConfig};
 pub use sequential_lora::{SequentialLora, SequentialLoraConfig};
+
+registry::contenders! {
+    "sequential-lora": SequentialLora(SequentialLoraConfig), any:
+        "one adapter trained task after task, slower after the first on request";
+    "joint-lora": JointLora(JointLoraConfig), any:
+        "all tasks at once: the ceiling";
+    "ewc": Ewc(EwcConfig), any:
+        "elastic weight consolidation: a quadratic pull back to the old weights";
+    "gem": Gem(GemConfig), any:
+        "gradient episodic memory: a gradient that harms no past task (keeps examples)";
+    "a-gem": AGem(AGemConfig), any:
+        "averaged GEM: a gradient that does not harm the mean past task (keeps examples)";
+    "ogd": Ogd(OgdConfig), any:
+        "orthogonal gradient descent: a gradient outside the span of past gradients";
+    "lwf": Lwf(LwfConfig), any:
+        "learning without forgetting: the old model's answers on the new data";
+    "o-lora": OLora(OLoraConfig), any:
+        "O-LoRA: one adapter a task, orthogonal to the earlier ones; their sum answers";
+    "hide-lora": HideLora(HideLoraConfig), classifier, keeps_adapters, infers_tasks:
+        "HiDe-LoRA: infer the task, answer with its adapter, re-balance the head";
+}

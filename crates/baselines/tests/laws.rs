@@ -11,8 +11,9 @@ use burn::{
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use treelora_baselines::{
-    AGem, AGemConfig, BaselineConfig, Ewc, EwcConfig, Gem, GemConfig, HideLora, HideLoraConfig,
-    Lwf, LwfConfig, OLora, OLoraConfig, Ogd, OgdConfig, TaskIdentityConfig, project,
+    AGem, AGemConfig, BaselineConfig, CONTENDERS, Ewc, EwcConfig, Gem, GemConfig, HideLora,
+    HideLoraConfig, Lwf, LwfConfig, OLora, OLoraConfig, Ogd, OgdConfig, TaskIdentityConfig,
+    project,
 };
 use treelora_class_incremental::{
     DiscriminantConfig, HeadAlignment, RegularisedDiscriminantConfig, TransportConfig,
@@ -25,7 +26,8 @@ use treelora_lora::{AdapterSnapshot, LoraConfig};
 use treelora_testing::{
     classifier::TinyClassifier,
     compare::{answers, values},
-    points::{CLASSES, DIM, Points, points},
+    open_classifier::Headless,
+    points::{CLASSES, DIM, points},
     random::normal_matrix,
     tasks::task,
 };
@@ -124,7 +126,7 @@ fn contenders() -> Vec<BaselineConfig> {
         value["lora"] = serde_json::to_value(lora()).unwrap();
         serde_json::from_value(value).unwrap()
     };
-    vec![
+    let mut contenders = vec![
         json(r#"{ "name": "sequential-lora", "slow_learning": 0.1 }"#),
         json(r#"{ "name": "joint-lora" }"#),
         json(r#"{ "name": "ewc", "fisher_examples": 10 }"#),
@@ -135,11 +137,18 @@ fn contenders() -> Vec<BaselineConfig> {
         json(r#"{ "name": "o-lora", "weight_norm": 0.01 }"#),
         BaselineConfig::HideLora(hide(frozen())),
         BaselineConfig::HideLora(hide(TaskIdentityConfig::default())),
-    ]
+    ];
+    // A new row is tried with its defaults.
+    for row in CONTENDERS {
+        if !contenders.iter().any(|config| config.name() == row.name) {
+            contenders.push(BaselineConfig::named(row.name).unwrap().with_lora(lora()));
+        }
+    }
+    contenders
 }
 
 fn build(config: &BaselineConfig) -> Box<dyn Method<TinyClassifier>> {
-    config.build(7, CLASSES).unwrap()
+    config.build(7).unwrap()
 }
 
 #[test]
@@ -784,24 +793,6 @@ fn lwf_distils_the_old_answers_about_old_classes() {
     assert!(expected > 1e-3, "{expected}");
 }
 
-/// A model without a head or classes: what text is to a method.
-#[derive(Module, Debug)]
-struct Headless {
-    inner: TinyClassifier,
-}
-
-impl ContinualModel for Headless {
-    type Batch = Points;
-
-    fn logits(&self, batch: &Points) -> Tensor<2> {
-        self.inner.logits(batch)
-    }
-
-    fn loss(&self, batch: &Points) -> Tensor<1> {
-        self.inner.loss(batch)
-    }
-}
-
 #[test]
 fn every_contender_but_hide_lora_trains_a_model_without_a_head() {
     let device = Device::default().autodiff();
@@ -811,11 +802,11 @@ fn every_contender_but_hide_lora_trains_a_model_without_a_head() {
             trainable: Vec::new(),
             ..lora()
         });
-        let built = config.build_any::<Headless>(7);
+        let built = config.build_headless::<Headless>(7);
         if config.name() == "hide-lora" {
             let error = built.err().unwrap().to_string();
             assert!(
-                error.contains("method.name") && error.contains("hide-lora"),
+                error.contains("`name`") && error.contains("hide-lora"),
                 "{error}"
             );
             continue;

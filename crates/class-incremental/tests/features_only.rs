@@ -1,49 +1,11 @@
 //! What needs no more than features serves a model without classes or a head.
 #![allow(clippy::unwrap_used)]
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor},
-};
+use burn::tensor::Device;
 use treelora_class_incremental::{DiscriminantConfig, Routed, TaskInference, features};
-use treelora_core::{ContinualModel, Features, TaskId};
+use treelora_core::{Features, TaskId};
 
-use treelora_testing::{
-    classifier::TinyClassifier,
-    points::{Points, points},
-};
-
-/// What text is to a method: every task is one group.
-#[derive(Module, Debug)]
-struct Headless {
-    inner: TinyClassifier,
-}
-
-impl ContinualModel for Headless {
-    type Batch = Points;
-
-    fn logits(&self, batch: &Points) -> Tensor<2> {
-        self.inner.logits(batch)
-    }
-
-    fn loss(&self, batch: &Points) -> Tensor<1> {
-        self.inner.loss(batch)
-    }
-}
-
-impl Features for Headless {
-    fn features(&self, batch: &Points) -> Tensor<2> {
-        self.inner.features(batch)
-    }
-
-    fn frozen_features(&self, batch: &Points) -> Tensor<2> {
-        self.inner.frozen_features(batch)
-    }
-
-    fn groups(&self, batch: &Points) -> Vec<usize> {
-        vec![0; batch.labels.len()]
-    }
-}
+use treelora_testing::{classifier::TinyClassifier, open_classifier::Headless, points::points};
 
 #[test]
 fn tasks_are_inferred_without_labels() {

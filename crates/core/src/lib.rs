@@ -48,6 +48,8 @@ mod token_model;
 
 mod method;
 
+mod method_row;
+
 mod json_file;
 
 mod optimizer_state;
@@ -64,6 +66,7 @@ pub use group::{Group, LearningRates};
 pub use json_file::{read_json, write_json};
 pub use learner::Learner;
 pub use method::{Exposure, Method, answer_as_told};
+pub use method_row::{MethodRow, Needs};
 pub use model::{Classifier, ContinualModel, Features};
 pub use optimizer_state::{load_optimizer, save_optimizer};
 pub use prefixes::{Prefix, Prefixes};

@@ -66,7 +66,11 @@ pub use images::{
     image_experiment::ImageExperiment,
     image_prediction::{ImagePrediction, PredictionRequest, ScoredClass, image_files},
 };
-pub use methods::{classifier_config::ClassifierConfig, method_config::MethodConfig};
+pub use methods::{
+    classifier_config::ClassifierConfig,
+    method_config::MethodConfig,
+    rows::{method_row, method_rows},
+};
 pub use pretraining::{
     ImagePretraining, Pretraining, PretrainingFile, PretrainingReport, TextPretraining, pretrain,
 };

@@ -15,6 +15,7 @@
 pub mod blocks;
 pub mod classifier;
 pub mod compare;
+pub mod open_classifier;
 pub mod points;
 pub mod random;
 pub mod regression;

@@ -72,25 +72,16 @@ impl Batch for Points {
     }
 
     fn save(&self, prefix: &str, file: &mut TensorFile) {
-        let numbers = |values: &[usize]| {
-            let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
-            let shape = [values.len()];
-            TensorData::new(values, shape)
-        };
         file.insert(format!("{prefix}.inputs"), self.inputs.clone());
-        file.insert_data(format!("{prefix}.labels"), numbers(&self.labels));
-        file.insert_data(format!("{prefix}.allowed"), numbers(&self.allowed));
+        file.insert_indices(format!("{prefix}.labels"), self.labels.iter().copied());
+        file.insert_indices(format!("{prefix}.allowed"), self.allowed.iter().copied());
     }
 
     fn load(prefix: &str, file: &TensorFile, device: &Device) -> Result<Self, Error> {
-        let numbers = |name: &str| -> Result<Vec<usize>, Error> {
-            let data = file.data(&format!("{prefix}.{name}"))?;
-            Ok(data.iter::<f32>().map(|x| x as usize).collect())
-        };
         Ok(Self {
             inputs: file.tensor(&format!("{prefix}.inputs"), device)?,
-            labels: numbers("labels")?,
-            allowed: numbers("allowed")?,
+            labels: file.indices(&format!("{prefix}.labels"))?,
+            allowed: file.indices(&format!("{prefix}.allowed"))?,
         })
     }
 }

@@ -6,13 +6,16 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use treelora_core::Error;
 
+use crate::methods::rows::method_row;
+
 /// The table of a file with a variant and single settings laid over it, without the variants.
 ///
-/// A `variant` that the file does not list is the name of a method: the file's own with its
-/// settings, any other with its defaults.
+/// A `variant` that the file does not list is the name of a method. Either way the method inherits what the file's
+/// `[method]` says and the other method has too, so that what is compared differs in nothing but what is said.
 ///
 /// # Errors
-/// When the text is not TOML, or a part of a dotted key is a value and not a table.
+/// When the text is not TOML, a part of a dotted key is a value and not a table, or the variant is neither a table of
+/// the file nor a method.
 pub(crate) fn merged(
     text: &str,
     path: &Path,
@@ -25,24 +28,36 @@ pub(crate) fn merged(
         _ => Table::new(),
     };
     if let Some(name) = variant {
-        match variants.get(name) {
-            Some(Value::Table(variant)) => replace(&mut table, variant),
-            _ if table
-                .get("method")
-                .and_then(|method| method.get("name")?.as_str())
-                == Some(name) => {}
-            _ => {
-                let mut method = Table::new();
-                method.insert("name".into(), name.into());
-                table.insert("method".into(), method.into());
-            }
-        }
+        let laid_over = match variants.get(name) {
+            Some(Value::Table(variant)) => variant.clone(),
+            _ if method_row(name).is_some() => only_method(name),
+            _ => return Err(unknown(name, &variants, path)),
+        };
+        lay_over(&mut table, laid_over);
         table.insert("variant".into(), name.into());
     }
     for (key, value) in changes {
         set(&mut table, key, value)?;
     }
     Ok(table)
+}
+
+/// A variant that names another method and nothing else.
+fn only_method(name: &str) -> Table {
+    let method = Table::from_iter([("name".to_owned(), Value::from(name))]);
+    Table::from_iter([("method".to_owned(), method.into())])
+}
+
+fn unknown(name: &str, variants: &Table, path: &Path) -> Error {
+    let known = variants.keys().map(String::as_str).collect::<Vec<_>>();
+    let known = match known.is_empty() {
+        true => "it has none".to_owned(),
+        false => known.join(", "),
+    };
+    let problem = format!(
+        "`{name}` is neither one of its [variants] ({known}) nor a method (`treelora list`)"
+    );
+    Error::format(path, problem)
 }
 
 /// A configuration from a table.
@@ -76,23 +91,58 @@ fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lay `variant` over `table`: top-level tables are replaced as a whole, `training` key by key, so
-/// that a variant's method never inherits another method's settings.
-fn replace(table: &mut Table, variant: &Table) {
+/// Lay `variant` over `table`: `method` inherits, `training` is changed key by key, other tables are replaced as a
+/// whole, and `false` takes an optional one away.
+fn lay_over(table: &mut Table, variant: Table) {
     for (key, value) in variant {
-        match (key.as_str(), table.get_mut(key), value) {
-            ("training", Some(Value::Table(own)), Value::Table(other)) => {
-                own.extend(other.clone());
-            }
-            // `false` takes an optional table away.
+        match (key.as_str(), table.get_mut(&key), value) {
+            ("method", Some(Value::Table(own)), Value::Table(other)) => inherit(own, other),
+            ("training", Some(Value::Table(own)), Value::Table(other)) => own.extend(other),
             (_, _, Value::Boolean(false)) => {
-                table.remove(key);
+                table.remove(&key);
             }
-            _ => {
-                table.insert(key.clone(), value.clone());
+            (_, _, value) => {
+                table.insert(key, value);
             }
         }
     }
+}
+
+/// Make `own`, the file's `[method]`, that of `other`: what both methods have stays, and `other` says what differs,
+/// table by table.
+fn inherit(own: &mut Table, other: Table) {
+    let name = |method: &Table| Some(method.get("name")?.as_str()?.to_owned());
+    let to = name(&other).or_else(|| name(own));
+    if to != name(own) {
+        let settings = to
+            .and_then(|to| method_row(&to))
+            .map(|row| (row.defaults)());
+        own.retain(|key, _| {
+            settings
+                .as_ref()
+                .is_some_and(|table| table.get(key).is_some())
+        });
+    }
+    deepen(own, other);
+}
+
+/// Put `changes` into `table`, tables key by key.
+fn deepen(table: &mut Table, changes: Table) {
+    for (key, value) in changes {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(own)), Value::Table(changes)) if !is_choice(&changes) => {
+                deepen(own, changes);
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Whether a table says which of several kinds it is: another kind has other keys, and nothing to inherit.
+fn is_choice(table: &Table) -> bool {
+    table.contains_key("kind")
 }
 
 fn parse(text: &str) -> Value {
@@ -115,22 +165,69 @@ fn table(text: &str, path: &Path) -> Result<Table, Error> {
 mod tests {
     use super::*;
 
+    const FILE: &str = r#"
+        [method]
+        name = "tree-lora"
+        lambda = 0.3
+        slow_learning = 1.0
+        lora = { rank = 2, target_modules = ["query"] }
+
+        [classifier]
+        discriminant = { kind = "lda" }
+
+        [variants.wide]
+        method = { lora = { rank = 9 } }
+
+        [variants.held]
+        method = { name = "ewc", strength = 7.0 }
+        classifier = false
+    "#;
+
+    fn method(variant: Option<&str>) -> Table {
+        let table = merged(FILE, Path::new("file.toml"), variant, &[]).unwrap();
+        table["method"].as_table().unwrap().clone()
+    }
+
+    fn read(text: &str) -> Table {
+        toml::from_str(text).unwrap()
+    }
+
     #[test]
-    fn the_own_method_by_its_name_keeps_its_settings() {
-        let text = "method = { name = 'own', rank = 2 }\nvariants.wide.method = { name = 'own', rank = 9 }";
-        let method = |variant| {
-            let table = merged(text, Path::new("file.toml"), variant, &[]).unwrap();
-            let method = table["method"].as_table().unwrap().clone();
-            (
-                method["name"].as_str().unwrap().to_owned(),
-                method.get("rank").cloned(),
-            )
-        };
-        let own = |rank| ("own".to_owned(), Some(Value::Integer(rank)));
-        assert_eq!(method(None), own(2));
-        assert_eq!(method(Some("own")), own(2));
-        assert_eq!(method(Some("wide")), own(9));
-        assert_eq!(method(Some("other")), ("other".to_owned(), None));
+    fn the_own_method_keeps_its_settings_and_a_variant_says_what_differs() {
+        assert_eq!(method(Some("tree-lora")), method(None));
+        let wide = read(
+            r#"
+            name = "tree-lora"
+            lambda = 0.3
+            slow_learning = 1.0
+            lora = { rank = 9, target_modules = ["query"] }
+            "#,
+        );
+        assert_eq!(method(Some("wide")), wide);
+    }
+
+    #[test]
+    fn another_method_inherits_what_it_has_too() {
+        let lora = r#"lora = { rank = 2, target_modules = ["query"] }"#;
+        let expected = |settings: &str| read(&format!("{settings}\n{lora}"));
+        let sequential = expected("name = 'sequential-lora'\nslow_learning = 1.0");
+        assert_eq!(method(Some("sequential-lora")), sequential);
+        assert_eq!(
+            method(Some("held")),
+            expected("name = 'ewc'\nstrength = 7.0")
+        );
+        assert_eq!(method(Some("fix")), read("name = 'fix'"));
+        let held = merged(FILE, Path::new("file.toml"), Some("held"), &[]).unwrap();
+        assert!(!held.contains_key("classifier"));
+    }
+
+    #[test]
+    fn a_name_that_is_nothing_says_what_there_is() {
+        let error = merged(FILE, Path::new("file.toml"), Some("helt"), &[]).unwrap_err();
+        let message = error.to_string();
+        for part in ["file.toml", "`helt`", "held, wide", "treelora list"] {
+            assert!(message.contains(part), "{message}");
+        }
     }
 
     #[test]

@@ -248,11 +248,11 @@ impl ImageExperimentConfig {
             return Ok(());
         }
         let method = self.method.name();
-        if !self.method.keeps_adapters() {
+        if !self.method.row().keeps_adapters {
             let problem = format!("`{method}` keeps no adapter for each task");
             return refused("inference", problem);
         }
-        if self.inference == Inference::Routed && self.method.infers_tasks() {
+        if self.inference == Inference::Routed && self.method.row().infers_tasks {
             let problem =
                 format!("`{method}` infers tasks itself: \"latest\" is its own inference");
             return refused("inference", problem);

@@ -1,4 +1,4 @@
-//! The registry of methods: a name in a file becomes a method.
+//! A method by its name in a file, with its settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,13 +6,15 @@ use treelora::{TreeLora, TreeLoraConfig};
 use treelora_baselines::BaselineConfig;
 use treelora_cl_bench::text::Demonstrations;
 use treelora_class_incremental::{Aligned, WithDiscriminant};
-use treelora_core::{Classifier, ContinualModel, Error, Method};
+use treelora_core::{Classifier, Error, Method, MethodRow, TokenModel};
 use treelora_lora::LoraConfig;
 
-use crate::methods::{classifier_config::ClassifierConfig, frozen::Frozen};
+use crate::methods::{
+    classifier_config::ClassifierConfig,
+    frozen::Frozen,
+    rows::{FIX, TREE_LORA, method_row},
+};
 
-const TREE_LORA: &str = "tree-lora";
-const FIX: &str = "fix";
 /// Pattern of the parameters of a classification head.
 const HEAD: &str = r"^head\.";
 
@@ -50,45 +52,29 @@ impl MethodConfig {
     pub fn lora(&self) -> Option<&LoraConfig> {
         match self {
             Self::TreeLora(config) => Some(&config.lora),
-            Self::Baseline(config) => config.lora(),
+            Self::Baseline(config) => Some(config.lora()),
             Self::Fix(_) => None,
         }
     }
 
-    /// Whether the method keeps an adapter for each task that it could answer with.
-    pub fn keeps_adapters(&self) -> bool {
-        match self {
-            Self::TreeLora(_) => true,
-            Self::Baseline(config) => config.keeps_adapters(),
-            Self::Fix(_) => false,
-        }
-    }
-
-    /// Whether the method infers the task of an example by itself.
-    pub fn infers_tasks(&self) -> bool {
-        match self {
-            Self::TreeLora(_) => false,
-            Self::Baseline(config) => config.infers_tasks(),
-            Self::Fix(_) => false,
-        }
+    /// What the registry says of the method.
+    pub fn row(&self) -> &'static MethodRow {
+        method_row(self.name()).expect("every method has a row")
     }
 
     /// The same method, with the classification head trained beside the adapters where the settings
     /// say nothing of what else is trained: a frozen head over new classes could answer nothing.
     fn with_trained_head(self) -> Self {
         match self {
-            Self::Baseline(config) => match config.lora() {
-                Some(lora) if lora.trainable.is_empty() => {
-                    let lora = LoraConfig {
-                        trainable: vec![HEAD.into()],
-                        ..lora.clone()
-                    };
-                    Self::Baseline(config.with_lora(lora))
-                }
-                _ => Self::Baseline(config),
-            },
+            Self::Baseline(config) if config.lora().trainable.is_empty() => {
+                let lora = LoraConfig {
+                    trainable: vec![HEAD.into()],
+                    ..config.lora().clone()
+                };
+                Self::Baseline(config.with_lora(lora))
+            }
             // The presets name the head.
-            tree_lora => tree_lora,
+            other => other,
         }
     }
 
@@ -104,10 +90,10 @@ impl MethodConfig {
                 lora: headless(&config.lora),
                 ..config
             }),
-            Self::Baseline(config) => match config.lora().map(headless) {
-                Some(lora) => Self::Baseline(config.with_lora(lora)),
-                None => Self::Baseline(config),
-            },
+            Self::Baseline(config) => {
+                let lora = headless(config.lora());
+                Self::Baseline(config.with_lora(lora))
+            }
             Self::Fix(demonstrations) => Self::Fix(demonstrations),
         }
     }
@@ -137,7 +123,7 @@ impl MethodConfig {
     ///
     /// # Errors
     /// When a setting is out of range.
-    pub fn build<M: Classifier>(
+    pub fn build<M: Classifier + TokenModel>(
         &self,
         seed: u64,
         classes: usize,
@@ -145,7 +131,7 @@ impl MethodConfig {
     ) -> Result<Box<dyn Method<M>>, Error> {
         let method: Box<dyn Method<M>> = match self {
             Self::TreeLora(config) => Box::new(TreeLora::new(config.clone(), seed)?),
-            Self::Baseline(config) => config.build(seed, classes)?,
+            Self::Baseline(config) => config.build(seed)?,
             Self::Fix(_) => {
                 let problem = "`fix` puts examples in front of prompts: it is for text alone";
                 return Err(Error::setting("method.name", problem));
@@ -168,15 +154,15 @@ impl MethodConfig {
         })
     }
 
-    /// The method for any model, with or without a classification head, with `seed` for everything
+    /// The method for a model without a classification head, with `seed` for everything
     /// random in it.
     ///
     /// # Errors
     /// When a setting is out of range, or the method is one for classifiers alone.
-    pub fn build_any<M: ContinualModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
+    pub fn build_headless<M: TokenModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
         match self {
             Self::TreeLora(config) => Ok(Box::new(TreeLora::new(config.clone(), seed)?)),
-            Self::Baseline(config) => config.build_any(seed),
+            Self::Baseline(config) => config.build_headless(seed),
             Self::Fix(_) => Ok(Box::new(Frozen)),
         }
     }
@@ -201,6 +187,9 @@ impl TryFrom<Value> for MethodConfig {
                 let demonstrations = serde_json::from_value(table).map_err(|e| e.to_string())?;
                 Ok(Self::Fix(demonstrations))
             }
+            Some(name) if method_row(name).is_none() => Err(format!(
+                "`{name}` is no method; `treelora list` shows the methods"
+            )),
             Some(_) => serde_json::from_value(table)
                 .map(|config| Self::Baseline(config).with_trained_head())
                 .map_err(|e| e.to_string()),

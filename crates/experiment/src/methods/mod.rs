@@ -5,3 +5,5 @@ pub(crate) mod classifier_config;
 pub(crate) mod frozen;
 
 pub(crate) mod method_config;
+
+pub(crate) mod rows;

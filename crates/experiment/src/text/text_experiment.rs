@@ -102,7 +102,10 @@ impl TextExperiment {
     /// # Errors
     /// When the settings do not fit the model, or the checkpoint is damaged.
     pub fn restored(&self, folder: &RunFolder) -> Result<RestoredDecoder, Error> {
-        let mut method = self.config.method.build_any(self.config.training.seed)?;
+        let mut method = self
+            .config
+            .method
+            .build_headless(self.config.training.seed)?;
         let learner = method.attach(self.model.clone())?;
         let (learner, result) = folder.restore(learner, method.as_mut(), &self.device)?;
         Ok(RestoredDecoder {

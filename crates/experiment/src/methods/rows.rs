@@ -1,0 +1,62 @@
+//! The registry of methods: every name that `[method] name` and `--method` take.
+
+use treelora::TreeLoraConfig;
+use treelora_baselines::CONTENDERS;
+use treelora_cl_bench::text::Demonstrations;
+use treelora_core::{MethodRow, Needs};
+
+pub(super) const TREE_LORA: &str = "tree-lora";
+pub(super) const FIX: &str = "fix";
+
+const OWN: MethodRow = MethodRow {
+    name: TREE_LORA,
+    sentence: "TreeLoRA; mode = \"treelora\", \"paper\" or \"reference\"",
+    needs: Needs::AnyModel,
+    keeps_adapters: true,
+    infers_tasks: false,
+    defaults: || {
+        serde_json::to_value(TreeLoraConfig::default()).expect("settings are plain values")
+    },
+};
+
+const IN_CONTEXT: MethodRow = MethodRow {
+    name: FIX,
+    sentence: "nothing is trained: training examples stand in front of every test prompt (FIX)",
+    needs: Needs::Text,
+    keeps_adapters: false,
+    infers_tasks: false,
+    defaults: || {
+        serde_json::to_value(Demonstrations::default()).expect("settings are plain values")
+    },
+};
+
+/// Every method, TreeLoRA first.
+pub fn method_rows() -> impl Iterator<Item = &'static MethodRow> {
+    [&OWN].into_iter().chain(CONTENDERS).chain([&IN_CONTEXT])
+}
+
+/// The method called `name`.
+pub fn method_row(name: &str) -> Option<&'static MethodRow> {
+    method_rows().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::method_config::MethodConfig;
+
+    #[test]
+    fn every_row_is_a_method_with_the_defaults_it_says() {
+        let mut names = Vec::new();
+        for row in method_rows() {
+            let mut table = (row.defaults)();
+            table["name"] = row.name.into();
+            let config = MethodConfig::try_from(table).expect(row.name);
+            assert_eq!(config.name(), row.name);
+            assert!(!names.contains(&row.name), "{} twice", row.name);
+            names.push(row.name);
+            config.validate().expect(row.name);
+        }
+        assert!(names.len() > 10, "{names:?}");
+    }
+}
