@@ -193,12 +193,18 @@ fn every_method_fills_its_matrix_and_names_its_metrics() {
         experiment = experiment.with_config(config(Some(variant), &[]));
         let summary = run(&experiment, &dir.path().join(variant));
         let last = default.matrix.tasks() - 1;
-        for on in 0..=last {
-            let score = summary.matrix.score(last, on);
-            assert!(
-                score.is_some_and(|s| (0.0..=1.0).contains(&s)),
-                "{variant} task {on}"
-            );
+        assert_eq!(summary.matrix.tasks(), last + 1, "{variant}");
+        let score = |after, on| summary.matrix.score(after, on);
+        assert!((0..=last).all(|on| score(last, on).is_some()), "{variant}");
+        match variant {
+            // One stage over all tasks: only the last row is there.
+            "joint-lora" => assert_eq!(score(0, 0), None),
+            // One answer to everything is right at half of the first two classes; among six, more is forgotten than
+            // learned in two epochs.
+            _ => {
+                let (first, later) = (score(0, 0).unwrap(), score(last, 0).unwrap());
+                assert!(first > 0.5 && later < first, "{variant}: {first}, {later}");
+            }
         }
         assert!(summary.metrics["acc_last"].value.is_some(), "{variant}");
         // Adapters of four matrices at least, and the head over six classes.
@@ -208,6 +214,27 @@ fn every_method_fills_its_matrix_and_names_its_metrics() {
         );
         assert_eq!(summary.method, variant);
     }
+}
+
+/// Two tasks of a class each, 40 pictures in all: chance is 1/2, give or take 0.08.
+#[test]
+fn joint_training_is_above_chance() {
+    let dir = tempfile::tempdir().unwrap();
+    let changes = [
+        ("data.train_per_class", "64"),
+        ("data.test_per_class", "20"),
+        ("data.noise", "0.0"),
+        ("stream.tasks", "2"),
+        ("stream.class_order", "{ given = [4, 9] }"),
+        ("training.epochs", "12"),
+    ];
+    let experiment = prepare(config(Some("joint-lora"), &changes));
+    let summary = run(&experiment, &dir.path().join("run"));
+    let [first, second] = [0, 1].map(|on| summary.matrix.score(1, on).unwrap());
+    let accuracy = (first + second) / 2.0;
+    assert!(accuracy > 0.7, "{first} {second}");
+    let named = summary.metrics["acc_last"].value.unwrap();
+    assert!((named - accuracy).abs() < 1e-12, "{named} {accuracy}");
 }
 
 #[test]

@@ -93,25 +93,6 @@ impl Stream {
         &self.tasks
     }
 
-    /// All tasks as a single one, for joint training: it carries the last task's position.
-    pub fn joint(&self) -> StreamTask {
-        let all = |of: fn(&StreamTask) -> &Vec<usize>| {
-            self.tasks
-                .iter()
-                .flat_map(|task| of(task).clone())
-                .collect()
-        };
-        StreamTask {
-            task: Task {
-                id: TaskId(self.tasks.len() - 1),
-                name: "joint".into(),
-                classes: (0..self.num_labels()).collect(),
-            },
-            train: all(|task| &task.train),
-            test: all(|task| &task.test),
-        }
-    }
-
     /// What the tasks have in common and what is told at test time.
     pub fn scenario(&self) -> Scenario {
         self.scenario

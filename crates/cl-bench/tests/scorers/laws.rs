@@ -178,17 +178,29 @@ fn very_long_texts_are_scored() {
         long("x y z "),
         long("👨‍👩‍👧‍👦"),
     ];
-    for prediction in &texts {
-        for answer in &texts {
+    for (metric, flavour) in every_way() {
+        let score = |prediction: &str, answer: &str| {
+            let prompt = &texts[1];
             let sample = Sample {
-                prompt: &texts[1],
+                prompt,
                 prediction,
                 answer,
             };
-            for (metric, flavour) in every_way() {
-                let score = metric.score(flavour, &[sample]);
-                assert!((0.0..=1.0).contains(&score.mean.unwrap()), "{metric:?}");
-            }
+            metric.score(flavour, &[sample]).mean.unwrap()
+        };
+        for answer in &texts {
+            let right = score(answer, answer);
+            let others = texts.iter().filter(|text| *text != answer);
+            let others: Vec<f64> = others.map(|text| score(text, answer)).collect();
+            assert!(
+                others.iter().all(|other| *other <= right),
+                "{metric:?} {flavour:?} {right} {others:?}"
+            );
         }
+        let [word, other] = [&texts[3], &texts[4]];
+        assert!(
+            score(word, word) > score(other, word) + 0.3,
+            "{metric:?} {flavour:?}"
+        );
     }
 }
