@@ -50,8 +50,8 @@ pub(crate) enum Command {
     Generate(GenerateArguments),
     /// Write the adapter of a task for Hugging Face PEFT.
     Export(ExportArguments),
-    /// List methods, data sets, model presets and devices.
-    List,
+    /// List methods, data sets, model presets and devices, or the settings of a method.
+    List(ListArguments),
     /// Simulate the regret of the flat and the tree bandit (Theorem 1).
     BanditRegret(BanditRegretArguments),
 }
@@ -150,8 +150,8 @@ impl OutputArguments {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
-    /// A table of the file's `[variants]`, the file's own method by its name, or another method with
-    /// its defaults.
+    /// A table of the file's `[variants]`, or a method by its name; it inherits what the file's
+    /// `[method]` says and it has too.
     #[arg(long)]
     pub(crate) method: Option<String>,
     /// Seed of everything random; overrides `training.seed`.
@@ -162,13 +162,20 @@ pub(crate) struct RunArguments {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// A method: what it needs, and each of its settings with its default.
+    pub(crate) method: Option<String>,
+}
+
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
-    /// Tables of the file's `[variants]`, the file's own method by its name, or other methods with
-    /// their defaults, separated by commas.
+    /// Tables of the file's `[variants]`, or methods by their names, separated by commas; each inherits
+    /// what the file's `[method]` says and it has too.
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) methods: Vec<String>,
     /// Seeds of each method, separated by commas.

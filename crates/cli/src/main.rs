@@ -32,7 +32,7 @@ fn main() -> std::process::ExitCode {
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
-        Command::List => commands::list::run(),
+        Command::List(arguments) => commands::list::run(&arguments),
         Command::BanditRegret(arguments) => commands::bandit_regret::run(&arguments),
     };
     match outcome {

@@ -1,5 +1,12 @@
 //! What can be named in a configuration file.
+
 use treelora_cl_bench::metrics::Convention;
+use treelora_core::Error;
+
+use crate::methods::{
+    method_config::without_nulls,
+    rows::{method_row, method_rows},
+};
 
 /// A list of names with their meaning.
 #[derive(Clone, Debug)]
@@ -13,27 +20,7 @@ pub struct Section {
 /// Methods, classifiers, data sets, presets and metrics by their names in files.
 pub fn catalogue() -> Vec<Section> {
     vec![
-        Section {
-            title: "methods ([method] name, --method)",
-            entries: vec![
-                (
-                    "tree-lora",
-                    "TreeLoRA; mode = \"treelora\", \"paper\" or \"reference\"",
-                ),
-                ("sequential-lora", "one adapter trained task after task"),
-                ("joint-lora", "all tasks at once: the ceiling"),
-                (
-                    "hide-lora",
-                    "one adapter a task, inferred task, aligned head (HiDe-LoRA)",
-                ),
-                ("ewc", "elastic weight consolidation on the adapter"),
-                ("gem", "gradient episodic memory"),
-                ("a-gem", "averaged gradient episodic memory"),
-                ("ogd", "orthogonal gradient descent"),
-                ("lwf", "learning without forgetting: distillation"),
-                ("o-lora", "one adapter a task, orthogonal, summed (O-LoRA)"),
-            ],
-        },
+        methods(),
         Section {
             title: "classifiers ([classifier] discriminant, [floors])",
             entries: vec![
@@ -73,4 +60,75 @@ pub fn catalogue() -> Vec<Section> {
                 .collect(),
         },
     ]
+}
+
+fn methods() -> Section {
+    Section {
+        title: "methods ([method] name, --method; their settings: treelora list METHOD)",
+        entries: method_rows().map(|row| (row.name, row.sentence)).collect(),
+    }
+}
+
+/// What a method is, what it needs, and every setting of it with its default, as the `[method]` table of a file.
+///
+/// # Errors
+/// When there is no method of that name.
+pub fn method_page(name: &str) -> Result<String, Error> {
+    let row = method_row(name).ok_or_else(|| {
+        let names = method_rows().map(|row| row.name).collect::<Vec<_>>();
+        let problem = format!("`{name}` is no method; there is: {}", names.join(", "));
+        Error::setting("METHOD", problem)
+    })?;
+    let mut page = format!("# {}\n# needs {}", row.sentence, row.needs.words());
+    if row.keeps_adapters {
+        page += "; keeps an adapter for each task (inference = \"oracle\"";
+        page += match row.infers_tasks {
+            true => "); infers the task of an example itself",
+            false => " or \"routed\")",
+        };
+    }
+    let mut absent = Vec::new();
+    let mut settings = toml::Table::new();
+    for (key, value) in (row.defaults)().as_object().into_iter().flatten() {
+        match value.is_null() {
+            true => absent.push(format!("# {key} = ...        (none by default)\n")),
+            false => {
+                let value = toml::Value::try_from(without_nulls(value.clone()));
+                let value = value.map_err(|e| Error::Data(e.to_string()))?;
+                settings.insert(key.clone(), value);
+            }
+        }
+    }
+    let method = toml::Table::from_iter([("method".to_owned(), settings.into())]);
+    let method = toml::to_string(&method).map_err(|e| Error::Data(e.to_string()))?;
+    let method = method.strip_prefix("[method]\n").unwrap_or(&method);
+    let absent = absent.concat();
+    Ok(format!(
+        "{page}\n\n[method]\nname = \"{name}\"\n{absent}{method}"
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::methods::method_config::MethodConfig;
+
+    #[test]
+    fn the_page_of_a_method_is_a_table_that_gives_its_defaults() {
+        for row in method_rows() {
+            let page = method_page(row.name).unwrap();
+            assert!(page.contains(row.sentence), "{page}");
+            let mut table: toml::Table = toml::from_str(&page).unwrap();
+            let read: MethodConfig = table.remove("method").unwrap().try_into().unwrap();
+            let mut defaults = (row.defaults)();
+            defaults["name"] = row.name.into();
+            assert_eq!(read, MethodConfig::try_from(defaults).unwrap(), "{page}");
+        }
+        let error = method_page("tree-lore").unwrap_err().to_string();
+        assert!(
+            error.contains("tree-lore") && error.contains("tree-lora"),
+            "{error}"
+        );
+    }
 }

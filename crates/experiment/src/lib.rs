@@ -40,7 +40,7 @@ mod streams;
 
 mod text;
 
-pub use catalogue::{Section, catalogue};
+pub use catalogue::{Section, catalogue, method_page};
 pub use config::{
     experiment_config::ExperimentConfig,
     image_experiment_config::{CacheConfig, ImageExperimentConfig, ModelConfig},

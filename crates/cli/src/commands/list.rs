@@ -1,12 +1,16 @@
 //! `treelora list`: what this binary can do.
 
 use anyhow::Result;
-use treelora_experiment::catalogue;
+use treelora_experiment::{catalogue, method_page};
 
-use crate::device;
+use crate::{arguments::ListArguments, device};
 
-/// Print methods, data sets, presets and the default device.
-pub(crate) fn run() -> Result<()> {
+/// Print methods, data sets, presets and the default device; of one method its settings.
+pub(crate) fn run(arguments: &ListArguments) -> Result<()> {
+    if let Some(method) = &arguments.method {
+        print!("{}", method_page(method)?);
+        return Ok(());
+    }
     for section in catalogue() {
         println!("{}", section.title);
         for (name, meaning) in section.entries {

@@ -214,7 +214,7 @@ impl From<MethodConfig> for Value {
 }
 
 /// TOML has no null: what is absent is left out.
-fn without_nulls(value: Value) -> Value {
+pub(crate) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(entries) => entries
             .into_iter()
