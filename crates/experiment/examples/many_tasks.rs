@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ExperimentConfig::Text(config) = config else {
         return Err("the experiment is about text".into());
     };
-    let experiment = TextExperiment::prepare(*config, &Device::default())?;
+    let experiment = TextExperiment::prepare(*config, &Device::default(), &mut |_| ())?;
     let folder = RunFolder::create(&run, &experiment.config_toml()?, &experiment.manifest())?;
     let mut lines: Vec<TaskLine> = Vec::new();
     let mut written = Ok(());

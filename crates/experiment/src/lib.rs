@@ -4,7 +4,7 @@
 //! |---|---|
 //! | an experiment as a file | [`ExperimentConfig`] |
 //! | the methods that a file can name | [`MethodConfig`], [`catalogue()`] |
-//! | its model and data at hand | [`Experiment`] |
+//! | its model and data at hand | [`Experiment`], [`PreparedExperiment`] |
 //! | tasks as batches for a model | [`ImageStream`], [`TextStream`] |
 //! | one page that trains and evaluates | [`run_loop`] |
 //! | a run on disk | [`RunFolder`] |
@@ -28,9 +28,13 @@ mod folder;
 
 mod images;
 
+mod inputs;
+
 mod methods;
 
 mod prepare;
+
+mod prepared;
 
 mod pretraining;
 
@@ -43,6 +47,7 @@ mod text;
 pub use catalogue::{Section, catalogue, method_page};
 pub use config::{
     experiment_config::ExperimentConfig,
+    experiment_settings::ExperimentSettings,
     image_experiment_config::{CacheConfig, ImageExperimentConfig, ModelConfig},
     image_pretraining_config::PretrainingConfig,
     inference::Inference,
@@ -63,14 +68,16 @@ pub use folder::{
     trainable_state::{load_trainable_state, trainable_state},
 };
 pub use images::{
-    image_experiment::ImageExperiment,
+    image_inputs::{ImageExperiment, ImageInputs},
     image_prediction::{ImagePrediction, PredictionRequest, ScoredClass, image_files},
 };
+pub use inputs::Inputs;
 pub use methods::{
     classifier_config::ClassifierConfig,
     method_config::MethodConfig,
     rows::{method_row, method_rows},
 };
+pub use prepared::{PreparedExperiment, Restored};
 pub use pretraining::{
     ImagePretraining, Pretraining, PretrainingFile, PretrainingReport, TextPretraining, pretrain,
 };
@@ -83,7 +90,7 @@ pub use streams::{image_stream::ImageStream, text_stream::TextStream};
 pub use text::{
     generated_answers::GeneratedAnswers,
     language_model::{Continuation, LanguageModel},
-    text_experiment::{RestoredDecoder, TextExperiment},
+    text_inputs::{TextExperiment, TextInputs},
 };
 pub use treelora::bandit;
 pub use treelora_core::{Error, TaskId, write_json};

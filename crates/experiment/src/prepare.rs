@@ -7,8 +7,8 @@ use crate::{
     config::experiment_config::ExperimentConfig,
     event::Event,
     experiment::{Experiment, Reconfigured},
-    images::image_experiment::ImageExperiment,
-    text::text_experiment::TextExperiment,
+    images::image_inputs::ImageExperiment,
+    text::text_inputs::TextExperiment,
 };
 
 impl ExperimentConfig {
@@ -23,7 +23,7 @@ impl ExperimentConfig {
     ) -> Result<Box<dyn Experiment>, Error> {
         Ok(match self {
             Self::Images(config) => Box::new(ImageExperiment::prepare(*config, device, on_event)?),
-            Self::Text(config) => Box::new(TextExperiment::prepare(*config, device)?),
+            Self::Text(config) => Box::new(TextExperiment::prepare(*config, device, on_event)?),
         })
     }
 

@@ -20,8 +20,8 @@ use treelora_cl_bench::{
 };
 use treelora_core::{TensorFile, read_json, write_json};
 use treelora_experiment::{
-    Error, Event, Experiment, ExperimentConfig, FORMAT, ImageExperiment, ImageExperimentConfig,
-    PretrainingFile, RunFolder, RunSummary, TaskId,
+    Error, Event, Experiment, ExperimentConfig, FORMAT, ImageExperimentConfig, PretrainingFile,
+    Reconfigured, RunFolder, RunSummary, TaskId,
 };
 
 const CONFIG: &str = r#"
@@ -172,12 +172,31 @@ fn try_config(
     ImageExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &changes)
 }
 
-fn prepare(config: ImageExperimentConfig) -> ImageExperiment {
-    ImageExperiment::prepare(config, &Device::default(), &mut |_| {}).unwrap()
+fn try_prepare(config: ImageExperimentConfig) -> Result<Box<dyn Experiment>, Error> {
+    ExperimentConfig::Images(Box::new(config)).prepare(&Device::default(), &mut |_| {})
 }
 
-fn run(experiment: &ImageExperiment, path: &Path) -> RunSummary {
-    let toml = experiment.config().to_toml().unwrap();
+fn prepare(config: ImageExperimentConfig) -> Box<dyn Experiment> {
+    try_prepare(config).unwrap()
+}
+
+/// The same inputs with other settings.
+///
+/// # Panics
+/// When the settings need other inputs.
+fn with_config(
+    experiment: Box<dyn Experiment>,
+    config: ImageExperimentConfig,
+) -> Box<dyn Experiment> {
+    let config = ExperimentConfig::Images(Box::new(config));
+    match experiment.reconfigured(config).unwrap() {
+        Reconfigured::Ready(experiment) => experiment,
+        Reconfigured::NeedsOtherInputs(_) => panic!("the configuration needs other inputs"),
+    }
+}
+
+fn run(experiment: &dyn Experiment, path: &Path) -> RunSummary {
+    let toml = experiment.config_toml().unwrap();
     let folder = RunFolder::create(path, &toml, &experiment.manifest()).unwrap();
     experiment.run(&folder, &mut |_| {}).unwrap()
 }
@@ -186,12 +205,12 @@ fn run(experiment: &ImageExperiment, path: &Path) -> RunSummary {
 fn every_method_fills_its_matrix_and_names_its_metrics() {
     let dir = tempfile::tempdir().unwrap();
     let mut experiment = prepare(config(None, &[]));
-    let default = run(&experiment, &dir.path().join("default"));
+    let default = run(experiment.as_ref(), &dir.path().join("default"));
     assert!(default.floors.contains_key("lda"));
     assert!(default.cost.stored_bytes > 0);
     for variant in VARIANTS {
-        experiment = experiment.with_config(config(Some(variant), &[]));
-        let summary = run(&experiment, &dir.path().join(variant));
+        experiment = with_config(experiment, config(Some(variant), &[]));
+        let summary = run(experiment.as_ref(), &dir.path().join(variant));
         let last = default.matrix.tasks() - 1;
         assert_eq!(summary.matrix.tasks(), last + 1, "{variant}");
         let score = |after, on| summary.matrix.score(after, on);
@@ -267,7 +286,7 @@ fn experiments_that_share_their_inputs_equal_those_prepared_anew() {
         ("paper", &[("training.seed", "4")], false),
     ];
     for (case, (variant, changes, shared)) in cases.into_iter().enumerate() {
-        let first: Box<dyn Experiment> = Box::new(prepare(config(Some("hide-lora"), &[])));
+        let first = prepare(config(Some("hide-lora"), &[]));
         finished(first.as_ref(), &format!("first-{case}"));
         let mut prefixes = 0;
         let device = Device::default();
@@ -278,7 +297,7 @@ fn experiments_that_share_their_inputs_equal_those_prepared_anew() {
         let fresh = prepare(config(Some(variant), changes));
         assert!(
             finished(again.unwrap().as_ref(), &format!("again-{case}"))
-                == finished(&fresh, &format!("fresh-{case}")),
+                == finished(fresh.as_ref(), &format!("fresh-{case}")),
             "{variant}"
         );
     }
@@ -334,10 +353,10 @@ fn a_resumed_run_ends_with_equal_results() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let experiment = prepare(config(variant, &[]));
-        let whole = run(&experiment, &dir.path().join("whole"));
+        let whole = run(experiment.as_ref(), &dir.path().join("whole"));
         // As if the program had stopped while writing the last checkpoint.
         let path = dir.path().join("stopped");
-        run(&experiment, &path);
+        run(experiment.as_ref(), &path);
         fs::remove_file(path.join("checkpoints/02/result.json")).unwrap();
         fs::remove_file(path.join("metrics.json")).unwrap();
         let fresh = prepare(config(variant, &[]));
@@ -364,9 +383,9 @@ fn a_run_that_is_stopped_within_tasks_ends_with_equal_files() {
     for variant in [None].into_iter().chain(VARIANTS.map(Some)) {
         let [whole, stopped] =
             ["whole", "stopped"].map(|run| dir.path().join(format!("{variant:?}-{run}")));
-        experiment = experiment.with_config(config(variant, &[]));
-        run(&experiment, &whole);
-        let toml = experiment.config().to_toml().unwrap();
+        experiment = with_config(experiment, config(variant, &[]));
+        run(experiment.as_ref(), &whole);
+        let toml = experiment.config_toml().unwrap();
         RunFolder::create(&stopped, &toml, &experiment.manifest()).unwrap();
         for stop_after in [2, 5, 7, 12] {
             let stop = Arc::new(AtomicBool::new(false));
@@ -415,7 +434,7 @@ fn a_base_in_half_precision_trains_resumes_and_is_recorded() {
     let half = ("model.precision", "bf16");
     let device = Device::default();
     if !device.supports_dtype(FloatDType::BF16) {
-        let prepared = ImageExperiment::prepare(config(None, &[half]), &device, &mut |_| {});
+        let prepared = try_prepare(config(None, &[half]));
         let message = prepared.err().unwrap().to_string();
         assert!(message.contains("model.precision"), "{message}");
         return;
@@ -424,10 +443,10 @@ fn a_base_in_half_precision_trains_resumes_and_is_recorded() {
         let dir = tempfile::tempdir().unwrap();
         let [whole, stopped, single] = ["whole", "stopped", "single"].map(|n| dir.path().join(n));
         let mut experiment = prepare(config(variant, &[half]));
-        let expected = run(&experiment, &whole);
+        let expected = run(experiment.as_ref(), &whole);
         let written = fs::read_to_string(whole.join("config.toml")).unwrap();
         assert!(written.contains("precision = \"bf16\""), "{written}");
-        run(&experiment, &stopped);
+        run(experiment.as_ref(), &stopped);
         fs::remove_file(stopped.join("checkpoints/02/result.json")).unwrap();
         fs::remove_file(stopped.join("metrics.json")).unwrap();
         let folder = RunFolder::open(&stopped).unwrap();
@@ -437,13 +456,13 @@ fn a_base_in_half_precision_trains_resumes_and_is_recorded() {
         let state = |run: &Path| fs::read(run.join("checkpoints/02/model.safetensors")).unwrap();
         assert_eq!(state(&whole), state(&stopped), "{variant:?}");
         // Another base, another result.
-        run(&prepare(config(variant, &[])), &single);
+        run(prepare(config(variant, &[])).as_ref(), &single);
         assert_ne!(state(&whole), state(&single), "{variant:?}");
 
         let row = experiment.score_again(&folder, None).unwrap();
         for batch_size in ["1", "7"] {
             let changes = [half, ("training.evaluation_batch_size", batch_size)];
-            experiment = experiment.with_config(config(variant, &changes));
+            experiment = with_config(experiment, config(variant, &changes));
             let again = experiment.score_again(&folder, Some(3)).unwrap();
             assert_eq!(counts(&again), counts(&row), "{variant:?}, {batch_size}");
         }
@@ -469,9 +488,9 @@ fn recomputed_activations_give_equal_results() {
         let mut experiment = prepare(config(None, &setting));
         let mut matrices = Vec::new();
         for (number, variant) in variants.into_iter().enumerate() {
-            experiment = experiment.with_config(config(variant, &setting));
+            experiment = with_config(experiment, config(variant, &setting));
             let folder = dir.path().join(format!("{activations}-{number}"));
-            matrices.push(run(&experiment, &folder).matrix);
+            matrices.push(run(experiment.as_ref(), &folder).matrix);
             let written = fs::read_to_string(folder.join("config.toml")).unwrap();
             let line = format!("activations = \"{activations}\"");
             assert!(written.contains(&line), "{written}");
@@ -505,12 +524,12 @@ fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let mut experiment = prepare(config(variant, &[]));
-        run(&experiment, dir.path().join("run").as_path());
+        run(experiment.as_ref(), dir.path().join("run").as_path());
         let folder = RunFolder::open(&dir.path().join("run")).unwrap();
         let expected = experiment.score_again(&folder, None).unwrap();
         for batch_size in ["1", "7", "64"] {
             let changed = config(variant, &[("training.evaluation_batch_size", batch_size)]);
-            experiment = experiment.with_config(changed);
+            experiment = with_config(experiment, changed);
             for shuffle in [None, Some(1), Some(2)] {
                 let row = experiment.score_again(&folder, shuffle).unwrap();
                 assert_eq!(
@@ -578,9 +597,9 @@ fn the_kind_of_inference_changes_answers_and_not_the_training() {
     let mut ends = Vec::new();
     for inference in ["latest", "routed", "oracle"] {
         let changes = [("inference", inference), ("method.slow_learning", "1.0")];
-        experiment = experiment.with_config(config(Some("plain"), &changes));
+        experiment = with_config(experiment, config(Some("plain"), &changes));
         let path = dir.path().join(inference);
-        let summary = run(&experiment, &path);
+        let summary = run(experiment.as_ref(), &path);
         let model = fs::read(path.join("checkpoints/02/model.safetensors")).unwrap();
         ends.push((summary.matrix, model));
     }
@@ -596,9 +615,9 @@ fn what_does_not_fit_the_model_is_an_error_before_training() {
     let refused = |changes: &[(&str, &str)]| {
         let dir = tempfile::tempdir().unwrap();
         let config = config(None, changes);
-        let experiment = ImageExperiment::prepare(config, &Device::default(), &mut |_| {});
+        let experiment = try_prepare(config);
         let outcome = experiment.and_then(|experiment| {
-            let toml = experiment.config().to_toml()?;
+            let toml = experiment.config_toml()?;
             let folder = RunFolder::create(&dir.path().join("run"), &toml, &experiment.manifest())?;
             experiment.run(&folder, &mut |_| {})
         });
@@ -625,7 +644,7 @@ fn an_existing_run_folder_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("keep.txt"), "precious").unwrap();
     let experiment = prepare(config(Some("sequential-lora"), &[]));
-    let toml = experiment.config().to_toml().unwrap();
+    let toml = experiment.config_toml().unwrap();
     let error = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap_err();
     assert!(error.to_string().contains("not empty"), "{error}");
     assert_eq!(
@@ -642,7 +661,7 @@ fn what_a_crash_left_of_a_new_folder_is_no_run() {
     fs::create_dir(&left).unwrap();
     fs::write(left.join("config.toml"), "half").unwrap();
     let experiment = prepare(config(Some("sequential-lora"), &[]));
-    let toml = experiment.config().to_toml().unwrap();
+    let toml = experiment.config_toml().unwrap();
     RunFolder::check_free(&path).unwrap();
     let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
     assert_eq!(fs::read_to_string(folder.config_path()).unwrap(), toml);
@@ -653,7 +672,7 @@ fn what_a_crash_left_of_a_new_folder_is_no_run() {
 fn every_stage_says_what_its_checkpoint_takes() {
     let dir = tempfile::tempdir().unwrap();
     let experiment = prepare(config(None, &[]));
-    run(&experiment, dir.path());
+    run(experiment.as_ref(), dir.path());
     let costs = RunFolder::open(dir.path())
         .unwrap()
         .result()
@@ -669,10 +688,10 @@ fn every_stage_says_what_its_checkpoint_takes() {
 fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let experiment = prepare(config(None, &[]));
-    let whole = run(&experiment, &dir.path().join("whole"));
+    let whole = run(experiment.as_ref(), &dir.path().join("whole"));
     for file in ["model.safetensors", "method/treelora.json", "result.json"] {
         let path = dir.path().join(file.replace('/', "-"));
-        run(&experiment, &path);
+        run(experiment.as_ref(), &path);
         let last = path.join("checkpoints/02");
         let names: Vec<String> = fs::read_dir(last.join("method"))
             .unwrap()
@@ -706,7 +725,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
 fn a_run_that_another_process_works_on_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let experiment = prepare(config(Some("sequential-lora"), &[]));
-    let toml = experiment.config().to_toml().unwrap();
+    let toml = experiment.config_toml().unwrap();
     let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
     let lock = folder.lock().unwrap();
     let error = experiment
@@ -725,10 +744,10 @@ fn a_run_that_another_process_works_on_is_left_alone() {
 fn without_space_the_run_stops_and_what_was_written_stays_whole() {
     let dir = tempfile::tempdir().unwrap();
     let experiment = prepare(config(Some("sequential-lora"), &[]));
-    let whole = run(&experiment, &dir.path().join("whole"));
+    let whole = run(experiment.as_ref(), &dir.path().join("whole"));
     // The disk is full when the second checkpoint is written.
     let path = dir.path().join("full");
-    let toml = experiment.config().to_toml().unwrap();
+    let toml = experiment.config_toml().unwrap();
     let folder = RunFolder::create(&path, &toml, &experiment.manifest()).unwrap();
     let second = path.join("tasks/01");
     fs::create_dir_all(&second).unwrap();
@@ -754,7 +773,7 @@ fn a_run_on_other_weights_or_data_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let experiment = prepare(config(Some("sequential-lora"), &[]));
     let path = dir.path().join("run");
-    run(&experiment, &path);
+    run(experiment.as_ref(), &path);
     let manifest = path.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     let folder = RunFolder::open(&path).unwrap();
@@ -825,8 +844,8 @@ fn a_run_of_the_first_format_is_read_resumed_and_exported() {
     for variant in ["plain", "sequential-lora", "o-lora", "ewc", "ogd", "lwf"] {
         let experiment = prepare(config(Some(variant), &[]));
         let [whole, old] = ["whole", "old"].map(|run| dir.path().join(format!("{variant}-{run}")));
-        let expected = run(&experiment, &whole);
-        run(&experiment, &old);
+        let expected = run(experiment.as_ref(), &whole);
+        run(experiment.as_ref(), &old);
         of_first_format(&old);
         let folder = RunFolder::open(&old).unwrap();
         assert_eq!(folder.summary().unwrap().unwrap().matrix, expected.matrix);
@@ -887,7 +906,7 @@ fn what_only_the_first_format_held_is_named_with_its_version() {
     for (variant, file, tensor, encode) in cases {
         let experiment = prepare(config(variant, &[]));
         let path = dir.path().join(file);
-        run(&experiment, &path);
+        run(experiment.as_ref(), &path);
         let checkpoint = path.join("checkpoints/02");
         let stored = checkpoint.join("method").join(file);
         encode(&TensorFile::load(&stored).unwrap())

@@ -142,7 +142,12 @@ impl World {
     }
 
     fn prepare(&self, method: &str, changes: &[(&str, &str)]) -> TextExperiment {
-        TextExperiment::prepare(self.config(method, changes), &Device::default()).unwrap()
+        TextExperiment::prepare(
+            self.config(method, changes),
+            &Device::default(),
+            &mut |_| (),
+        )
+        .unwrap()
     }
 
     fn run(&self, experiment: &TextExperiment, name: &str) -> (RunFolder, RunSummary) {
@@ -482,8 +487,8 @@ fn wrong_input_is_named() {
     let world = World::new();
     let prepared = |method: &str, changes: &[(&str, &str)]| {
         let config = world.try_config(method, changes);
-        let experiment =
-            config.and_then(|config| TextExperiment::prepare(config, &Device::default()));
+        let experiment = config
+            .and_then(|config| TextExperiment::prepare(config, &Device::default(), &mut |_| ()));
         let outcome = experiment.and_then(|experiment| {
             let path = world.dir.path().join("refused");
             let toml = experiment.config_toml()?;

@@ -3,7 +3,7 @@
 //! | what | where |
 //! |---|---|
 //! | variants and settings of the command line laid over a file | [`config_file`] |
-//! | an experiment of either modality | [`experiment_config`], [`modality`] |
+//! | an experiment of either modality | [`experiment_config`], [`modality`], [`experiment_settings`] |
 //! | on images, on text | [`image_experiment_config`], [`text_experiment_config`] |
 //! | optimiser, schedule, seed | [`training`] |
 //! | which adapter answers | [`inference`] |
@@ -12,6 +12,8 @@
 pub(crate) mod config_file;
 
 pub(crate) mod experiment_config;
+
+pub(crate) mod experiment_settings;
 
 pub(crate) mod modality;
 

@@ -16,7 +16,9 @@ use treelora_core::{Error, TaskId};
 use treelora_models::vit::ImageBatch;
 
 use crate::{
-    folder::checkpoint::RunFolder, images::image_experiment::ImageExperiment,
+    folder::checkpoint::RunFolder,
+    images::image_inputs::{ImageInputs, identity},
+    prepared::{PreparedExperiment, Restored},
     streams::image_stream::decoded,
 };
 
@@ -51,7 +53,7 @@ pub struct PredictionRequest {
     pub classes: usize,
 }
 
-impl ImageExperiment {
+impl PreparedExperiment<ImageInputs> {
     /// Answers of the run's last checkpoint on image files, among the classes seen so far; with a
     /// task, those that the scenario allows for it.
     ///
@@ -64,17 +66,19 @@ impl ImageExperiment {
         images: &[PathBuf],
         request: PredictionRequest,
     ) -> Result<Vec<ImagePrediction>, Error> {
-        let mut method = self.method()?;
-        let (learner, result) = self.restored(folder, method.as_mut())?;
-        let stages = self.data.stages(method.exposure());
-        let after = folder.last_stage(&stages, &result)?.task.id;
-        let allowed = match (request.task, self.identity()) {
+        let restored = self.restored(folder)?;
+        let after = self.last_task(folder, &restored)?;
+        let Restored {
+            method, learner, ..
+        } = restored;
+        let data = &self.inputs.data;
+        let allowed = match (request.task, identity(&self.config)) {
             (Some(task), _) if task.0 > after.0 => {
                 let problem = format!("task {}, but the run has come to task {after}", task.0);
                 return Err(Error::setting("--task", problem));
             }
-            (Some(task), _) => self.data.allowed(task, after),
-            (None, TaskIdentity::Inferred) => self.data.seen_classes(after),
+            (Some(task), _) => data.allowed(task, after),
+            (None, TaskIdentity::Inferred) => data.seen_classes(after),
             (None, TaskIdentity::Oracle) => {
                 let problem = "this run's inference has to be told the task of each image";
                 return Err(Error::setting("--task", problem));
@@ -122,7 +126,7 @@ impl ImageExperiment {
             let scores = row[right].total_cmp(&row[left]);
             scores.then(left.cmp(&right))
         });
-        let names = self.data.stream().label_names();
+        let names = self.inputs.data.stream().label_names();
         let best = labels.into_iter().take(count);
         best.map(|label| ScoredClass {
             name: names[label].clone(),

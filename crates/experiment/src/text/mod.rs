@@ -4,4 +4,4 @@ pub(crate) mod generated_answers;
 
 pub(crate) mod language_model;
 
-pub(crate) mod text_experiment;
+pub(crate) mod text_inputs;

@@ -1,0 +1,249 @@
+//! What an experiment on images is made of: a vision transformer and tasks of labelled pictures.
+
+use burn::tensor::Device;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use treelora_cl_bench::{
+    StreamData,
+    dataset::Splits,
+    metrics::{Cell, TaskScore, best_classes},
+    stream::{Stream, TaskIdentity},
+};
+use treelora_class_incremental::{FrozenDiscriminant, Routed, answer_by_task};
+use treelora_core::{Batch, Error, Learner, Method, Seeds, TaskId};
+use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
+
+use crate::{
+    config::{image_experiment_config::ImageExperimentConfig, inference::Inference},
+    event::{Event, RunResult},
+    folder::{checkpoint::RunFolder, summary::Floors},
+    inputs::Inputs,
+    prepared::PreparedExperiment,
+    pretraining::pretrained,
+    run::{
+        evaluation::{Scoring, TopOne},
+        run_loop::Run,
+    },
+    streams::image_stream::ImageStream,
+};
+
+/// An experiment on images.
+pub type ImageExperiment = PreparedExperiment<ImageInputs>;
+
+/// A vision transformer and image tasks.
+pub struct ImageInputs {
+    /// The frozen backbone with a fresh head, without adapters, on the training device.
+    model: VisionTransformer,
+    pub(crate) data: ImageStream,
+    /// The block whose input was computed once for every image.
+    prefix: Option<usize>,
+    classes: usize,
+}
+
+/// Whether the task of a test example is told.
+pub(crate) fn identity(config: &ImageExperimentConfig) -> TaskIdentity {
+    match config.inference {
+        Inference::Oracle => TaskIdentity::Oracle,
+        Inference::Latest | Inference::Routed => config.stream.scenario.into(),
+    }
+}
+
+impl ImageInputs {
+    fn top_one(
+        &self,
+        config: &ImageExperimentConfig,
+        identity: TaskIdentity,
+    ) -> TopOne<'_, ImageBatch> {
+        TopOne {
+            data: &self.data,
+            identity,
+            batch_size: config.training.evaluation_batch_size,
+        }
+    }
+}
+
+impl Inputs for ImageInputs {
+    type Settings = ImageExperimentConfig;
+    type Model = VisionTransformer;
+
+    fn open(
+        config: &ImageExperimentConfig,
+        device: &Device,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Self, Error> {
+        let splits = config.data.open()?;
+        let stream = Stream::new(&config.stream, &splits)?;
+        let (classes, size) = (stream.num_labels(), config.model.image_size());
+        let data = ImageStream::new(stream, &splits, size, &config.images, device)?;
+        let model = backbone(config, classes, &splits, device, on_event)?;
+        let prefix = prefix(&data, &model, config)?;
+        let data = match prefix {
+            Some(until_block) => data.with_prefix(&model, until_block, &mut |images| {
+                on_event(&Event::Prefix { images });
+            })?,
+            None => data,
+        };
+        Ok(Self {
+            model,
+            data,
+            prefix,
+            classes,
+        })
+    }
+
+    /// When the next configuration asks for the prefix that was computed, too.
+    fn reused(self, next: &ImageExperimentConfig) -> Result<Option<Self>, Error> {
+        let same = prefix(&self.data, &self.model, next)? == self.prefix;
+        Ok(same.then_some(self))
+    }
+
+    fn model(&self) -> &VisionTransformer {
+        &self.model
+    }
+
+    fn data(&self) -> &dyn StreamData<ImageBatch> {
+        &self.data
+    }
+
+    fn method(
+        &self,
+        config: &ImageExperimentConfig,
+    ) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
+        let (seed, classifier) = (config.training.seed, config.classifier.as_ref());
+        let method = config.method.build(seed, self.classes, classifier)?;
+        Ok(match config.router() {
+            Some(router) => Box::new(Routed::new(method, &router)?),
+            None => method,
+        })
+    }
+
+    fn scoring<'a>(
+        &'a self,
+        config: &'a ImageExperimentConfig,
+        _folder: Option<&'a RunFolder>,
+    ) -> Box<dyn Scoring<VisionTransformer> + 'a> {
+        Box::new(self.top_one(config, identity(config)))
+    }
+
+    fn floors(
+        &self,
+        config: &ImageExperimentConfig,
+        device: &Device,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Floors, Error> {
+        let mut floors = Floors::new();
+        for (name, discriminant) in &config.floors {
+            let mut method = FrozenDiscriminant::new(discriminant, self.classes)?;
+            let method: &mut dyn Method<VisionTransformer> = &mut method;
+            let learner = method.attach(self.model.clone())?;
+            let run = Run {
+                method,
+                data: &self.data,
+                training: &config.training,
+                device,
+                scoring: &self.top_one(config, TaskIdentity::Inferred),
+                folder: None,
+                on_event: &mut |event| {
+                    if matches!(event, Event::Stage { .. }) {
+                        on_event(event);
+                    }
+                },
+            };
+            let (_, result) = run.train(learner, RunResult::default())?;
+            floors.insert(name.clone(), result.matrix.metrics());
+        }
+        Ok(floors)
+    }
+
+    fn score_mixed(
+        &self,
+        config: &ImageExperimentConfig,
+        method: &dyn Method<VisionTransformer>,
+        answering: &Learner<VisionTransformer>,
+        after: TaskId,
+        seed: u64,
+    ) -> Result<Vec<TaskScore>, Error> {
+        let mut parts = Vec::new();
+        let mut task_of = Vec::new();
+        for task in (0..=after.0).map(TaskId) {
+            for batch in self.data.test(task, 64)? {
+                let batch = batch?;
+                task_of.extend(vec![task.0; batch.len()]);
+                parts.push(batch);
+            }
+        }
+        let all = ImageBatch::concat(parts);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let seen = self.data.seen_classes(after);
+        let mut row = vec![Cell::default(); after.0 + 1];
+        for chunk in order.chunks(config.training.evaluation_batch_size) {
+            let batch = all.select(chunk);
+            let scores = match identity(config) {
+                TaskIdentity::Inferred => method.answer(answering, &batch, None)?.scores,
+                TaskIdentity::Oracle => {
+                    let tasks: Vec<TaskId> = chunk.iter().map(|&i| TaskId(task_of[i])).collect();
+                    answer_by_task(method, answering, &batch, tasks)?.scores
+                }
+            };
+            let answers = best_classes(scores, &seen);
+            for ((answer, label), &example) in answers.iter().zip(&batch.labels).zip(chunk) {
+                let cell = &mut row[task_of[example]];
+                cell.total += 1;
+                cell.correct += usize::from(answer == label);
+            }
+        }
+        Ok(row.into_iter().map(TaskScore::from).collect())
+    }
+}
+
+/// The model with a zero head over the stream's classes: loaded, or pre-trained in the run.
+fn backbone(
+    config: &ImageExperimentConfig,
+    classes: usize,
+    splits: &Splits,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<VisionTransformer, Error> {
+    let architecture = config.model.architecture(classes);
+    architecture.validate()?;
+    config.model.precision.check_on(device)?;
+    let model = match (&config.model.weights, &config.pretraining) {
+        (Some(weights), _) => {
+            VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)
+                .map_err(|e| Error::Data(e.to_string()))?
+        }
+        (None, Some(pretraining)) => {
+            let model = pretrained(config, pretraining, splits, device, on_event)?;
+            let mut rng = config.training.seeds().initialisation();
+            let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
+            model.with_head(zeros)
+        }
+        (None, None) => {
+            let problem = "no weights and no [pretraining]";
+            return Err(Error::setting("model.weights", problem));
+        }
+    };
+    Ok(model.in_precision(config.model.precision))
+}
+
+/// The block of the first adapter, where its input is to be computed once for every image.
+fn prefix(
+    data: &ImageStream,
+    model: &VisionTransformer,
+    config: &ImageExperimentConfig,
+) -> Result<Option<usize>, Error> {
+    if data.prefix_bytes(model) > config.cache.prefix_bytes || config.images.augmentation.is_on() {
+        return Ok(None);
+    }
+    let Some(lora) = config.method.lora() else {
+        return Ok(Some(model.blocks.len()));
+    };
+    // Attached to a copy only to see where the patterns put adapters.
+    let mut rng = Seeds::new(0).initialisation();
+    let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
+        .map_err(|e| Error::setting("method.lora", e.to_string()))?;
+    Ok(Some(
+        attached.first_adapted_block().unwrap_or(model.blocks.len()),
+    ))
+}

@@ -1,0 +1,190 @@
+//! What an experiment on text is made of: a decoder with its tokenizer, and tasks of prompts.
+
+use burn::tensor::Device;
+use treelora_cl_bench::{
+    StreamData,
+    metrics::{AccuracyMatrix, TaskScore},
+    scorers::{Sample, TaskMetric},
+    text::{DemonstratedPrompts, Tokenizer},
+};
+use treelora_core::{Error, Learner, Method, TaskId};
+use treelora_models::decoder::{Decoder, TextBatch};
+
+use crate::{
+    config::text_experiment_config::TextExperimentConfig,
+    event::Event,
+    folder::{checkpoint::RunFolder, summary::Floors},
+    inputs::Inputs,
+    prepared::PreparedExperiment,
+    run::evaluation::Scoring,
+    streams::text_stream::TextStream,
+    text::{generated_answers::GeneratedAnswers, language_model::LanguageModel},
+};
+
+/// An experiment on text.
+pub type TextExperiment = PreparedExperiment<TextInputs>;
+
+/// A decoder with its tokenizer, and text tasks.
+pub struct TextInputs {
+    /// The frozen decoder, without adapters, on the training device.
+    model: Decoder,
+    tokenizer: Tokenizer,
+    stream: TextStream,
+    /// Prompts with examples in front, one entry a task; empty without demonstrations.
+    demonstrated: Vec<DemonstratedPrompts>,
+}
+
+impl PreparedExperiment<TextInputs> {
+    /// The decoder, without adapters.
+    pub fn model(&self) -> &Decoder {
+        &self.inputs.model
+    }
+
+    /// The decoder's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.inputs.tokenizer
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &TextStream {
+        &self.inputs.stream
+    }
+}
+
+impl Inputs for TextInputs {
+    type Settings = TextExperimentConfig;
+    type Model = Decoder;
+
+    fn open(
+        config: &TextExperimentConfig,
+        device: &Device,
+        _on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Self, Error> {
+        let folder = &config.model.weights;
+        let LanguageModel {
+            decoder: model,
+            tokenizer,
+        } = LanguageModel::load_in(folder, config.model.precision, device)?;
+        let context = model.config().max_position_embeddings;
+        let records = config.data.open()?;
+        let stream = TextStream::new(
+            records,
+            &tokenizer,
+            &config.encoding,
+            config.batching,
+            context,
+        )?;
+        config.training.validate_for(stream.tasks().len())?;
+        let demonstrated = demonstrated(config, &stream, &tokenizer, context)?;
+        Ok(Self {
+            model,
+            tokenizer,
+            stream,
+            demonstrated,
+        })
+    }
+
+    fn reused(self, next: &TextExperimentConfig) -> Result<Option<Self>, Error> {
+        next.training.validate_for(self.stream.tasks().len())?;
+        let context = self.model.config().max_position_embeddings;
+        let demonstrated = demonstrated(next, &self.stream, &self.tokenizer, context)?;
+        Ok(Some(Self {
+            demonstrated,
+            ..self
+        }))
+    }
+
+    fn model(&self) -> &Decoder {
+        &self.model
+    }
+
+    fn data(&self) -> &dyn StreamData<TextBatch> {
+        &self.stream
+    }
+
+    fn method(&self, config: &TextExperimentConfig) -> Result<Box<dyn Method<Decoder>>, Error> {
+        config.method.build_headless(config.training.seed)
+    }
+
+    fn scoring<'a>(
+        &'a self,
+        config: &'a TextExperimentConfig,
+        folder: Option<&'a RunFolder>,
+    ) -> Box<dyn Scoring<Decoder> + 'a> {
+        Box::new(GeneratedAnswers {
+            stream: &self.stream,
+            demonstrated: &self.demonstrated,
+            tokenizer: &self.tokenizer,
+            settings: &config.generation,
+            batch_size: config.training.evaluation_batch_size,
+            seed: config.training.seed,
+            folder,
+        })
+    }
+
+    /// The score of always giving the most frequent training answer, by each task's own metric.
+    fn floors(
+        &self,
+        config: &TextExperimentConfig,
+        _device: &Device,
+        _on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Floors, Error> {
+        let mut matrix = AccuracyMatrix::new();
+        let tasks = &self.stream.report().tasks;
+        for (on, task) in tasks.iter().enumerate() {
+            let Some(majority) = &task.majority else {
+                continue;
+            };
+            let records = &self.stream.records().tasks[on].test.records;
+            let samples: Vec<Sample<'_>> = records
+                .iter()
+                .map(|record| Sample {
+                    prompt: &record.prompt,
+                    prediction: &majority.answer,
+                    answer: &record.answer,
+                })
+                .collect();
+            let metric = TaskMetric::for_task(&task.name);
+            let score = metric.score(config.generation.scoring, &samples);
+            for after in on..tasks.len() {
+                if let Some(mean) = score.mean {
+                    matrix.record_score(after, on, mean);
+                }
+            }
+        }
+        Ok(Floors::from([("majority".to_owned(), matrix.metrics())]))
+    }
+
+    fn score_mixed(
+        &self,
+        _config: &TextExperimentConfig,
+        _method: &dyn Method<Decoder>,
+        _answering: &Learner<Decoder>,
+        _after: TaskId,
+        _seed: u64,
+    ) -> Result<Vec<TaskScore>, Error> {
+        let problem = "answers on text are written prompt by prompt: there is nothing to mix";
+        Err(Error::setting("--shuffle", problem))
+    }
+
+    fn describe(&self, folder: &RunFolder) -> Result<(), Error> {
+        folder.write_json("stream.json", self.stream.report())
+    }
+}
+
+/// Prompts with the examples in front that the method asks for, one entry a task; empty when it asks
+/// for none.
+fn demonstrated(
+    config: &TextExperimentConfig,
+    stream: &TextStream,
+    tokenizer: &Tokenizer,
+    context: usize,
+) -> Result<Vec<DemonstratedPrompts>, Error> {
+    let Some(demonstrations) = config.method.demonstrations() else {
+        return Ok(Vec::new());
+    };
+    let tasks = stream.records().tasks.iter();
+    tasks
+        .map(|task| demonstrations.prompts(task, tokenizer, &config.encoding, context))
+        .collect()
+}
