@@ -38,6 +38,8 @@ mod learning_without_forgetting;
 
 mod olora;
 
+mod lora_per_task;
+
 mod hide_lora;
 
 mod episodic_memory;
@@ -54,6 +56,7 @@ pub use gem::{Gem, GemConfig, project};
 pub use hide_lora::{HideLora, HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
 pub use joint_lora::{JointLora, JointLoraConfig};
 pub use learning_without_forgetting::{Lwf, LwfConfig};
+pub use lora_per_task::{LoraPerTask, LoraPerTaskConfig};
 pub use olora::{OLora, OLoraConfig};
 pub use orthogonal_gradient::{Ogd, OgdConfig};
 pub use sequential_lora::{SequentialLora, SequentialLoraConfig};
@@ -75,6 +78,8 @@ registry::contenders! {
         "learning without forgetting: the old model's answers on the new data";
     "o-lora": OLora(OLoraConfig), any:
         "O-LoRA: one adapter a task, orthogonal to the earlier ones; their sum answers";
+    "lora-per-task": LoraPerTask(LoraPerTaskConfig), any, keeps_adapters:
+        "a fresh adapter for every task, all kept: for routed answers, or told tasks";
     "hide-lora": HideLora(HideLoraConfig), classifier, keeps_adapters, infers_tasks:
         "HiDe-LoRA: infer the task, answer with its adapter, re-balance the head";
 }
