@@ -40,6 +40,8 @@ mod olora;
 
 mod lora_per_task;
 
+mod sd_lora;
+
 mod hide_lora;
 
 mod episodic_memory;
@@ -59,6 +61,7 @@ pub use learning_without_forgetting::{Lwf, LwfConfig};
 pub use lora_per_task::{LoraPerTask, LoraPerTaskConfig};
 pub use olora::{OLora, OLoraConfig};
 pub use orthogonal_gradient::{Ogd, OgdConfig};
+pub use sd_lora::{SdLora, SdLoraConfig};
 pub use sequential_lora::{SequentialLora, SequentialLoraConfig};
 
 registry::contenders! {
@@ -80,6 +83,8 @@ registry::contenders! {
         "O-LoRA: one adapter a task, orthogonal to the earlier ones; their sum answers";
     "lora-per-task": LoraPerTask(LoraPerTaskConfig), any, keeps_adapters:
         "a fresh adapter for every task, all kept: for routed answers, or told tasks";
+    "sd-lora": SdLora(SdLoraConfig), any:
+        "SD-LoRA: directions of earlier tasks frozen, their magnitudes learned on; one model answers";
     "hide-lora": HideLora(HideLoraConfig), classifier, keeps_adapters, infers_tasks:
         "HiDe-LoRA: infer the task, answer with its adapter, re-balance the head";
 }
