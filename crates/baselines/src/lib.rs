@@ -64,6 +64,12 @@ pub use orthogonal_gradient::{Ogd, OgdConfig};
 pub use sd_lora::{SdLora, SdLoraConfig};
 pub use sequential_lora::{SequentialLora, SequentialLoraConfig};
 
+/// Runs the examples of the book's page and of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-a-method.md")]
+#[doc = include_str!("../README.md")]
+struct Examples;
+
 registry::contenders! {
     "sequential-lora": SequentialLora(SequentialLoraConfig), any:
         "one adapter trained task after task, slower after the first on request";
