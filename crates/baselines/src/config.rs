@@ -142,7 +142,7 @@ impl BaselineConfig {
             Self::OLora(config) => Box::new(OLora::new(config, seed)?),
             Self::HideLora(_) => {
                 return Err(Error::setting(
-                    "method.name",
+                    "name",
                     format!(
                         "`{}` works on a classification head, which this model does not have",
                         self.name()

@@ -139,9 +139,9 @@ impl TreeLora {
 impl<M: ContinualModel> Method<M> for TreeLora {
     fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
         let model = treelora_lora::attach(model, &self.config.lora, &mut self.rng)
-            .map_err(|e| Error::setting("method.lora", e.to_string()))?;
+            .map_err(|e| Error::setting("lora", e.to_string()))?;
         let layers = LayerVectors::factor_a(&model, self.config.granularity)
-            .map_err(|e| Error::setting("method.granularity", e.to_string()))?;
+            .map_err(|e| Error::setting("granularity", e.to_string()))?;
         self.layers = layers.names().to_vec();
         self.relatives.set_layers(self.layers.len())?;
         Ok(Learner::of(model))
@@ -237,6 +237,8 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         });
         Ok(match self.config.regulariser {
             Regulariser::None => gradients,
+            // The step is then the identity, but for rounding.
+            _ if self.config.lambda == 0.0 => gradients,
             _ => {
                 let lambda = self.config.lambda;
                 let pulled = regulariser::pulled_gradients(lambda, vectors.tensor(), rows);

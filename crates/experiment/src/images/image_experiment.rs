@@ -61,8 +61,10 @@ impl ImageExperiment {
     ) -> Result<Self, Error> {
         let device = config.training.activations.on(device);
         device.seed(config.training.seed);
-        let splits = config.data.open()?;
-        let stream = Stream::new(&config.stream, &splits)?;
+        let splits = config.data.open();
+        let splits = splits.map_err(|e| Error::from(e).within("data"))?;
+        let stream = Stream::new(&config.stream, &splits);
+        let stream = stream.map_err(|e| Error::from(e).within("stream"))?;
         let (classes, size) = (stream.num_labels(), config.model.image_size());
         let data = ImageStream::new(stream, &splits, size, &config.images, &device)?;
         let model = backbone(&config, classes, &splits, &device, on_event)?;
@@ -164,7 +166,9 @@ impl ImageExperiment {
                 .method
                 .build(self.config.training.seed, self.classes, classifier)?;
         Ok(match self.config.router() {
-            Some(router) => Box::new(Routed::new(method, &router)?),
+            Some(router) => {
+                Box::new(Routed::new(method, &router).map_err(|e| e.within("routing"))?)
+            }
             None => method,
         })
     }
@@ -183,7 +187,9 @@ impl ImageExperiment {
         folder: &RunFolder,
         method: &mut dyn Method<VisionTransformer>,
     ) -> Result<(Learner<VisionTransformer>, RunResult), Error> {
-        let learner = method.attach(self.model.clone())?;
+        let learner = method
+            .attach(self.model.clone())
+            .map_err(|e| e.within("method"))?;
         let (learner, result) = folder.restore(learner, method, &self.device)?;
         Ok((learner, result.unwrap_or_default()))
     }
@@ -244,7 +250,8 @@ impl Experiment for ImageExperiment {
     fn floors(&self, on_event: &mut dyn FnMut(&Event)) -> Result<Floors, Error> {
         let mut floors = Floors::new();
         for (name, config) in &self.config.floors {
-            let mut method = FrozenDiscriminant::new(config, self.classes)?;
+            let method = FrozenDiscriminant::new(config, self.classes);
+            let mut method = method.map_err(|e| e.within(name).within("floors"))?;
             let method: &mut dyn Method<VisionTransformer> = &mut method;
             let learner = method.attach(self.model.clone())?;
             let run = Run {
@@ -299,8 +306,10 @@ fn backbone(
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<VisionTransformer, Error> {
     let architecture = config.model.architecture(classes);
-    architecture.validate()?;
-    config.model.precision.check_on(device)?;
+    let fits = architecture
+        .validate()
+        .and_then(|()| config.model.precision.check_on(device));
+    fits.map_err(|e| e.within("model"))?;
     let model = match (&config.model.weights, &config.pretraining) {
         (Some(weights), _) => {
             VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)

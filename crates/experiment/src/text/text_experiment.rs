@@ -53,7 +53,7 @@ impl TextExperiment {
             tokenizer,
         } = LanguageModel::load_in(folder, config.model.precision, &device)?;
         let context = model.config().max_position_embeddings;
-        let records = config.data.open()?;
+        let records = config.data.open().map_err(|e| e.within("data"))?;
         let stream = TextStream::new(
             records,
             &tokenizer,
@@ -61,7 +61,8 @@ impl TextExperiment {
             config.batching,
             context,
         )?;
-        config.training.validate_for(stream.tasks().len())?;
+        let fits = config.training.validate_for(stream.tasks().len());
+        fits.map_err(|e| e.within("training"))?;
         let demonstrated = demonstrated(&config, &stream, &tokenizer, context)?;
         let weights_sha256 = Some(sha256(folder)?);
         let data_sha256 = config.data.path.as_deref().map(sha256).transpose()?;
@@ -103,7 +104,9 @@ impl TextExperiment {
     /// When the settings do not fit the model, or the checkpoint is damaged.
     pub fn restored(&self, folder: &RunFolder) -> Result<RestoredDecoder, Error> {
         let mut method = self.config.method.build_any(self.config.training.seed)?;
-        let learner = method.attach(self.model.clone())?;
+        let learner = method
+            .attach(self.model.clone())
+            .map_err(|e| e.within("method"))?;
         let (learner, result) = folder.restore(learner, method.as_mut(), &self.device)?;
         Ok(RestoredDecoder {
             method,
@@ -139,6 +142,7 @@ fn demonstrated(
     let tasks = stream.records().tasks.iter();
     tasks
         .map(|task| demonstrations.prompts(task, tokenizer, &config.encoding, context))
+        .map(|prompts| prompts.map_err(|e| e.within("encoding")))
         .collect()
 }
 
@@ -156,7 +160,8 @@ impl Experiment for TextExperiment {
     fn reconfigured(self: Box<Self>, config: ExperimentConfig) -> Result<Reconfigured, Error> {
         Ok(match config {
             ExperimentConfig::Text(config) if self.config.has_inputs_of(&config) => {
-                config.training.validate_for(self.stream.tasks().len())?;
+                let fits = config.training.validate_for(self.stream.tasks().len());
+                fits.map_err(|e| e.within("training"))?;
                 let context = self.model.config().max_position_embeddings;
                 let demonstrated = demonstrated(&config, &self.stream, &self.tokenizer, context)?;
                 Reconfigured::Ready(Box::new(Self {
