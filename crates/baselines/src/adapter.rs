@@ -41,7 +41,7 @@ pub(crate) fn attach_to<M: Module>(
 /// Check the settings on their own.
 ///
 /// # Errors
-/// [`Error::Setting`] at `method.lora`.
+/// [`Error::Setting`] at `lora`.
 pub(crate) fn validate(lora: &LoraConfig) -> Result<(), Error> {
     lora.validate().map_err(setting)
 }
@@ -57,10 +57,8 @@ pub(crate) fn adapter_error(error: LoraError) -> Error {
 
 fn setting(error: LoraError) -> Error {
     match error {
-        LoraError::Setting { key, problem } => {
-            Error::setting(format!("method.lora.{key}"), problem)
-        }
-        other => Error::setting("method.lora", other.to_string()),
+        LoraError::Setting { key, problem } => Error::setting(key, problem).within("lora"),
+        other => Error::setting("lora", other.to_string()),
     }
 }
 
@@ -69,10 +67,7 @@ fn setting(error: LoraError) -> Error {
 pub(crate) fn positive(key: &str, value: f64) -> Result<(), Error> {
     match value > 0.0 && value.is_finite() {
         true => Ok(()),
-        false => Err(Error::setting(
-            format!("method.{key}"),
-            format!("{value} is not above 0"),
-        )),
+        false => Err(Error::setting(key, format!("{value} is not above 0"))),
     }
 }
 
@@ -81,9 +76,6 @@ pub(crate) fn positive(key: &str, value: f64) -> Result<(), Error> {
 pub(crate) fn not_negative(key: &str, value: f64) -> Result<(), Error> {
     match value >= 0.0 && value.is_finite() {
         true => Ok(()),
-        false => Err(Error::setting(
-            format!("method.{key}"),
-            format!("{value} is below 0"),
-        )),
+        false => Err(Error::setting(key, format!("{value} is below 0"))),
     }
 }

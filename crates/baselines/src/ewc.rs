@@ -57,7 +57,7 @@ impl EwcConfig {
         match (0.0..=1.0).contains(&self.decay) {
             true => Ok(()),
             false => Err(Error::setting(
-                "method.decay",
+                "decay",
                 format!("{} is not in [0, 1]", self.decay),
             )),
         }

@@ -33,12 +33,13 @@ impl AlignmentConfig {
     /// Check the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] below `key`.
-    pub fn validate(&self, key: &str) -> Result<(), Error> {
-        self.statistics.validate(&format!("{key}.statistics"))?;
-        self.head.validate(&format!("{key}.head"))?;
+    /// [`Error::Setting`] naming the key of this table.
+    pub fn validate(&self) -> Result<(), Error> {
+        let statistics = self.statistics.validate();
+        statistics.map_err(|e| e.within("statistics"))?;
+        self.head.validate().map_err(|e| e.within("head"))?;
         match &self.transport {
-            Some(transport) => transport.validate(&format!("{key}.transport")),
+            Some(transport) => transport.validate().map_err(|e| e.within("transport")),
             None => Ok(()),
         }
     }
@@ -62,13 +63,13 @@ impl<M: Classifier> Aligned<M> {
     /// Around `inner`, with `seed` for clustering and sampled features.
     ///
     /// # Errors
-    /// When a setting is out of range.
+    /// When a setting is out of range, named below `alignment`.
     pub fn new(
         inner: Box<dyn Method<M>>,
         config: &AlignmentConfig,
         seed: u64,
     ) -> Result<Self, Error> {
-        config.validate("alignment")?;
+        config.validate().map_err(|e| e.within("alignment"))?;
         Ok(Self {
             inner,
             head: AlignedHead::new(config.statistics.clone(), config.head.clone()),
@@ -88,13 +89,14 @@ impl<M: Classifier> Method<M> for Aligned<M> {
     }
 
     /// # Errors
-    /// Also when the head is not trained: a checkpoint holds what is trained, and would lose it.
+    /// Also when the head is not trained: a checkpoint holds what is trained, and would lose it. It is a setting of the
+    /// inner method, and named so.
     fn attach(&mut self, model: M) -> Result<Learner<M>, Error> {
         let learner = self.inner.attach(model)?;
         match learner.model.head().weight.is_require_grad() {
             true => Ok(learner),
             false => Err(Error::setting(
-                "method.lora.trainable",
+                "lora.trainable",
                 "the head is frozen, so that it cannot be aligned",
             )),
         }

@@ -52,8 +52,8 @@ impl TransportConfig {
     /// Check the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] below `key`.
-    pub fn validate(&self, key: &str) -> Result<(), Error> {
+    /// [`Error::Setting`] naming the key of this table.
+    pub fn validate(&self) -> Result<(), Error> {
         let (name, value) = match self {
             Self::MeanShift => return Ok(()),
             Self::KernelShift { bandwidth } => ("bandwidth", *bandwidth),
@@ -61,10 +61,7 @@ impl TransportConfig {
         };
         match value > 0.0 && value.is_finite() {
             true => Ok(()),
-            false => Err(Error::setting(
-                format!("{key}.{name}"),
-                format!("{value} is not above 0"),
-            )),
+            false => Err(Error::setting(name, format!("{value} is not above 0"))),
         }
     }
 }

@@ -48,8 +48,8 @@ impl HeadAlignment {
     /// Check the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] below `key`.
-    pub fn validate(&self, key: &str) -> Result<(), Error> {
+    /// [`Error::Setting`] naming the key of this table.
+    pub fn validate(&self) -> Result<(), Error> {
         let positive = [
             ("epochs", self.epochs as f64),
             ("learning_rate", self.learning_rate),
@@ -59,16 +59,16 @@ impl HeadAlignment {
         for (name, value) in positive {
             if !(value > 0.0 && value.is_finite()) {
                 let problem = format!("{value} is not above 0");
-                return Err(Error::setting(format!("{key}.{name}"), problem));
+                return Err(Error::setting(name, problem));
             }
         }
         if !(0.0..1.0).contains(&self.momentum) {
             let problem = format!("{} is not in [0, 1)", self.momentum);
-            return Err(Error::setting(format!("{key}.momentum"), problem));
+            return Err(Error::setting("momentum", problem));
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             let problem = format!("{} is below 0", self.weight_decay);
-            return Err(Error::setting(format!("{key}.weight_decay"), problem));
+            return Err(Error::setting("weight_decay", problem));
         }
         Ok(())
     }

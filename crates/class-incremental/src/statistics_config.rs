@@ -47,22 +47,21 @@ impl StatisticsConfig {
     /// Check the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] below `key`.
-    pub fn validate(&self, key: &str) -> Result<(), Error> {
+    /// [`Error::Setting`] naming the key of this table.
+    pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::Covariance { shrinkage } | Self::Variance { shrinkage } => {
                 match (0.0..=1.0).contains(shrinkage) {
                     true => Ok(()),
                     false => Err(Error::setting(
-                        format!("{key}.shrinkage"),
+                        "shrinkage",
                         format!("{shrinkage} is not in [0, 1]"),
                     )),
                 }
             }
-            Self::Centroids { centroids: 0 } => Err(Error::setting(
-                format!("{key}.centroids"),
-                "0 is not above 0",
-            )),
+            Self::Centroids { centroids: 0 } => {
+                Err(Error::setting("centroids", "0 is not above 0"))
+            }
             Self::Centroids { .. } => Ok(()),
         }
     }

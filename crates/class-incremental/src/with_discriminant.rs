@@ -33,7 +33,8 @@ impl<M: Classifier> WithDiscriminant<M> {
     /// Put a discriminant over `classes` classes on `inner`.
     ///
     /// # Errors
-    /// When the settings are out of range, or the discriminant keeps nothing to transport.
+    /// When the settings are out of range, named below `discriminant` and `transport`, or the discriminant keeps nothing
+    /// to transport.
     pub fn new(
         inner: Box<dyn Method<M>>,
         config: &DiscriminantConfig,
@@ -41,7 +42,7 @@ impl<M: Classifier> WithDiscriminant<M> {
         classes: usize,
     ) -> Result<Self, Error> {
         if let Some(transport) = &transport {
-            transport.validate("transport")?;
+            transport.validate().map_err(|e| e.within("transport"))?;
             if matches!(config, DiscriminantConfig::RandomProjection(_)) {
                 return Err(Error::setting(
                     "transport",
@@ -51,7 +52,9 @@ impl<M: Classifier> WithDiscriminant<M> {
         }
         Ok(Self {
             inner,
-            discriminant: config.build(classes)?,
+            discriminant: config
+                .build(classes)
+                .map_err(|e| e.within("discriminant"))?,
             drift: FeatureDrift::new(transport),
         })
     }

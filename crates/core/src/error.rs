@@ -28,7 +28,7 @@ pub enum Error {
     /// A setting is out of range or does not fit the model or the data.
     #[error("setting `{key}`: {problem}")]
     Setting {
-        /// Dotted path of the setting.
+        /// Dotted path of the setting, from the table of what was asked on ([`within`](Self::within)).
         key: String,
         /// The value and what is allowed.
         problem: String,
@@ -82,6 +82,28 @@ impl Error {
         Self::Setting {
             key: key.into(),
             problem: problem.into(),
+        }
+    }
+
+    /// The same error, with the key of an [`Error::Setting`] inside `table`: a library names its settings as its own
+    /// table has them, and who knows the table's place in a file puts it in front.
+    ///
+    /// ```
+    /// use treelora_core::Error;
+    ///
+    /// let error = Error::setting("rank", "0 is not above 0").within("lora").within("method");
+    /// assert_eq!(error.to_string(), "setting `method.lora.rank`: 0 is not above 0");
+    /// let error = Error::Data("no examples".into()).within("method");
+    /// assert_eq!(error.to_string(), "no examples");
+    /// ```
+    #[must_use]
+    pub fn within(self, table: &str) -> Self {
+        match self {
+            Self::Setting { key, problem } => Self::Setting {
+                key: format!("{table}.{key}"),
+                problem,
+            },
+            other => other,
         }
     }
 }

@@ -68,7 +68,9 @@ impl<I: Inputs> PreparedExperiment<I> {
     /// When the settings do not fit the model, or the checkpoint is damaged.
     pub fn restored(&self, folder: &RunFolder) -> Result<Restored<I::Model>, Error> {
         let mut method = self.inputs.method(&self.config)?;
-        let learner = method.attach(self.inputs.model().clone())?;
+        let learner = method
+            .attach(self.inputs.model().clone())
+            .map_err(|e| e.within("method"))?;
         let (learner, result) = folder.restore(learner, method.as_mut(), &self.device)?;
         Ok(Restored {
             method,

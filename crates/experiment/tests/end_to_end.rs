@@ -545,16 +545,37 @@ fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
 #[test]
 fn wrong_settings_name_file_and_key() {
     let cases = [
-        ("method.lora.rank", "0", "rank"),
+        ("method.lora.rank", "0", "`method.lora`"),
         ("method.lora.rnak", "2", "rnak"),
-        ("method.max_depth", "0", "max_depth"),
-        ("training.batch_size", "0", "training.batch_size"),
-        ("training.epochs_per_task", "[1]", "epochs_per_task"),
-        ("stream.tasks", "0", "stream"),
+        ("method.max_depth", "0", "`method.max_depth`"),
+        ("training.batch_size", "0", "`training.batch_size`"),
+        (
+            "training.epochs_per_task",
+            "[1]",
+            "`training.epochs_per_task`",
+        ),
+        ("stream.tasks", "0", "`stream.tasks`"),
+        ("images.prefetch", "0", "`images.prefetch`"),
+        ("model.image_size", "0", "`model.image_size`"),
+        (
+            "floors.lda",
+            "{ kind = 'lda', shrinkage = 2.0 }",
+            "`floors.lda.shrinkage`",
+        ),
         (
             "classifier.discriminant",
             "{ kind = 'lda', shrinkage = 2.0 }",
-            "shrinkage",
+            "`classifier.discriminant.shrinkage`",
+        ),
+        (
+            "classifier.transport",
+            "{ kind = 'linear', ridge = 0.0 }",
+            "`classifier.transport.ridge`",
+        ),
+        (
+            "classifier",
+            "{ alignment = { head = { epochs = 0 } } }",
+            "`classifier.alignment.head.epochs`",
         ),
         ("surprise", "1", "surprise"),
     ];
@@ -626,13 +647,24 @@ fn what_does_not_fit_the_model_is_an_error_before_training() {
     // Two blocks with q and v: four layers.
     let error = refused(&[("method.max_depth", "5")]);
     assert!(
-        error.contains("max_depth") && error.contains('4'),
+        error.contains("`method.max_depth`") && error.contains('4'),
         "{error}"
     );
     let error = refused(&[("method.lora.rank", "17")]);
     assert!(error.contains("rank") && error.contains("17"), "{error}");
     let error = refused(&[("method.lora.target_modules", "['nowhere']")]);
-    assert!(error.contains("nowhere"), "{error}");
+    assert!(
+        error.contains("`method.lora`") && error.contains("nowhere"),
+        "{error}"
+    );
+    let error = refused(&[("model.heads", "3")]);
+    assert!(error.contains("`model."), "{error}");
+    let error = refused(&[("data", "{ name = 'procedural', classes = 0 }")]);
+    assert!(error.contains("`data.classes`"), "{error}");
+    let error = refused(&[("stream.class_order", "{ given = [9, 99, 5] }")]);
+    assert!(error.contains("`stream.class_order`"), "{error}");
+    let error = refused(&[("pretraining.classes", "[0, 99]")]);
+    assert!(error.contains("`pretraining."), "{error}");
     let error = refused(&[("model.weights", "'no/such/file.safetensors'")]);
     assert!(error.contains("no/such/file.safetensors"), "{error}");
     let error = refused(&[("data", "{ name = 'cifar-100', path = 'no/such/folder' }")]);

@@ -501,21 +501,46 @@ fn wrong_input_is_named() {
     };
     let tree = METHODS[0];
     for (method, changes, named) in [
-        (tree, ("generation.max_new_tokens", "0"), "max_new_tokens"),
+        (
+            tree,
+            ("generation.max_new_tokens", "0"),
+            "`generation.max_new_tokens`",
+        ),
         (tree, ("data.tasks", "['colours', 'smells']"), "smells"),
+        (tree, ("data.order", "1"), "`data.order`"),
+        (tree, ("encoding.max_prompt", "0"), "`encoding.max_prompt`"),
+        (
+            tree,
+            ("batching.token_budget", "0"),
+            "`batching.token_budget`",
+        ),
+        (
+            tree,
+            ("generation.temperature", "-1.0"),
+            "`generation.temperature`",
+        ),
+        (tree, ("method.lambda", "-1.0"), "`method.lambda`"),
         (
             tree,
             ("data.name", "'no-such-benchmark'"),
             "no-such-benchmark",
         ),
         (tree, ("model.weights", "'no/such/model'"), "no/such/model"),
-        (tree, ("training.warm_up", "1.0"), "warm_up"),
-        (tree, ("training.accumulation", "0"), "accumulation"),
-        (tree, ("training.epochs_per_task", "[1]"), "epochs_per_task"),
+        (tree, ("training.warm_up", "1.0"), "`training.warm_up`"),
+        (
+            tree,
+            ("training.accumulation", "0"),
+            "`training.accumulation`",
+        ),
+        (
+            tree,
+            ("training.epochs_per_task", "[1]"),
+            "`training.epochs_per_task`",
+        ),
         (tree, ("training.learning_rate", "1e30"), "the loss is"),
         (tree, ("surprise", "1"), "surprise"),
         ("name = 'hide-lora'", ("name", "'x'"), "hide-lora"),
-        ("name = 'fix', shots = 0", ("name", "'x'"), "shots"),
+        ("name = 'fix', shots = 0", ("name", "'x'"), "`method.shots`"),
     ] {
         let error = prepared(method, &[changes]);
         assert!(error.contains(named), "{changes:?}: {error}");

@@ -31,7 +31,7 @@ impl Precision {
         match self == Self::F32 || device.supports_dtype(DType::BF16) {
             true => Ok(()),
             false => Err(Error::setting(
-                "model.precision",
+                "precision",
                 format!("bf16: {device:?} does not compute in it; f32 works everywhere"),
             )),
         }

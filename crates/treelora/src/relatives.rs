@@ -60,7 +60,7 @@ impl Relatives {
     pub(crate) fn set_layers(&mut self, layers: usize) -> Result<(), Error> {
         self.tree_config
             .depth_limit(layers)
-            .map_err(|e| Error::setting("method.max_depth", e.to_string()))?;
+            .map_err(|e| Error::setting("max_depth", e.to_string()))?;
         self.layers = layers;
         Ok(())
     }

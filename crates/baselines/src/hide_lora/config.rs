@@ -57,6 +57,21 @@ pub enum TaskIdentityConfig {
     },
 }
 
+impl TaskIdentityConfig {
+    fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::SharedLora(config) => {
+                positive("learning_rate", config.learning_rate)?;
+                positive("head_learning_rate", config.head_learning_rate)?;
+                not_negative("slow_learning", config.slow_learning)
+            }
+            Self::Frozen { discriminant } => discriminant
+                .validate()
+                .map_err(|e| e.within("discriminant")),
+        }
+    }
+}
+
 impl Default for TaskIdentityConfig {
     fn default() -> Self {
         Self::SharedLora(SharedLoraConfig::default())
@@ -90,24 +105,15 @@ impl HideLoraConfig {
         validate(&self.lora)?;
         if !(0.0..1.0).contains(&self.momentum) {
             let problem = format!("{} is not in [0, 1)", self.momentum);
-            return Err(Error::setting("method.momentum", problem));
+            return Err(Error::setting("momentum", problem));
         }
         not_negative("contrast", self.contrast)?;
         positive("temperature", self.temperature)?;
-        self.statistics.validate("method.statistics")?;
-        self.alignment.validate("method.alignment")?;
-        match &self.task_identity {
-            TaskIdentityConfig::SharedLora(config) => {
-                positive("task_identity.learning_rate", config.learning_rate)?;
-                positive(
-                    "task_identity.head_learning_rate",
-                    config.head_learning_rate,
-                )?;
-                not_negative("task_identity.slow_learning", config.slow_learning)
-            }
-            TaskIdentityConfig::Frozen { discriminant } => {
-                discriminant.validate("method.task_identity.discriminant")
-            }
-        }
+        let statistics = self.statistics.validate();
+        statistics.map_err(|e| e.within("statistics"))?;
+        let alignment = self.alignment.validate();
+        alignment.map_err(|e| e.within("alignment"))?;
+        let task_identity = self.task_identity.validate();
+        task_identity.map_err(|e| e.within("task_identity"))
     }
 }

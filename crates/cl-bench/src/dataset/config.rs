@@ -67,7 +67,7 @@ impl DatasetConfig {
     pub fn open(&self) -> Result<Splits, DatasetError> {
         let path = || {
             self.path().ok_or(DatasetError::Setting {
-                key: "data.path",
+                key: "path",
                 problem: "no folder with the data is given".into(),
             })
         };

@@ -95,10 +95,18 @@ pub enum DatasetError {
         /// What the decoder says.
         problem: String,
     },
+    /// A model's images are too small or too large.
+    #[error("images of {size} pixels a side: not between 1 and {largest}")]
+    ImageSize {
+        /// Side of the images.
+        size: usize,
+        /// The largest that there is.
+        largest: u32,
+    },
     /// A setting is missing or out of range.
     #[error("setting `{key}`: {problem}")]
     Setting {
-        /// Dotted path of the setting.
+        /// Dotted path of the setting in its table.
         key: &'static str,
         /// The value and what is allowed.
         problem: String,
@@ -124,7 +132,7 @@ impl DatasetError {
             | Self::Empty { path, .. }
             | Self::UnknownClass { path, .. }
             | Self::Image { path, .. } => Some(path),
-            Self::Setting { .. } => None,
+            Self::Setting { .. } | Self::ImageSize { .. } => None,
         }
     }
 }

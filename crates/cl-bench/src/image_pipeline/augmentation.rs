@@ -47,7 +47,7 @@ impl Augmentation {
         let setting = |key, problem| Err(DatasetError::Setting { key, problem });
         if !(0.0..=1.0).contains(&self.horizontal_flip) {
             return setting(
-                "images.augmentation.horizontal_flip",
+                "augmentation.horizontal_flip",
                 format!("{} is not between 0 and 1", self.horizontal_flip),
             );
         }
@@ -57,14 +57,14 @@ impl Augmentation {
         let [low, high] = crop.scale;
         if !(low > 0.0 && low <= high && high <= 1.0) {
             return setting(
-                "images.augmentation.random_resized_crop.scale",
+                "augmentation.random_resized_crop.scale",
                 format!("[{low}, {high}] is no interval within 0 and 1"),
             );
         }
         let [low, high] = crop.ratio;
         if !(low > 0.0 && low <= high && high.is_finite()) {
             return setting(
-                "images.augmentation.random_resized_crop.ratio",
+                "augmentation.random_resized_crop.ratio",
                 format!("[{low}, {high}] is no interval above 0"),
             );
         }

@@ -100,21 +100,21 @@ impl ImageConfig {
     pub fn validate(&self) -> Result<(), DatasetError> {
         let setting = |key, problem| Err(DatasetError::Setting { key, problem });
         if self.workers == Some(0) {
-            return setting("images.workers", "0 is not above 0".into());
+            return setting("workers", "0 is not above 0".into());
         }
         if self.prefetch == 0 {
-            return setting("images.prefetch", "0 is not above 0".into());
+            return setting("prefetch", "0 is not above 0".into());
         }
         let (mean, std) = self.normalization.mean_and_std();
         if mean.iter().any(|mean| !mean.is_finite()) {
             return setting(
-                "images.normalization.custom.mean",
+                "normalization.custom.mean",
                 format!("{mean:?} is not finite"),
             );
         }
         if std.iter().any(|std| !std.is_finite() || *std <= 0.0) {
             return setting(
-                "images.normalization.custom.std",
+                "normalization.custom.std",
                 format!("{std:?} is not above 0"),
             );
         }
@@ -126,12 +126,14 @@ impl ImageConfig {
         self.validate()?;
         let setting = |key, problem| Err(DatasetError::Setting { key, problem });
         if !(1..=MAX_SIDE as usize).contains(&image_size) {
-            let problem = format!("{image_size} is not between 1 and {MAX_SIDE}");
-            return setting("model.image_size", problem);
+            return Err(DatasetError::ImageSize {
+                size: image_size,
+                largest: MAX_SIDE,
+            });
         }
         match self.resize {
             Some(resize) if !(image_size..=MAX_SIDE as usize).contains(&resize) => setting(
-                "images.resize",
+                "resize",
                 format!("{resize} is not between the image size {image_size} and {MAX_SIDE}"),
             ),
             _ => Ok(()),

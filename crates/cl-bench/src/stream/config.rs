@@ -107,26 +107,26 @@ impl StreamConfig {
         if self.tasks == 0 {
             return Err(StreamError::NoTasks);
         }
-        positive("stream.classes_per_task", self.classes_per_task)?;
-        positive("stream.train_per_class", self.train_per_class)?;
-        positive("stream.test_per_class", self.test_per_class)?;
+        positive("classes_per_task", self.classes_per_task)?;
+        positive("train_per_class", self.train_per_class)?;
+        positive("test_per_class", self.test_per_class)?;
         let domains = self.scenario == Scenario::DomainIncremental;
         if domains && self.classes_per_task.is_some() {
             return Err(StreamError::Setting {
-                key: "stream.classes_per_task",
+                key: "classes_per_task",
                 problem: "every task of a domain-incremental stream has all classes".into(),
             });
         }
         if !domains && !self.domain_order.is_empty() {
             return Err(StreamError::Setting {
-                key: "stream.domain_order",
+                key: "domain_order",
                 problem: "only a domain-incremental stream has domains".into(),
             });
         }
         if let ClassOrder::Given(classes) = &self.class_order {
-            duplicate("stream.class_order", classes)?;
+            duplicate("class_order", classes)?;
         }
-        duplicate("stream.exclude_classes", &self.exclude_classes)
+        duplicate("exclude_classes", &self.exclude_classes)
     }
 
     /// The classes of the stream in order, of a data set with `available` classes.
@@ -139,13 +139,13 @@ impl StreamConfig {
             }),
             None => Ok(()),
         };
-        known("stream.exclude_classes", &self.exclude_classes)?;
+        known("exclude_classes", &self.exclude_classes)?;
         let all: Vec<usize> = (0..available).collect();
         let mut classes = match &self.class_order {
             ClassOrder::Label => all,
             ClassOrder::Shuffled(seed) => shuffled(&all, *seed),
             ClassOrder::Given(classes) => {
-                known("stream.class_order", classes)?;
+                known("class_order", classes)?;
                 classes.clone()
             }
         };
@@ -188,7 +188,7 @@ impl StreamConfig {
         &self,
         available: &[String],
     ) -> Result<Vec<(usize, String)>, StreamError> {
-        duplicate("stream.domain_order", &self.domain_order)?;
+        duplicate("domain_order", &self.domain_order)?;
         let names = match self.domain_order.is_empty() {
             true => available,
             false => &self.domain_order,

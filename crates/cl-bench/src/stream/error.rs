@@ -32,7 +32,7 @@ pub enum StreamError {
     },
     /// The classes do not divide evenly.
     #[error(
-        "{classes} classes cannot be divided evenly over {tasks} tasks; stream.classes_per_task \
+        "{classes} classes cannot be divided evenly over {tasks} tasks; `classes_per_task` \
          takes a part of them"
     )]
     Uneven {
@@ -54,7 +54,7 @@ pub enum StreamError {
     /// A list names the same thing twice.
     #[error("`{entry}` occurs twice, at positions {first} and {second}")]
     Duplicate {
-        /// Dotted path of the list.
+        /// Key of the list.
         key: &'static str,
         /// What occurs twice.
         entry: String,
@@ -66,7 +66,7 @@ pub enum StreamError {
     /// A list names a class that does not exist.
     #[error("class {class}, but the data set has {available} classes (0 to {})", available.saturating_sub(1))]
     UnknownClass {
-        /// Dotted path of the list.
+        /// Key of the list.
         key: &'static str,
         /// The class.
         class: usize,
@@ -102,7 +102,7 @@ pub enum StreamError {
     /// A setting is out of range.
     #[error("{problem}")]
     Setting {
-        /// Dotted path of the setting.
+        /// Key of the setting.
         key: &'static str,
         /// The value and what is allowed.
         problem: String,
@@ -110,16 +110,16 @@ pub enum StreamError {
 }
 
 impl StreamError {
-    /// Dotted path of the setting to change; `None` when the data is at fault.
+    /// Key of the setting to change, in the stream's own table; `None` when the data is at fault.
     pub fn key(&self) -> Option<&'static str> {
         match self {
             Self::NoTasks
             | Self::MoreTasksThanClasses { .. }
             | Self::MoreTasksThanDomains { .. }
             | Self::Uneven { .. }
-            | Self::TooFewClasses { .. } => Some("stream.tasks"),
-            Self::NoClasses { .. } => Some("stream.class_order"),
-            Self::UnknownDomain { .. } => Some("stream.domain_order"),
+            | Self::TooFewClasses { .. } => Some("tasks"),
+            Self::NoClasses { .. } => Some("class_order"),
+            Self::UnknownDomain { .. } => Some("domain_order"),
             Self::Duplicate { key, .. }
             | Self::UnknownClass { key, .. }
             | Self::Setting { key, .. } => Some(key),

@@ -26,7 +26,7 @@ impl TextBatching {
     /// When it is 0.
     pub fn validate(&self) -> Result<(), Error> {
         match self.token_budget {
-            Some(0) => Err(Error::setting("batching.token_budget", "0 is not above 0")),
+            Some(0) => Err(Error::setting("token_budget", "0 is not above 0")),
             _ => Ok(()),
         }
     }

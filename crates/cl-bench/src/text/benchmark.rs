@@ -30,7 +30,7 @@ const MATH: [&str; 3] = ["ScienceQA", "NumGLUE-cm", "NumGLUE-ds"];
 impl TextDatasetConfig {
     /// Where the examples of each task are, in the order of the stream.
     pub(super) fn sources(&self) -> Result<Vec<TaskSource>, Error> {
-        let path = given("data.path", self.path.as_deref())?;
+        let path = given("path", self.path.as_deref())?;
         let names: Vec<String> = match (self.name, self.order) {
             _ if !self.tasks.is_empty() => self.tasks.clone(),
             (TextBenchmark::Trace, _) => owned(&TRACE),
@@ -58,7 +58,7 @@ impl TextDatasetConfig {
                     true => Ok(prompts(name)),
                     false => {
                         let folder = self.classification_path.as_deref();
-                        TaskSource::labelled(given("data.classification_path", folder)?, name)
+                        TaskSource::labelled(given("classification_path", folder)?, name)
                     }
                 })
                 .collect(),
@@ -75,7 +75,7 @@ fn known(name: String, allowed: &[&str]) -> Result<String, Error> {
     match allowed.contains(&name.as_str()) {
         true => Ok(name),
         false => Err(Error::setting(
-            "data.tasks",
+            "tasks",
             format!("`{name}`, but the tasks are: {}", allowed.join(", ")),
         )),
     }

@@ -61,10 +61,10 @@ impl CorpusConfig {
     pub fn validate(&self) -> Result<(), Error> {
         if self.files.is_empty() && self.tasks.is_empty() {
             let problem = "no text: name `.txt` files or folders here, or tasks in `data.tasks`";
-            return Err(Error::setting("data.files", problem));
+            return Err(Error::setting("files", problem));
         }
         let mut tasks = self.tasks.iter().enumerate();
-        tasks.try_for_each(|(index, task)| task.validate().map_err(|e| of_task(index, e)))
+        tasks.try_for_each(|(index, task)| task.validate().map_err(|e| e.within(&task_key(index))))
     }
 
     /// Read all texts.
@@ -89,7 +89,9 @@ impl CorpusConfig {
                 classification_path: located(&config.classification_path),
                 ..config.clone()
             };
-            let splits = config.open_training().map_err(|e| of_task(index, e))?;
+            let splits = config
+                .open_training()
+                .map_err(|e| e.within(&task_key(index)))?;
             let records = splits.into_iter().flat_map(|split| split.records);
             documents.extend(records.map(|record| Document {
                 parts: vec![record.prompt, record.answer],
@@ -97,10 +99,7 @@ impl CorpusConfig {
         }
         documents.retain(|document| document.parts.iter().any(|part| !part.trim().is_empty()));
         match documents.is_empty() {
-            true => Err(Error::setting(
-                "data.files",
-                "there is no text in the files",
-            )),
+            true => Err(Error::setting("files", "there is no text in the files")),
             false => Ok(Corpus { documents }),
         }
     }
@@ -157,13 +156,7 @@ fn text_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-/// A problem with a key of one task, under its path in the file.
-fn of_task(index: usize, error: Error) -> Error {
-    match error {
-        Error::Setting { key, problem } => {
-            let key = key.strip_prefix("data.").unwrap_or(&key);
-            Error::setting(format!("data.tasks[{index}].{key}"), problem)
-        }
-        other => other,
-    }
+/// The table of one task.
+fn task_key(index: usize) -> String {
+    format!("tasks[{index}]")
 }

@@ -108,9 +108,9 @@ impl TextDatasetConfig {
     /// Names the key.
     pub fn validate(&self) -> Result<(), Error> {
         for (key, limit) in [
-            ("data.train_per_task", self.train_per_task),
-            ("data.eval_per_task", self.eval_per_task),
-            ("data.test_per_task", self.test_per_task),
+            ("train_per_task", self.train_per_task),
+            ("eval_per_task", self.eval_per_task),
+            ("test_per_task", self.test_per_task),
         ] {
             if limit == Some(0) {
                 return Err(Error::setting(key, "0 is not above 0"));
@@ -118,31 +118,31 @@ impl TextDatasetConfig {
         }
         if self.name != TextBenchmark::TraceLong && self.classification_path.is_some() {
             let problem = "only `trace-long` has tasks in two folders";
-            return Err(Error::setting("data.classification_path", problem));
+            return Err(Error::setting("classification_path", problem));
         }
         match (self.name, self.order) {
             (TextBenchmark::OLora, Some(order)) => {
                 if !self.tasks.is_empty() {
                     let problem = format!("the tasks are those of order {order}");
-                    return Err(Error::setting("data.tasks", problem));
+                    return Err(Error::setting("tasks", problem));
                 }
                 o_lora::order(order)?;
             }
             (TextBenchmark::OLora, None) if self.tasks.is_empty() => {
                 let problem = "`o-lora` needs an order from 1 to 6, or a list of tasks";
-                return Err(Error::setting("data.order", problem));
+                return Err(Error::setting("order", problem));
             }
             (TextBenchmark::OLora, None) | (_, None) => {}
             (_, Some(_)) => {
                 let problem = "only `o-lora` has numbered orders";
-                return Err(Error::setting("data.order", problem));
+                return Err(Error::setting("order", problem));
             }
         }
         for (position, task) in self.tasks.iter().enumerate() {
             check_name(task)?;
             if self.tasks[..position].contains(task) {
                 let problem = format!("`{task}` occurs twice");
-                return Err(Error::setting("data.tasks", problem));
+                return Err(Error::setting("tasks", problem));
             }
         }
         Ok(())
@@ -156,7 +156,7 @@ fn check_name(name: &str) -> Result<(), Error> {
     match plain {
         true => Ok(()),
         false => Err(Error::setting(
-            "data.tasks",
+            "tasks",
             format!("`{name}` is no name of a folder"),
         )),
     }

@@ -62,7 +62,7 @@ impl Demonstrations {
         for (key, value) in [("shots", self.shots), ("max_prompt", self.max_prompt)] {
             if value == 0 {
                 let problem = "0 leaves no example in front of a prompt";
-                return Err(Error::setting(format!("method.{key}"), problem));
+                return Err(Error::setting(key, problem));
             }
         }
         Ok(())

@@ -102,8 +102,8 @@ impl Encoding {
     /// When a limit is 0 or the context has no room.
     pub fn limits(&self, context: usize) -> Result<TokenLimits, Error> {
         for (key, limit) in [
-            ("encoding.max_prompt", self.max_prompt),
-            ("encoding.max_answer", self.max_answer),
+            ("max_prompt", self.max_prompt),
+            ("max_answer", self.max_answer),
         ] {
             if limit == 0 {
                 return Err(Error::setting(key, "0 is not above 0"));
@@ -112,7 +112,7 @@ impl Encoding {
         if context < 2 {
             let problem =
                 format!("a context of {context} tokens has no room for a prompt and an answer");
-            return Err(Error::setting("encoding.max_prompt", problem));
+            return Err(Error::setting("max_prompt", problem));
         }
         let answer = self.max_answer.min(context / 2);
         Ok(TokenLimits {
@@ -137,7 +137,7 @@ impl Encoding {
         if room == 0 {
             let length = frame.len();
             let problem = format!("{limit} tokens, but {length} are the frame of every prompt");
-            return Err(Error::setting("encoding.max_prompt", problem));
+            return Err(Error::setting("max_prompt", problem));
         }
         let Some(template) = &frame.template else {
             let bare = tokenizer.encode_all(texts)?.into_iter();
@@ -198,7 +198,7 @@ impl Encoding {
             (true, Some(eos)) => Some(eos),
             (true, None) => {
                 let problem = "the tokenizer has no end-of-text token; `end = false` does without";
-                return Err(Error::setting("encoding.end", problem));
+                return Err(Error::setting("end", problem));
             }
         };
         let prompts: Vec<&str> = records.iter().map(|r| r.prompt.as_str()).collect();
@@ -265,7 +265,7 @@ impl Frame {
                 Some(bos) => vec![bos],
                 None => {
                     let problem = "the tokenizer has no beginning-of-text token";
-                    return Err(Error::setting("encoding.beginning", problem));
+                    return Err(Error::setting("beginning", problem));
                 }
             },
         };

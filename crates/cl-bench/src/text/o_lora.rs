@@ -87,7 +87,7 @@ pub fn order(number: usize) -> Result<&'static [&'static str], Error> {
         ],
         _ => {
             let problem = format!("{number}, but O-LoRA's orders are 1 to 6");
-            return Err(Error::setting("data.order", problem));
+            return Err(Error::setting("order", problem));
         }
     })
 }
@@ -108,7 +108,7 @@ impl ClassificationTask {
             .ok_or_else(|| {
                 let known: Vec<&str> = TASKS.iter().map(|(known, ..)| *known).collect();
                 let problem = format!("`{name}`, but the tasks are: {}", known.join(", "));
-                Error::setting("data.tasks", problem)
+                Error::setting("tasks", problem)
             })
     }
 

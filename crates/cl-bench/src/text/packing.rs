@@ -35,8 +35,8 @@ impl PackedText {
         seed: u64,
     ) -> Result<Self, Error> {
         let Some(end) = tokenizer.special().eos else {
-            let problem = "it has no end-of-text token, which separates the documents";
-            return Err(Error::setting("tokenizer", problem));
+            let problem = "the tokenizer has no end-of-text token, which separates the documents";
+            return Err(Error::Data(problem.into()));
         };
         let parts: Vec<&str> = corpus.texts().collect();
         let mut encoded = tokenizer.encode_all(&parts)?.into_iter();
@@ -65,7 +65,7 @@ impl PackedText {
                  learn",
                 train.len()
             );
-            return Err(Error::setting("training.held_out", problem));
+            return Err(Error::setting("held_out", problem));
         }
         let held_out = train.split_off(train.len() - count);
         Ok(Self { train, held_out })

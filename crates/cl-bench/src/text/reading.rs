@@ -61,7 +61,7 @@ impl TextDatasetConfig {
         for task in self.train_split.keys() {
             if !sources.iter().any(|source| source.name() == task) {
                 let problem = format!("`{task}` is no task of the stream");
-                return Err(Error::setting("data.train_split", problem));
+                return Err(Error::setting("train_split", problem));
             }
         }
         Ok(sources)
@@ -128,7 +128,7 @@ impl Reading<'_> {
             Found::Records(records) => records,
             Found::NotOffered if needed => {
                 let problem = format!("`{}` has no split `{split}`", self.source.name());
-                return Err(Error::setting("data.train_split", problem));
+                return Err(Error::setting("train_split", problem));
             }
             Found::NotOffered => return Ok(None),
             Found::Missing(file) if self.config.allow_missing => {

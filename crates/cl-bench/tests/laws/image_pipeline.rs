@@ -202,22 +202,22 @@ fn settings_out_of_range_name_their_key() {
         let config: ImageConfig = toml::from_str(toml).unwrap();
         let error = ImagePipeline::new(splits().train, &[], 32, &config).err();
         let message = error.unwrap().to_string();
-        assert!(message.contains(key), "{message}");
+        assert!(message.contains(&format!("`{key}`")), "{message}");
     };
-    check("workers = 0", "images.workers");
-    check("prefetch = 0", "images.prefetch");
-    check("resize = 31", "images.resize");
+    check("workers = 0", "workers");
+    check("prefetch = 0", "prefetch");
+    check("resize = 31", "resize");
     check(
         "augmentation.horizontal_flip = 1.5",
-        "images.augmentation.horizontal_flip",
+        "augmentation.horizontal_flip",
     );
     check(
         "augmentation.random_resized_crop.scale = [0.0, 1.0]",
-        "images.augmentation.random_resized_crop.scale",
+        "augmentation.random_resized_crop.scale",
     );
     check(
         "normalization = { custom = { mean = [0, 0, 0], std = [1, 0, 1] } }",
-        "images.normalization.custom.std",
+        "normalization.custom.std",
     );
     let unknown = toml::from_str::<ImageConfig>("resizes = 31").unwrap_err();
     assert!(unknown.to_string().contains("resizes"));

@@ -113,24 +113,24 @@ fn settings_out_of_range_name_their_key() {
                 classes: 0,
                 ..config()
             },
-            "data.classes",
+            "classes",
         ),
         (
             ProceduralConfig {
                 image_size: 4,
                 ..config()
             },
-            "data.image_size",
+            "image_size",
         ),
         (
             ProceduralConfig {
                 noise: f32::NAN,
                 ..config()
             },
-            "data.noise",
+            "noise",
         ),
     ] {
         let message = config.generate().unwrap_err().to_string();
-        assert!(message.contains(key), "{message}");
+        assert!(message.contains(&format!("`{key}`")), "{message}");
     }
 }

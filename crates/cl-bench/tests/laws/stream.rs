@@ -190,14 +190,14 @@ fn a_domain_is_a_task_with_all_classes() {
 fn what_cannot_be_cut_is_a_typed_error_that_names_the_key() {
     let domains = |tail: &str| format!("scenario = 'domain-incremental'\n{tail}");
     let cases = [
-        ("tasks = 0".into(), StreamError::NoTasks, "stream.tasks"),
+        ("tasks = 0".into(), StreamError::NoTasks, "tasks"),
         (
             "tasks = 13".into(),
             StreamError::MoreTasksThanClasses {
                 tasks: 13,
                 classes: 12,
             },
-            "stream.tasks",
+            "tasks",
         ),
         (
             "tasks = 5".into(),
@@ -205,7 +205,7 @@ fn what_cannot_be_cut_is_a_typed_error_that_names_the_key() {
                 tasks: 5,
                 classes: 12,
             },
-            "stream.tasks",
+            "tasks",
         ),
         (
             "tasks = 5\nclasses_per_task = 3".into(),
@@ -214,48 +214,48 @@ fn what_cannot_be_cut_is_a_typed_error_that_names_the_key() {
                 per_task: 3,
                 classes: 12,
             },
-            "stream.tasks",
+            "tasks",
         ),
         (
             "tasks = 1\nclass_order = { given = [] }".into(),
             StreamError::NoClasses { available: 12 },
-            "stream.class_order",
+            "class_order",
         ),
         (
             "tasks = 1\nclass_order = { given = [4, 1, 4] }".into(),
             StreamError::Duplicate {
-                key: "stream.class_order",
+                key: "class_order",
                 entry: "4".into(),
                 first: 0,
                 second: 2,
             },
-            "stream.class_order",
+            "class_order",
         ),
         (
             "tasks = 1\nclass_order = { given = [4, 12] }".into(),
             StreamError::UnknownClass {
-                key: "stream.class_order",
+                key: "class_order",
                 class: 12,
                 available: 12,
             },
-            "stream.class_order",
+            "class_order",
         ),
         (
             "tasks = 1\nexclude_classes = [99]".into(),
             StreamError::UnknownClass {
-                key: "stream.exclude_classes",
+                key: "exclude_classes",
                 class: 99,
                 available: 12,
             },
-            "stream.exclude_classes",
+            "exclude_classes",
         ),
         (
             "tasks = 1\ntrain_per_class = 0".into(),
             StreamError::Setting {
-                key: "stream.train_per_class",
+                key: "train_per_class",
                 problem: "0 is not above 0".into(),
             },
-            "stream.train_per_class",
+            "train_per_class",
         ),
         (
             domains("tasks = 3"),
@@ -263,7 +263,7 @@ fn what_cannot_be_cut_is_a_typed_error_that_names_the_key() {
                 tasks: 3,
                 domains: 2,
             },
-            "stream.tasks",
+            "tasks",
         ),
         (
             domains("tasks = 1\ndomain_order = ['moon']"),
@@ -271,7 +271,7 @@ fn what_cannot_be_cut_is_a_typed_error_that_names_the_key() {
                 domain: "moon".into(),
                 available: "d0, d1".into(),
             },
-            "stream.domain_order",
+            "domain_order",
         ),
     ];
     for (toml, expected, key) in cases {

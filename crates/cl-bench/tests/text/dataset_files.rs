@@ -217,7 +217,7 @@ fn another_training_split_is_declared_and_no_longer_validates() {
     assert_eq!(prompts(&dataset, 1), ["b5?"]);
     assert!(dataset.tasks[1].eval.records.is_empty());
     config.train_split.insert("z".into(), TrainSplit::Eval);
-    refused(&config, &["data.train_split", "`z`"]);
+    refused(&config, &["`train_split`", "`z`"]);
     let test = "name = 'folder'\ntrain_split = { b = 'test' }";
     assert!(toml::from_str::<TextDatasetConfig>(test).is_err());
 }
@@ -239,7 +239,7 @@ fn names_do_not_lead_out_of_the_folder() {
     ] {
         let mut config = config(&inner);
         config.tasks = vec![name.into()];
-        refused(&config, &["data.tasks", "no name of a folder"]);
+        refused(&config, &["`tasks`", "no name of a folder"]);
     }
 }
 
@@ -251,30 +251,27 @@ fn settings_are_checked() {
     let refuses = |text: &str, key: &str| {
         refused(&of(text).unwrap(), &[key]);
     };
-    refuses("name = 'trace'", "data.path");
+    refuses("name = 'trace'", "`path`");
     refuses(
         "name = 'trace'\npath = 'x'\ntrain_per_task = 0",
-        "data.train_per_task",
+        "`train_per_task`",
     );
-    refuses("name = 'trace'\npath = 'x'\norder = 1", "data.order");
-    refuses(
-        "name = 'trace'\npath = 'x'\ntasks = ['dbpedia']",
-        "data.tasks",
-    );
+    refuses("name = 'trace'\npath = 'x'\norder = 1", "`order`");
+    refuses("name = 'trace'\npath = 'x'\ntasks = ['dbpedia']", "`tasks`");
     refuses(
         "name = 'trace'\npath = 'x'\ntasks = ['FOMC', 'FOMC']",
         "twice",
     );
-    refuses("name = 'math'\npath = 'x'\ntasks = ['FOMC']", "data.tasks");
-    refuses("name = 'o-lora'\npath = 'x'", "data.order");
-    refuses("name = 'o-lora'\npath = 'x'\norder = 7", "data.order");
+    refuses("name = 'math'\npath = 'x'\ntasks = ['FOMC']", "`tasks`");
+    refuses("name = 'o-lora'\npath = 'x'", "`order`");
+    refuses("name = 'o-lora'\npath = 'x'\norder = 7", "`order`");
     refuses(
         "name = 'o-lora'\npath = 'x'\norder = 1\ntasks = ['CB']",
-        "data.tasks",
+        "`tasks`",
     );
     refuses(
         "name = 'folder'\npath = 'x'\nclassification_path = 'y'",
-        "classification_path",
+        "`classification_path`",
     );
     let text =
         "name = 'o-lora'\npath = 'x'\norder = 4\ntest_per_task = 9\nsubset = { sampled = 3 }";
@@ -311,7 +308,7 @@ fn trace_is_read_in_its_own_order() {
 
     let classification = tempfile::tempdir().unwrap();
     let mut long = of(TextBenchmark::TraceLong);
-    refused(&long, &["data.classification_path"]);
+    refused(&long, &["`classification_path`"]);
     long.classification_path = Some(classification.path().into());
     let labelled = [
         "TC/dbpedia",
@@ -401,7 +398,7 @@ fn labelled_sentences_become_questions_with_choices() {
     config
         .train_split
         .insert("dbpedia".into(), TrainSplit::Eval);
-    refused(&config, &["data.train_split", "dbpedia"]);
+    refused(&config, &["`train_split`", "dbpedia"]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_long_prompt_loses_one_end_and_keeps_its_beginning_token() {
     }
     let error = Encoding::default().prompt(&tokenizer, TEXT, 1).unwrap_err();
     assert!(
-        matches!(&error, Error::Setting { key, .. } if key == "encoding.max_prompt"),
+        matches!(&error, Error::Setting { key, .. } if key == "max_prompt"),
         "{error}"
     );
 }

@@ -38,22 +38,22 @@ impl DiscriminantConfig {
     /// Check the settings; `key` is the path they are found under.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the key.
-    pub fn validate(&self, key: &str) -> Result<(), Error> {
+    /// [`Error::Setting`] naming the key of this table.
+    pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::NearestClassMean(_) => Ok(()),
-            Self::Lda(config) => config.validate(key),
-            Self::Rda(config) => config.validate(key),
-            Self::RandomProjection(config) => config.validate(key),
+            Self::Lda(config) => config.validate(),
+            Self::Rda(config) => config.validate(),
+            Self::RandomProjection(config) => config.validate(),
         }
     }
 
     /// The discriminant over at least `classes` classes, with nothing observed.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate), under the key `discriminant`.
+    /// As [`validate`](Self::validate).
     pub fn build(&self, classes: usize) -> Result<Box<dyn Discriminant>, Error> {
-        self.validate("discriminant")?;
+        self.validate()?;
         Ok(match self {
             Self::NearestClassMean(_) => Box::new(NearestClassMean::new(classes)),
             Self::Lda(config) => Box::new(LinearDiscriminant::new(config.clone(), classes)),

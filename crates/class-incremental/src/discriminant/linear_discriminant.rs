@@ -44,11 +44,11 @@ pub enum Priors {
 }
 
 impl LinearDiscriminantConfig {
-    pub(super) fn validate(&self, key: &str) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<(), Error> {
         match (0.0..=1.0).contains(&self.shrinkage) {
             true => Ok(()),
             false => Err(Error::setting(
-                format!("{key}.shrinkage"),
+                "shrinkage",
                 format!("{} is not in [0, 1]", self.shrinkage),
             )),
         }

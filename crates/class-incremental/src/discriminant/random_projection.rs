@@ -39,14 +39,11 @@ impl Default for RandomProjectionConfig {
 }
 
 impl RandomProjectionConfig {
-    pub(super) fn validate(&self, key: &str) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<(), Error> {
         if self.projections == 0 {
-            return Err(Error::setting(
-                format!("{key}.projections"),
-                "0 is not above 0",
-            ));
+            return Err(Error::setting("projections", "0 is not above 0"));
         }
-        self.ridge.validate(&format!("{key}.ridge"))
+        self.ridge.validate().map_err(|e| e.within("ridge"))
     }
 }
 
@@ -249,10 +246,10 @@ impl Discriminant for RandomProjection {
     }
 
     fn transport(&mut self, _transport: &FeatureTransport) -> Result<(), Error> {
-        Err(Error::setting(
-            "discriminant",
+        Err(Error::Data(
             "random projections keep no class means that a drift could be applied to; choose \
-             another discriminant or leave the transport out",
+             another discriminant or leave the transport out"
+                .into(),
         ))
     }
 

@@ -38,7 +38,7 @@ impl Default for RegularisedDiscriminantConfig {
 }
 
 impl RegularisedDiscriminantConfig {
-    pub(super) fn validate(&self, key: &str) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<(), Error> {
         let shares = [
             ("class_share", self.class_share),
             ("shrinkage", self.shrinkage),
@@ -46,7 +46,7 @@ impl RegularisedDiscriminantConfig {
         for (name, share) in shares {
             if !(0.0..=1.0).contains(&share) {
                 let problem = format!("{share} is not in [0, 1]");
-                return Err(Error::setting(format!("{key}.{name}"), problem));
+                return Err(Error::setting(name, problem));
             }
         }
         Ok(())

@@ -35,7 +35,7 @@ impl Default for Ridge {
 }
 
 impl Ridge {
-    pub(super) fn validate(&self, key: &str) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<(), Error> {
         let (name, value) = match self {
             Self::Relative { factor } => ("factor", *factor),
             Self::Fixed { lambda } => ("lambda", *lambda),
@@ -43,10 +43,7 @@ impl Ridge {
         };
         match value > 0.0 && value.is_finite() {
             true => Ok(()),
-            false => Err(Error::setting(
-                format!("{key}.{name}"),
-                format!("{value} is not above 0"),
-            )),
+            false => Err(Error::setting(name, format!("{value} is not above 0"))),
         }
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_cl_bench::{
-    dataset::DatasetConfig, image_pipeline::ImageConfig, stream::StreamConfig,
+    dataset::{DatasetConfig, MAX_SIDE},
+    image_pipeline::ImageConfig,
+    stream::StreamConfig,
 };
 use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
@@ -182,17 +184,27 @@ impl ImageExperimentConfig {
     /// # Errors
     /// [`Error::Setting`] naming the key.
     pub fn validate(&self) -> Result<(), Error> {
-        self.stream.validate()?;
-        self.images.validate()?;
-        self.training.validate()?;
-        self.training.validate_for(self.stream.num_tasks())?;
-        self.method.validate()?;
+        let stream = self.stream.validate();
+        stream.map_err(|e| Error::from(e).within("stream"))?;
+        let images = self.images.validate();
+        images.map_err(|e| Error::from(e).within("images"))?;
+        let size = self.model.image_size();
+        if !(1..=MAX_SIDE as usize).contains(&size) {
+            let problem = format!("{size} is not between 1 and {MAX_SIDE}");
+            return Err(Error::setting("model.image_size", problem));
+        }
+        let training = self.training.validate();
+        training
+            .and_then(|()| self.training.validate_for(self.stream.num_tasks()))
+            .map_err(|e| e.within("training"))?;
+        self.method.validate().map_err(|e| e.within("method"))?;
         if let Some(classifier) = &self.classifier {
-            classifier.validate()?;
+            classifier.validate().map_err(|e| e.within("classifier"))?;
         }
         self.validate_inference()?;
         for (name, floor) in &self.floors {
-            floor.validate(&format!("floors.{name}"))?;
+            let floor = floor.validate().map_err(|e| e.within(name));
+            floor.map_err(|e| e.within("floors"))?;
         }
         match (&self.model.weights, &self.pretraining) {
             (None, None) => Err(Error::setting(
@@ -238,7 +250,7 @@ impl ImageExperimentConfig {
     fn validate_inference(&self) -> Result<(), Error> {
         let refused = |key: &str, problem: String| Err(Error::setting(key, problem));
         if let Some(routing) = &self.routing {
-            routing.validate("routing")?;
+            routing.validate().map_err(|e| e.within("routing"))?;
             if self.inference != Inference::Routed {
                 let problem = "only `inference = \"routed\"` routes examples";
                 return refused("routing", problem.into());

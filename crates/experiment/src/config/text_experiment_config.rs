@@ -128,10 +128,10 @@ impl TextExperimentConfig {
     /// # Errors
     /// [`Error::Setting`] naming the key.
     pub fn validate(&self) -> Result<(), Error> {
-        self.data.validate()?;
-        self.batching.validate()?;
-        self.training.validate()?;
-        self.method.validate()?;
+        self.data.validate().map_err(|e| e.within("data"))?;
+        self.batching.validate().map_err(|e| e.within("batching"))?;
+        self.training.validate().map_err(|e| e.within("training"))?;
+        self.method.validate().map_err(|e| e.within("method"))?;
         if self.model.weights.as_os_str().is_empty() {
             return Err(Error::setting(
                 "model.weights",

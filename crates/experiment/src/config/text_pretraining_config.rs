@@ -125,12 +125,12 @@ impl TextPretrainingConfig {
     /// # Errors
     /// [`Error::Setting`] naming the key.
     pub fn validate(&self) -> Result<(), Error> {
-        self.data.validate()?;
+        self.data.validate().map_err(|e| e.within("data"))?;
         if let Vocabulary::BytePairs(training) = &self.tokenizer {
-            training.validate().map_err(|e| inside("tokenizer", e))?;
+            training.validate().map_err(|e| e.within("tokenizer"))?;
         }
-        self.model.validate().map_err(|e| inside("model", e))?;
-        self.training.validate()
+        self.model.validate().map_err(|e| e.within("model"))?;
+        self.training.validate().map_err(|e| e.within("training"))
     }
 }
 
@@ -184,19 +184,19 @@ impl LanguageTraining {
             true => Ok(()),
             false => Err(Error::setting(key, format!("{value} is not above 0"))),
         };
-        positive("training.steps", self.steps.unwrap_or(1) as f64)?;
+        positive("steps", self.steps.unwrap_or(1) as f64)?;
         positive(
-            "training.gradient_clip",
+            "gradient_clip",
             f64::from(self.gradient_clip.unwrap_or(1.0)),
         )?;
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             let problem = format!("{} is not 0 or above", self.weight_decay);
-            return Err(Error::setting("training.weight_decay", problem));
+            return Err(Error::setting("weight_decay", problem));
         }
         match (0.0..1.0).contains(&self.held_out) {
             true => Ok(()),
             false => Err(Error::setting(
-                "training.held_out",
+                "held_out",
                 format!("{} is not in [0, 1)", self.held_out),
             )),
         }
@@ -217,13 +217,5 @@ impl LanguageTraining {
             seed: self.seed,
             ..TrainingConfig::default()
         }
-    }
-}
-
-/// A problem with a key, under the table that has it.
-pub(crate) fn inside(table: &str, error: Error) -> Error {
-    match error {
-        Error::Setting { key, problem } => Error::setting(format!("{table}.{key}"), problem),
-        other => other,
     }
 }

@@ -173,43 +173,40 @@ impl TrainingConfig {
     /// Check the settings on their own.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the key.
+    /// [`Error::Setting`] naming the key of this table.
     pub fn validate(&self) -> Result<(), Error> {
         let positive = |key: &str, value: f64| match value > 0.0 && value.is_finite() {
             true => Ok(()),
             false => Err(Error::setting(key, format!("{value} is not above 0"))),
         };
-        positive("training.batch_size", self.batch_size as f64)?;
-        positive("training.accumulation", self.accumulation as f64)?;
+        positive("batch_size", self.batch_size as f64)?;
+        positive("accumulation", self.accumulation as f64)?;
         if !(0.0..1.0).contains(&self.warm_up) {
             return Err(Error::setting(
-                "training.warm_up",
+                "warm_up",
                 format!("{} is not in [0, 1)", self.warm_up),
             ));
         }
         if !(self.checkpoint_seconds >= 0.0 && self.checkpoint_seconds.is_finite()) {
             return Err(Error::setting(
-                "training.checkpoint_seconds",
+                "checkpoint_seconds",
                 format!("{} is below 0", self.checkpoint_seconds),
             ));
         }
-        positive(
-            "training.evaluation_batch_size",
-            self.evaluation_batch_size as f64,
-        )?;
-        positive("training.learning_rate", self.learning_rate)?;
-        positive("training.head_learning_rate", self.head_learning_rate)?;
-        positive("training.epochs", self.epochs as f64)
+        positive("evaluation_batch_size", self.evaluation_batch_size as f64)?;
+        positive("learning_rate", self.learning_rate)?;
+        positive("head_learning_rate", self.head_learning_rate)?;
+        positive("epochs", self.epochs as f64)
     }
 
     /// Check the settings against a stream of `tasks` tasks.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the key.
+    /// [`Error::Setting`] naming the key of this table.
     pub fn validate_for(&self, tasks: usize) -> Result<(), Error> {
         if !self.epochs_per_task.is_empty() && self.epochs_per_task.len() != tasks {
             return Err(Error::setting(
-                "training.epochs_per_task",
+                "epochs_per_task",
                 format!(
                     "{} entries for a stream of {tasks} tasks",
                     self.epochs_per_task.len()

@@ -107,7 +107,8 @@ impl PreparedExperiment<ImageInputs> {
     fn batches_of(&self, images: &[PathBuf]) -> Result<BatchIterator<'static, ImageBatch>, Error> {
         let dataset = Arc::new(UnlabelledImages::new(images.to_vec()));
         let size = self.config().model.image_size();
-        let pipeline = ImagePipeline::new(dataset, &[Some(0)], size, &self.config().images)?;
+        let pipeline = ImagePipeline::new(dataset, &[Some(0)], size, &self.config().images);
+        let pipeline = pipeline.map_err(|e| Error::from(e).within("images"))?;
         let order: Vec<usize> = (0..images.len()).collect();
         let batch_size = self.config().training.evaluation_batch_size;
         Ok(decoded(

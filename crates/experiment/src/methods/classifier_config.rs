@@ -32,20 +32,22 @@ impl ClassifierConfig {
     /// Check the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the key.
+    /// [`Error::Setting`] naming the key of this table.
     pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::Discriminant {
                 discriminant,
                 transport,
             } => {
-                discriminant.validate("classifier.discriminant")?;
+                discriminant
+                    .validate()
+                    .map_err(|e| e.within("discriminant"))?;
                 match transport {
-                    Some(transport) => transport.validate("classifier.transport"),
+                    Some(transport) => transport.validate().map_err(|e| e.within("transport")),
                     None => Ok(()),
                 }
             }
-            Self::Aligned(alignment) => alignment.validate("classifier.alignment"),
+            Self::Aligned(alignment) => alignment.validate().map_err(|e| e.within("alignment")),
         }
     }
 }

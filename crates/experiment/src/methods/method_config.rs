@@ -109,7 +109,7 @@ impl MethodConfig {
     /// Check the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the key.
+    /// [`Error::Setting`] naming the key of this table.
     pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::TreeLora(config) => config.validate(),
@@ -130,8 +130,10 @@ impl MethodConfig {
         classifier: Option<&ClassifierConfig>,
     ) -> Result<Box<dyn Method<M>>, Error> {
         let method: Box<dyn Method<M>> = match self {
-            Self::TreeLora(config) => Box::new(TreeLora::new(config.clone(), seed)?),
-            Self::Baseline(config) => config.build(seed)?,
+            Self::TreeLora(config) => {
+                Box::new(TreeLora::new(config.clone(), seed).map_err(of_method)?)
+            }
+            Self::Baseline(config) => config.build(seed).map_err(of_method)?,
             Self::Fix(_) => {
                 let problem = "`fix` puts examples in front of prompts: it is for text alone";
                 return Err(Error::setting("method.name", problem));
@@ -142,14 +144,12 @@ impl MethodConfig {
             Some(ClassifierConfig::Discriminant {
                 discriminant,
                 transport,
-            }) => Box::new(WithDiscriminant::new(
-                method,
-                discriminant,
-                transport.clone(),
-                classes,
-            )?),
+            }) => Box::new(
+                WithDiscriminant::new(method, discriminant, transport.clone(), classes)
+                    .map_err(of_classifier)?,
+            ),
             Some(ClassifierConfig::Aligned(alignment)) => {
-                Box::new(Aligned::new(method, alignment, seed)?)
+                Box::new(Aligned::new(method, alignment, seed).map_err(of_classifier)?)
             }
         })
     }
@@ -161,8 +161,10 @@ impl MethodConfig {
     /// When a setting is out of range, or the method is one for classifiers alone.
     pub fn build_headless<M: TokenModel>(&self, seed: u64) -> Result<Box<dyn Method<M>>, Error> {
         match self {
-            Self::TreeLora(config) => Ok(Box::new(TreeLora::new(config.clone(), seed)?)),
-            Self::Baseline(config) => config.build_headless(seed),
+            Self::TreeLora(config) => Ok(Box::new(
+                TreeLora::new(config.clone(), seed).map_err(of_method)?,
+            )),
+            Self::Baseline(config) => config.build_headless(seed).map_err(of_method),
             Self::Fix(_) => Ok(Box::new(Frozen)),
         }
     }
@@ -211,6 +213,14 @@ impl From<MethodConfig> for Value {
         }
         table
     }
+}
+
+fn of_method(error: Error) -> Error {
+    error.within("method")
+}
+
+fn of_classifier(error: Error) -> Error {
+    error.within("classifier")
 }
 
 /// TOML has no null: what is absent is left out.

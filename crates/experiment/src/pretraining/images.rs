@@ -35,7 +35,8 @@ pub fn pretrain(
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<VisionTransformer, Error> {
     let seeds = Seeds::new(seed);
-    let mut learner = Learner::of(architecture.init(&mut seeds.initialisation(), device)?);
+    let model = architecture.init(&mut seeds.initialisation(), device);
+    let mut learner = Learner::of(model.map_err(|e| e.within("model"))?);
     let groups = learner.groups(&[]);
     let mut optimizer: ModuleOptimizer = AdamWConfig::new()
         .with_epsilon(1e-8)
@@ -99,7 +100,8 @@ pub(crate) fn pretrained(
     device: &Device,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<VisionTransformer, Error> {
-    let stream = Stream::new(&pretraining.stream(), splits)?;
+    let stream = Stream::new(&pretraining.stream(), splits);
+    let stream = stream.map_err(|e| Error::from(e).within("pretraining"))?;
     let architecture = config.model.architecture(stream.num_labels());
     let size = config.model.image_size();
     let data = ImageStream::new(stream, splits, size, &config.images, device)?;
@@ -128,7 +130,8 @@ impl ImagePretraining {
             let problem = "the file has no [pretraining], which says what to learn and how long";
             return Err(Error::setting("pretraining", problem));
         };
-        let splits = config.data.open()?;
+        let splits = config.data.open();
+        let splits = splits.map_err(|e| Error::from(e).within("data"))?;
         Ok(Self {
             config,
             pretraining,

@@ -16,7 +16,7 @@ use treelora_cl_bench::{
 };
 
 use crate::{
-    config::text_pretraining_config::{TextPretrainingConfig, Vocabulary, inside},
+    config::text_pretraining_config::{TextPretrainingConfig, Vocabulary},
     event::Event,
     run::{run_loop::trainable_parameters, training_step::TrainingStep},
 };
@@ -46,7 +46,7 @@ impl TextPretraining {
     /// From settings or files.
     pub fn prepare(config: TextPretrainingConfig) -> Result<Self, Error> {
         config.validate()?;
-        let corpus = config.data.open()?;
+        let corpus = config.data.open().map_err(|e| e.within("data"))?;
         Ok(Self { config, corpus })
     }
 
@@ -55,7 +55,7 @@ impl TextPretraining {
         match &self.config.tokenizer {
             Vocabulary::BytePairs(training) => training
                 .train(self.corpus.texts(), folder)
-                .map_err(|e| inside("tokenizer", e)),
+                .map_err(|e| e.within("tokenizer")),
             Vocabulary::Folder { path } => {
                 // Read first: a folder without a tokenizer leaves nothing behind.
                 Tokenizer::load(path)?;
@@ -165,14 +165,16 @@ impl Pretraining for TextPretraining {
             context,
             training.held_out,
             training.seed,
-        )?;
+        )
+        .map_err(|e| e.within("training"))?;
         let architecture = config
             .model
             .architecture(tokenizer.vocabulary(), tokenizer.special());
         let device = device.clone().autodiff();
         device.seed(training.seed);
         let mut rng = Seeds::new(training.seed).initialisation();
-        let model = architecture.init(&mut rng, &device)?;
+        let model = architecture.init(&mut rng, &device);
+        let model = model.map_err(|e| e.within("model"))?;
 
         let (mut losses, mut validation_loss) = (Vec::new(), None);
         let model = self.learn(model, &packed, &mut |event| {

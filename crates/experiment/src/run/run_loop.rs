@@ -62,7 +62,8 @@ impl<M: ContinualModel> Run<'_, M> {
             // What begins or ends a task may draw from the device, as each step may: a resumed run
             // must draw the same.
             self.device.seed(seeds.begin(index));
-            learner = self.method.begin_task(learner, &stage.task)?;
+            let begun = self.method.begin_task(learner, &stage.task);
+            learner = begun.map_err(|e| e.within("method"))?;
             result.trainable_parameters = trainable_parameters(&learner);
             let mut cost;
             (learner, cost) = self.learn(learner, stage, index)?;

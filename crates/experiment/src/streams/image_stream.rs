@@ -51,7 +51,8 @@ impl ImageStream {
     ) -> Result<Self, Error> {
         let split = |dataset, tasks: Vec<Vec<usize>>| -> Result<Split, Error> {
             Ok(Split {
-                pipeline: ImagePipeline::new(dataset, stream.labels(), image_size, config)?,
+                pipeline: ImagePipeline::new(dataset, stream.labels(), image_size, config)
+                    .map_err(|e| Error::from(e).within("images"))?,
                 tasks,
                 prefix: None,
             })

@@ -44,8 +44,8 @@ impl TextStream {
         batching: TextBatching,
         context: usize,
     ) -> Result<Self, Error> {
-        batching.validate()?;
-        let limits = encoding.limits(context)?;
+        batching.validate().map_err(|e| e.within("batching"))?;
+        let limits = encoding.limits(context).map_err(|e| e.within("encoding"))?;
         let (mut encoded, mut reports) = (Vec::new(), Vec::new());
         for task in &records.tasks {
             let encoder = Encoder {
@@ -250,7 +250,7 @@ impl Encoder<'_> {
                 Error::Data(problem) => {
                     Error::Data(format!("{}, {name} split: {problem}", self.task.name))
                 }
-                other => other,
+                other => other.within("encoding"),
             })?;
         let mut report = SplitReport {
             records: split.records.len(),

@@ -70,7 +70,8 @@ impl GeneratedAnswers<'_> {
                     stream: index as u64,
                 })
                 .collect();
-            let generations = answering.generate(&requests, &config, |_, _| {})?;
+            let generations = answering.generate(&requests, &config, |_, _| {});
+            let generations = generations.map_err(|e| e.within("generation"))?;
             for (&index, generation) in batch.iter().zip(generations) {
                 texts[index] = self.tokenizer.decode(&generation.ids)?;
             }

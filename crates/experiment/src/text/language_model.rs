@@ -46,7 +46,7 @@ impl LanguageModel {
     /// # Errors
     /// As [`load`](Self::load), and when `device` does not compute in `precision`.
     pub fn load_in(folder: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
-        precision.check_on(device)?;
+        precision.check_on(device).map_err(|e| e.within("model"))?;
         let decoder =
             Decoder::load_in(folder, precision, device).map_err(|e| Error::Data(e.to_string()))?;
         let tokenizer = Tokenizer::load(folder)?;
@@ -92,7 +92,8 @@ impl LanguageModel {
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Continuation, Error> {
         // Nothing is cut here: a prompt that does not fit is the caller's to shorten.
-        let prompt_ids = encoding.prompt(&self.tokenizer, prompt, usize::MAX)?.ids;
+        let prompt_ids = encoding.prompt(&self.tokenizer, prompt, usize::MAX);
+        let prompt_ids = prompt_ids.map_err(|e| e.within("encoding"))?.ids;
         let before = self.tokenizer.decode(&prompt_ids)?;
         let text_of = |ids: &[u32]| -> Result<String, Error> {
             // Decoded behind the prompt, since a tokenizer may drop the blank in front of a text.

@@ -66,7 +66,7 @@ impl Inputs for TextInputs {
             tokenizer,
         } = LanguageModel::load_in(folder, config.model.precision, device)?;
         let context = model.config().max_position_embeddings;
-        let records = config.data.open()?;
+        let records = config.data.open().map_err(|e| e.within("data"))?;
         let stream = TextStream::new(
             records,
             &tokenizer,
@@ -74,7 +74,8 @@ impl Inputs for TextInputs {
             config.batching,
             context,
         )?;
-        config.training.validate_for(stream.tasks().len())?;
+        let fits = config.training.validate_for(stream.tasks().len());
+        fits.map_err(|e| e.within("training"))?;
         let demonstrated = demonstrated(config, &stream, &tokenizer, context)?;
         Ok(Self {
             model,
@@ -85,7 +86,8 @@ impl Inputs for TextInputs {
     }
 
     fn reused(self, next: &TextExperimentConfig) -> Result<Option<Self>, Error> {
-        next.training.validate_for(self.stream.tasks().len())?;
+        let fits = next.training.validate_for(self.stream.tasks().len());
+        fits.map_err(|e| e.within("training"))?;
         let context = self.model.config().max_position_embeddings;
         let demonstrated = demonstrated(next, &self.stream, &self.tokenizer, context)?;
         Ok(Some(Self {
@@ -186,5 +188,6 @@ fn demonstrated(
     let tasks = stream.records().tasks.iter();
     tasks
         .map(|task| demonstrations.prompts(task, tokenizer, &config.encoding, context))
+        .map(|prompts| prompts.map_err(|e| e.within("encoding")))
         .collect()
 }

@@ -55,9 +55,9 @@ impl ProceduralConfig {
     pub fn validate(&self) -> Result<(), DatasetError> {
         let setting = |key, problem| Err(DatasetError::Setting { key, problem });
         for (key, value) in [
-            ("data.classes", self.classes),
-            ("data.train_per_class", self.train_per_class),
-            ("data.test_per_class", self.test_per_class),
+            ("classes", self.classes),
+            ("train_per_class", self.train_per_class),
+            ("test_per_class", self.test_per_class),
         ] {
             if value == 0 {
                 return setting(key, "0 is not above 0".into());
@@ -65,11 +65,11 @@ impl ProceduralConfig {
         }
         if !(8..=1024).contains(&self.image_size) {
             let problem = format!("{} is not between 8 and 1024", self.image_size);
-            return setting("data.image_size", problem);
+            return setting("image_size", problem);
         }
         if !(0.0..=1.0).contains(&self.noise) {
             let problem = format!("{} is not between 0 and 1", self.noise);
-            return setting("data.noise", problem);
+            return setting("noise", problem);
         }
         Ok(())
     }
