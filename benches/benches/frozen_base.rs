@@ -19,7 +19,10 @@ use treelora_benches::{Quantity, Turns};
 use treelora_class_incremental::group_by_task;
 use treelora_core::{Batch, ContinualModel, Features, TaskId};
 use treelora_lora::{AdapterSnapshot, LoraConfig, Selection};
-use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
+use treelora_models::{
+    vision::VisionModel,
+    vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig},
+};
 
 const BATCH: usize = 32;
 const CLASSES: usize = 100;
