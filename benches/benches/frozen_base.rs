@@ -3,6 +3,7 @@
 //! ViT-Ti/16 at 224 pixels with random weights (speed does not depend on them), rank 8 on the query and value
 //! projections of the last six of twelve blocks, batch 32.
 
+use std::convert::Infallible;
 use std::{
     hint::black_box,
     time::{Duration, Instant},
@@ -19,7 +20,10 @@ use treelora_benches::{Quantity, Turns};
 use treelora_class_incremental::group_by_task;
 use treelora_core::{Batch, ContinualModel, Features, TaskId};
 use treelora_lora::{AdapterSnapshot, LoraConfig, Selection};
-use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
+use treelora_models::{
+    vision::VisionModel,
+    vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig},
+};
 
 const BATCH: usize = 32;
 const CLASSES: usize = 100;
@@ -177,7 +181,10 @@ fn grouped(criterion: &mut Criterion<Quantity>) {
     ratio(
         criterion,
         "samples grouped by adapter",
-        || time(&device, || routing.scatter(answer)),
+        || {
+            let answer = |task, positions: &[usize]| Ok::<_, Infallible>(answer(task, positions));
+            time(&device, || routing.scatter(answer).expect("cannot fail"))
+        },
         || time(&device, each),
     );
 }

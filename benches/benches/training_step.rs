@@ -96,7 +96,7 @@ impl<M: Method<VisionTransformer>> Training<M> {
         };
         let learner = self.learner.take().expect("the learner of the last step");
         let start = Instant::now();
-        let mut take = || -> Result<Learner<VisionTransformer>, Error> {
+        let take = || -> Result<Learner<VisionTransformer>, Error> {
             let loss = self.method.objective(&learner, batch, &info)?;
             let gradients = GradientsParams::from_grads(loss.backward(), &learner);
             let gradients = self.method.gradients(&learner, gradients, &info)?;

@@ -21,8 +21,8 @@ pub fn export_adapter(run: &RunFolder, task: usize, out: &Path) -> Result<(), Er
             base_model_name_or_path: Some(config.model.weights.display().to_string()),
             ..PeftOptions::default()
         },
-        ExperimentConfig::Images(_) => PeftOptions {
-            names: ModuleNames::timm_vit(),
+        ExperimentConfig::Images(config) => PeftOptions {
+            names: config.model.family.module_names(),
             ..PeftOptions::default()
         },
     };

@@ -48,10 +48,11 @@ pub use catalogue::{Section, catalogue, method_page};
 pub use config::{
     experiment_config::ExperimentConfig,
     experiment_settings::ExperimentSettings,
-    image_experiment_config::{CacheConfig, ImageExperimentConfig, ModelConfig},
+    image_experiment_config::{CacheConfig, ImageExperimentConfig},
     image_pretraining_config::PretrainingConfig,
     inference::Inference,
     modality::Modality,
+    model_config::ModelConfig,
     text_experiment_config::{DecoderFolder, GenerationSettings, TextExperimentConfig},
     text_pretraining_config::{DecoderShape, LanguageTraining, TextPretrainingConfig, Vocabulary},
     training::{Activations, Optimizer, Schedule, TrainingConfig},
@@ -68,8 +69,10 @@ pub use folder::{
     trainable_state::{load_trainable_state, trainable_state},
 };
 pub use images::{
-    image_inputs::{ImageExperiment, ImageInputs},
-    image_prediction::{ImagePrediction, PredictionRequest, ScoredClass, image_files},
+    image_inputs::ImageInputs,
+    image_prediction::{
+        ImageExperiment, ImagePrediction, PredictionRequest, ScoredClass, image_files,
+    },
 };
 pub use inputs::Inputs;
 pub use methods::{

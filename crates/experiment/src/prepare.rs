@@ -7,7 +7,6 @@ use crate::{
     config::experiment_config::ExperimentConfig,
     event::Event,
     experiment::{Experiment, Reconfigured},
-    images::image_inputs::ImageExperiment,
     text::text_inputs::TextExperiment,
 };
 
@@ -22,7 +21,7 @@ impl ExperimentConfig {
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Box<dyn Experiment>, Error> {
         Ok(match self {
-            Self::Images(config) => Box::new(ImageExperiment::prepare(*config, device, on_event)?),
+            Self::Images(config) => config.prepare(device, on_event)?,
             Self::Text(config) => Box::new(TextExperiment::prepare(*config, device, on_event)?),
         })
     }

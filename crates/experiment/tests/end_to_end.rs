@@ -248,7 +248,7 @@ fn joint_training_is_above_chance() {
         ("training.epochs", "12"),
     ];
     let experiment = prepare(config(Some("joint-lora"), &changes));
-    let summary = run(&experiment, &dir.path().join("run"));
+    let summary = run(experiment.as_ref(), &dir.path().join("run"));
     let [first, second] = [0, 1].map(|on| summary.matrix.score(1, on).unwrap());
     let accuracy = (first + second) / 2.0;
     assert!(accuracy > 0.7, "{first} {second}");

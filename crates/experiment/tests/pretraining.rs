@@ -8,8 +8,7 @@ use tempfile::TempDir;
 use treelora_cl_bench::text::Tokenizer;
 use treelora_core::read_json;
 use treelora_experiment::{
-    Error, Event, Experiment, ImageExperiment, ImageExperimentConfig, PretrainingFile,
-    PretrainingReport, RunFolder,
+    Error, Event, ImageExperimentConfig, PretrainingFile, PretrainingReport, RunFolder,
 };
 use treelora_models::decoder::{Decoder, DecoderConfig, TokenGrid};
 
@@ -287,7 +286,7 @@ fn a_run_with_the_written_vision_transformer_is_the_run_that_makes_its_own() {
     let adapters = [&[][..], &given[..]].map(|changes| {
         let path = "images.toml".as_ref();
         let config = ImageExperimentConfig::parse(IMAGES, path, None, changes).unwrap();
-        let experiment = ImageExperiment::prepare(config, &device, &mut |_| ()).unwrap();
+        let experiment = config.prepare(&device, &mut |_| ()).unwrap();
         let folder = runs.path().join(changes.len().to_string());
         let toml = experiment.config_toml().unwrap();
         let folder = RunFolder::create(&folder, &toml, &experiment.manifest()).unwrap();

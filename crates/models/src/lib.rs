@@ -1,7 +1,7 @@
 //! A readable vision transformer and a readable decoder language model, with weight import.
 //!
-//! [`vit`] holds the first: presets Ti, S, B and L, any patch and image size, published weights in
-//! timm's safetensors layout. [`decoder`] holds the second: LLaMA, Mistral, Gemma and Qwen from
+//! [`vision`] holds families of vision models, a file and a row each; [`vit`] is the first: presets Ti, S, B and L, any
+//! patch and image size, published weights in timm's safetensors layout. [`decoder`] holds the second: LLaMA, Mistral, Gemma and Qwen from
 //! Hugging Face folders, training on answers, generation. Both are ordinary burn modules:
 //! `treelora-lora` attaches adapters to them from outside and the models compute their factored
 //! forward wherever they have a linear layer. Both are open between their blocks
@@ -51,7 +51,9 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod vit;
+pub mod vision;
+
+pub use vision::vit;
 
 pub mod decoder;
 

@@ -9,7 +9,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_core::{Batch, ContinualModel, Features};
 use treelora_lora::{AdapterSnapshot, LoraConfig, Selection, attach, attach_bank, select};
-use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
+use treelora_models::{
+    vision::VisionModel,
+    vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig},
+};
 
 fn base() -> VisionTransformer {
     let config = VitConfig {

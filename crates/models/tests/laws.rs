@@ -8,7 +8,10 @@ use burn::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_core::{Batch, ContinualModel, Features, TensorFile};
-use treelora_models::vit::{Block, ImageBatch, ImageInput, VisionTransformer, VitConfig, head};
+use treelora_models::{
+    vision::VisionModel,
+    vit::{Block, ImageBatch, ImageInput, VisionTransformer, VitConfig, head},
+};
 
 fn small() -> VitConfig {
     VitConfig {

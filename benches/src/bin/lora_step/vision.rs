@@ -7,7 +7,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_core::Batch;
 use treelora_lora::LoraConfig;
-use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig};
+use treelora_models::{
+    vision::VisionModel,
+    vit::{ImageBatch, ImageInput, VisionTransformer, VitConfig},
+};
 
 use crate::{
     case::{Case, Prefix},

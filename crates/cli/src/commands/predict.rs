@@ -2,8 +2,7 @@
 
 use anyhow::{Result, bail};
 use treelora_experiment::{
-    ExperimentConfig, ImageExperiment, ImagePrediction, PredictionRequest, RunFolder, TaskId,
-    image_files,
+    ExperimentConfig, ImagePrediction, PredictionRequest, RunFolder, TaskId, image_files,
 };
 
 use crate::{arguments::PredictArguments, device};
@@ -22,7 +21,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
         ),
     };
     let device = device::choose(arguments.device.as_deref())?;
-    let experiment = ImageExperiment::prepare(config, &device, &mut |_| {})?;
+    let experiment = config.prepare(&device, &mut |_| {})?;
     let request = PredictionRequest {
         task: arguments.task.map(TaskId),
         classes: arguments.top,

@@ -1,7 +1,14 @@
 //! One experiment as a file: data, stream, images, model, training, method.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::{
+    config::{
+        config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
+        modality::Modality, model_config::ModelConfig, training::TrainingConfig,
+    },
+    methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
+};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_cl_bench::{
@@ -11,18 +18,6 @@ use treelora_cl_bench::{
 };
 use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
-use treelora_models::{
-    Precision,
-    vit::{VitConfig, VitPreset},
-};
-
-use crate::{
-    config::{
-        config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
-        modality::Modality, training::TrainingConfig,
-    },
-    methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
-};
 
 /// An experiment on images; every key is documented where its type is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,59 +67,6 @@ pub struct ImageExperimentConfig {
     /// Tables that `--method NAME` lays over the file: the contenders and ablations.
     #[serde(default, skip_serializing)]
     pub variants: Table,
-}
-
-/// The backbone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// A published size; single keys below override it.
-    pub preset: VitPreset,
-    /// Side of the images in pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<usize>,
-    /// Side of a patch in pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patch_size: Option<usize>,
-    /// Features of a token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub width: Option<usize>,
-    /// Number of blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub depth: Option<usize>,
-    /// Attention heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heads: Option<usize>,
-    /// timm's `model.safetensors`; without it the model is pre-trained in the run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<PathBuf>,
-    /// Number format of the frozen blocks, `f32` or `bf16`, which halves their memory; adapters, head, normalisations
-    /// and activations are `f32` in either. A model that is pre-trained in the run is pre-trained in `f32`.
-    #[serde(default)]
-    pub precision: Precision,
-}
-
-impl ModelConfig {
-    /// Side of the images in pixels.
-    pub fn image_size(&self) -> usize {
-        self.image_size.unwrap_or(self.preset.config().image_size)
-    }
-
-    /// The architecture, with a head over `classes` classes.
-    pub fn architecture(&self, classes: usize) -> VitConfig {
-        let preset = self.preset.config();
-        let width = self.width.unwrap_or(preset.width);
-        VitConfig {
-            image_size: self.image_size.unwrap_or(preset.image_size),
-            patch_size: self.patch_size.unwrap_or(preset.patch_size),
-            mlp_width: 4 * width,
-            width,
-            depth: self.depth.unwrap_or(preset.depth),
-            heads: self.heads.unwrap_or(preset.heads),
-            classes,
-            ..preset
-        }
-    }
 }
 
 /// What is kept instead of computed again.
@@ -188,7 +130,7 @@ impl ImageExperimentConfig {
         stream.map_err(|e| Error::from(e).within("stream"))?;
         let images = self.images.validate();
         images.map_err(|e| Error::from(e).within("images"))?;
-        let size = self.model.image_size();
+        let size = self.model.family.image_size();
         if !(1..=MAX_SIDE as usize).contains(&size) {
             let problem = format!("{size} is not between 1 and {MAX_SIDE}");
             return Err(Error::setting("model.image_size", problem));
@@ -206,6 +148,7 @@ impl ImageExperimentConfig {
             let floor = floor.validate().map_err(|e| e.within(name));
             floor.map_err(|e| e.within("floors"))?;
         }
+        self.model.validate()?;
         match (&self.model.weights, &self.pretraining) {
             (None, None) => Err(Error::setting(
                 "model.weights",

@@ -5,6 +5,7 @@
 //! | variants and settings of the command line laid over a file | [`config_file`] |
 //! | an experiment of either modality | [`experiment_config`], [`modality`], [`experiment_settings`] |
 //! | on images, on text | [`image_experiment_config`], [`text_experiment_config`] |
+//! | a family of vision models, the shape of one | [`model_config`] |
 //! | optimiser, schedule, seed | [`training`] |
 //! | which adapter answers | [`inference`] |
 //! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
@@ -22,6 +23,8 @@ pub(crate) mod image_experiment_config;
 pub(crate) mod image_pretraining_config;
 
 pub(crate) mod inference;
+
+pub(crate) mod model_config;
 
 pub(crate) mod text_experiment_config;
 

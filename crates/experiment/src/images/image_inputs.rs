@@ -1,4 +1,4 @@
-//! What an experiment on images is made of: a vision transformer and tasks of labelled pictures.
+//! What an experiment on images is made of: a vision model and tasks of labelled pictures.
 
 use burn::tensor::Device;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -11,14 +11,13 @@ use treelora_cl_bench::{
 };
 use treelora_class_incremental::{FrozenDiscriminant, Routed, answer_by_task};
 use treelora_core::{Batch, Error, Learner, Method, Seeds, TaskId};
-use treelora_models::vit::{HeadSource, ImageBatch, VisionTransformer, head};
+use treelora_models::vision::{ImageBatch, VisionModel, VisionShape, WeightFiles, head};
 
 use crate::{
     config::{image_experiment_config::ImageExperimentConfig, inference::Inference},
     event::{Event, RunResult},
     folder::{checkpoint::RunFolder, summary::Floors},
     inputs::Inputs,
-    prepared::PreparedExperiment,
     pretraining::pretrained,
     run::{
         evaluation::{Scoring, TopOne},
@@ -27,13 +26,10 @@ use crate::{
     streams::image_stream::ImageStream,
 };
 
-/// An experiment on images.
-pub type ImageExperiment = PreparedExperiment<ImageInputs>;
-
-/// A vision transformer and image tasks.
-pub struct ImageInputs {
+/// A vision model and image tasks.
+pub struct ImageInputs<M> {
     /// The frozen backbone with a fresh head, without adapters, on the training device.
-    model: VisionTransformer,
+    model: M,
     pub(crate) data: ImageStream,
     /// The block whose input was computed once for every image.
     prefix: Option<usize>,
@@ -48,7 +44,7 @@ pub(crate) fn identity(config: &ImageExperimentConfig) -> TaskIdentity {
     }
 }
 
-impl ImageInputs {
+impl<M: VisionModel> ImageInputs<M> {
     fn top_one(
         &self,
         config: &ImageExperimentConfig,
@@ -62,18 +58,20 @@ impl ImageInputs {
     }
 }
 
-impl Inputs for ImageInputs {
+impl<M: VisionModel> Inputs for ImageInputs<M> {
     type Settings = ImageExperimentConfig;
-    type Model = VisionTransformer;
+    type Model = M;
 
     fn open(
         config: &ImageExperimentConfig,
         device: &Device,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Self, Error> {
-        let splits = config.data.open()?;
-        let stream = Stream::new(&config.stream, &splits)?;
-        let (classes, size) = (stream.num_labels(), config.model.image_size());
+        let splits = config.data.open();
+        let splits = splits.map_err(|e| Error::from(e).within("data"))?;
+        let stream = Stream::new(&config.stream, &splits);
+        let stream = stream.map_err(|e| Error::from(e).within("stream"))?;
+        let (classes, size) = (stream.num_labels(), config.model.family.image_size());
         let data = ImageStream::new(stream, &splits, size, &config.images, device)?;
         let model = backbone(config, classes, &splits, device, on_event)?;
         let prefix = prefix(&data, &model, config)?;
@@ -97,7 +95,7 @@ impl Inputs for ImageInputs {
         Ok(same.then_some(self))
     }
 
-    fn model(&self) -> &VisionTransformer {
+    fn model(&self) -> &M {
         &self.model
     }
 
@@ -105,14 +103,13 @@ impl Inputs for ImageInputs {
         &self.data
     }
 
-    fn method(
-        &self,
-        config: &ImageExperimentConfig,
-    ) -> Result<Box<dyn Method<VisionTransformer>>, Error> {
+    fn method(&self, config: &ImageExperimentConfig) -> Result<Box<dyn Method<M>>, Error> {
         let (seed, classifier) = (config.training.seed, config.classifier.as_ref());
         let method = config.method.build(seed, self.classes, classifier)?;
         Ok(match config.router() {
-            Some(router) => Box::new(Routed::new(method, &router)?),
+            Some(router) => {
+                Box::new(Routed::new(method, &router).map_err(|e| e.within("routing"))?)
+            }
             None => method,
         })
     }
@@ -121,7 +118,7 @@ impl Inputs for ImageInputs {
         &'a self,
         config: &'a ImageExperimentConfig,
         _folder: Option<&'a RunFolder>,
-    ) -> Box<dyn Scoring<VisionTransformer> + 'a> {
+    ) -> Box<dyn Scoring<M> + 'a> {
         Box::new(self.top_one(config, identity(config)))
     }
 
@@ -133,8 +130,9 @@ impl Inputs for ImageInputs {
     ) -> Result<Floors, Error> {
         let mut floors = Floors::new();
         for (name, discriminant) in &config.floors {
-            let mut method = FrozenDiscriminant::new(discriminant, self.classes)?;
-            let method: &mut dyn Method<VisionTransformer> = &mut method;
+            let method = FrozenDiscriminant::new(discriminant, self.classes);
+            let mut method = method.map_err(|e| e.within(name).within("floors"))?;
+            let method: &mut dyn Method<M> = &mut method;
             let learner = method.attach(self.model.clone())?;
             let run = Run {
                 method,
@@ -158,8 +156,8 @@ impl Inputs for ImageInputs {
     fn score_mixed(
         &self,
         config: &ImageExperimentConfig,
-        method: &dyn Method<VisionTransformer>,
-        answering: &Learner<VisionTransformer>,
+        method: &dyn Method<M>,
+        answering: &Learner<M>,
         after: TaskId,
         seed: u64,
     ) -> Result<Vec<TaskScore>, Error> {
@@ -198,52 +196,53 @@ impl Inputs for ImageInputs {
 }
 
 /// The model with a zero head over the stream's classes: loaded, or pre-trained in the run.
-fn backbone(
+fn backbone<M: VisionModel>(
     config: &ImageExperimentConfig,
     classes: usize,
     splits: &Splits,
     device: &Device,
     on_event: &mut dyn FnMut(&Event),
-) -> Result<VisionTransformer, Error> {
-    let architecture = config.model.architecture(classes);
-    architecture.validate()?;
-    config.model.precision.check_on(device)?;
-    let model = match (&config.model.weights, &config.pretraining) {
-        (Some(weights), _) => {
-            VisionTransformer::load(&architecture, weights, HeadSource::Zeros, device)
-                .map_err(|e| Error::Data(e.to_string()))?
-        }
+) -> Result<M, Error> {
+    let refused = |key: &str, problem: &str| Err(Error::setting(key, problem));
+    let Some(shape) = config.model.family.shape_of::<M>() else {
+        return refused("model.family", "the settings are those of another family");
+    };
+    let fits = shape
+        .validate(classes)
+        .and_then(|()| config.model.precision.check_on(device));
+    fits.map_err(|e| e.within("model"))?;
+    let model: M = match (&config.model.weights, &config.pretraining) {
+        (Some(weights), _) => match M::files() {
+            Some(WeightFiles { load, .. }) => load(shape, classes, weights, device)?,
+            None => return refused("model.weights", "the family has no weight files"),
+        },
         (None, Some(pretraining)) => {
-            let model = pretrained(config, pretraining, splits, device, on_event)?;
+            let model: M = pretrained(config, shape, pretraining, splits, device, on_event)?;
             let mut rng = config.training.seeds().initialisation();
-            let zeros = head(architecture.width, classes, 0.0, &mut rng, device);
+            let [features, _] = model.head().weight.dims();
+            let zeros = head(features, classes, 0.0, &mut rng, device);
             model.with_head(zeros)
         }
-        (None, None) => {
-            let problem = "no weights and no [pretraining]";
-            return Err(Error::setting("model.weights", problem));
-        }
+        (None, None) => return refused("model.weights", "no weights and no [pretraining]"),
     };
     Ok(model.in_precision(config.model.precision))
 }
 
-/// The block of the first adapter, where its input is to be computed once for every image.
+/// The block up to which nothing changes, where its input is to be computed once for every image.
 fn prefix(
     data: &ImageStream,
-    model: &VisionTransformer,
+    model: &impl VisionModel,
     config: &ImageExperimentConfig,
 ) -> Result<Option<usize>, Error> {
     if data.prefix_bytes(model) > config.cache.prefix_bytes || config.images.augmentation.is_on() {
         return Ok(None);
     }
     let Some(lora) = config.method.lora() else {
-        return Ok(Some(model.blocks.len()));
+        return Ok(Some(model.depth()));
     };
     // Attached to a copy only to see where the patterns put adapters.
     let mut rng = Seeds::new(0).initialisation();
     let attached = treelora_lora::attach(model.clone(), lora, &mut rng)
         .map_err(|e| Error::setting("method.lora", e.to_string()))?;
-    Ok(Some(
-        attached.first_adapted_block().unwrap_or(model.blocks.len()),
-    ))
+    Ok(attached.frozen_until())
 }

@@ -13,9 +13,10 @@ use treelora_cl_bench::{
     stream::TaskIdentity,
 };
 use treelora_core::{Error, TaskId};
-use treelora_models::vit::ImageBatch;
+use treelora_models::vision::{ImageBatch, VisionModel};
 
 use crate::{
+    experiment::Experiment,
     folder::checkpoint::RunFolder,
     images::image_inputs::{ImageInputs, identity},
     prepared::{PreparedExperiment, Restored},
@@ -53,14 +54,24 @@ pub struct PredictionRequest {
     pub classes: usize,
 }
 
-impl PreparedExperiment<ImageInputs> {
+/// An experiment on images, with a model of any family.
+pub trait ImageExperiment: Experiment {
     /// Answers of the run's last checkpoint on image files, among the classes seen so far; with a
     /// task, those that the scenario allows for it.
     ///
     /// # Errors
     /// When an image does not decode, the run has no checkpoint or has not come to the task, or
     /// when its inference needs to be told the task.
-    pub fn predict(
+    fn predict(
+        &self,
+        folder: &RunFolder,
+        images: &[PathBuf],
+        request: PredictionRequest,
+    ) -> Result<Vec<ImagePrediction>, Error>;
+}
+
+impl<M: VisionModel> ImageExperiment for PreparedExperiment<ImageInputs<M>> {
+    fn predict(
         &self,
         folder: &RunFolder,
         images: &[PathBuf],
@@ -102,11 +113,13 @@ impl PreparedExperiment<ImageInputs> {
         }
         Ok(predictions)
     }
+}
 
+impl<M: VisionModel> PreparedExperiment<ImageInputs<M>> {
     /// Pixels of image files.
     fn batches_of(&self, images: &[PathBuf]) -> Result<BatchIterator<'static, ImageBatch>, Error> {
         let dataset = Arc::new(UnlabelledImages::new(images.to_vec()));
-        let size = self.config().model.image_size();
+        let size = self.config().model.family.image_size();
         let pipeline = ImagePipeline::new(dataset, &[Some(0)], size, &self.config().images);
         let pipeline = pipeline.map_err(|e| Error::from(e).within("images"))?;
         let order: Vec<usize> = (0..images.len()).collect();

@@ -1,4 +1,6 @@
-//! Experiments on images: a vision transformer, and its answers on new images.
+//! Experiments on images: a vision model of any family, and its answers on new images.
+
+pub(crate) mod families;
 
 pub(crate) mod image_inputs;
 

@@ -1,15 +1,14 @@
-//! A small vision transformer from base classes.
+//! A small vision model from base classes.
 
 use std::path::Path;
 
 use burn::{
-    module::Module,
     optim::{AdamWConfig, ModuleOptimizer},
     tensor::Device,
 };
 use treelora_cl_bench::{StreamData, dataset::Splits, sha256, stream::Stream};
 use treelora_core::{Error, Exposure, Learner, LearningRates, Seeds, StepInfo, TaskId, write_json};
-use treelora_models::vit::{ImageBatch, VisionTransformer, VitConfig};
+use treelora_models::vision::{FamilyVisitor, ImageBatch, VisionModel, VisionShape, WeightFiles};
 
 use super::{Pretraining, PretrainingReport, whole_model::WholeModel};
 use crate::{
@@ -22,21 +21,18 @@ use crate::{
     streams::image_stream::ImageStream,
 };
 
-/// Train all parameters of a fresh model on `data`, whose single stage holds the base classes.
+/// Train all parameters of a fresh `model` on `data`, whose single stage holds the base classes.
 ///
 /// # Errors
 /// When the data cannot be read or the loss is not finite.
-pub fn pretrain(
+pub fn pretrain<M: VisionModel>(
+    model: M,
     config: &PretrainingConfig,
-    architecture: &VitConfig,
     data: &dyn StreamData<ImageBatch>,
-    seed: u64,
-    device: &Device,
+    seeds: Seeds,
     on_event: &mut dyn FnMut(&Event),
-) -> Result<VisionTransformer, Error> {
-    let seeds = Seeds::new(seed);
-    let model = architecture.init(&mut seeds.initialisation(), device);
-    let mut learner = Learner::of(model.map_err(|e| e.within("model"))?);
+) -> Result<M, Error> {
+    let mut learner = Learner::of(model);
     let groups = learner.groups(&[]);
     let mut optimizer: ModuleOptimizer = AdamWConfig::new()
         .with_epsilon(1e-8)
@@ -93,26 +89,28 @@ pub fn pretrain(
 ///
 /// # Errors
 /// From settings, data or a loss that is not finite.
-pub(crate) fn pretrained(
+pub(crate) fn pretrained<M: VisionModel>(
     config: &ImageExperimentConfig,
+    shape: &M::Shape,
     pretraining: &PretrainingConfig,
     splits: &Splits,
     device: &Device,
     on_event: &mut dyn FnMut(&Event),
-) -> Result<VisionTransformer, Error> {
+) -> Result<M, Error> {
     let stream = Stream::new(&pretraining.stream(), splits);
     let stream = stream.map_err(|e| Error::from(e).within("pretraining"))?;
-    let architecture = config.model.architecture(stream.num_labels());
-    let size = config.model.image_size();
+    let (classes, size) = (stream.num_labels(), shape.image_size());
     let data = ImageStream::new(stream, splits, size, &config.images, device)?;
-    let seed = config.training.seed;
-    pretrain(pretraining, &architecture, &data, seed, device, on_event)
+    let seeds = config.training.seeds();
+    let model = M::from_scratch(shape, classes, &mut seeds.initialisation(), device);
+    let model = model.map_err(|e| e.within("model"))?;
+    pretrain(model, pretraining, &data, seeds, on_event)
 }
 
 /// The `[pretraining]` of an experiment with its data at hand.
 ///
-/// The folder of the model has `model.safetensors` and `config.json` in timm's layout, and
-/// [`pretraining.json`](PretrainingReport), written last. It is the model that a run of the
+/// The folder of the model has `model.safetensors` and `config.json` in the family's format, for the vision transformer
+/// timm's, and [`pretraining.json`](PretrainingReport), written last. It is the model that a run of the
 /// experiment makes when it is given no weights.
 pub struct ImagePretraining {
     config: ImageExperimentConfig,
@@ -124,12 +122,19 @@ impl ImagePretraining {
     /// Open the data.
     ///
     /// # Errors
-    /// When the experiment has no `[pretraining]`, or from the data.
+    /// When the experiment has no `[pretraining]` or its family of models no files, or from the data.
     pub fn prepare(config: ImageExperimentConfig) -> Result<Self, Error> {
         let Some(pretraining) = config.pretraining.clone() else {
             let problem = "the file has no [pretraining], which says what to learn and how long";
             return Err(Error::setting("pretraining", problem));
         };
+        if !config.model.family.has_files() {
+            let problem = format!(
+                "a model of the family `{}` has no weight files: it is pre-trained in the run alone",
+                config.model.family.name()
+            );
+            return Err(Error::setting("model.family", problem));
+        }
         let splits = config.data.open();
         let splits = splits.map_err(|e| Error::from(e).within("data"))?;
         Ok(Self {
@@ -157,18 +162,54 @@ impl Pretraining for ImagePretraining {
             }
             on_event(event);
         };
-        let model = pretrained(config, &self.pretraining, splits, &device, &mut on_step)?;
-        let (mean, std) = config.images.normalization.mean_and_std();
-        model.save(folder, &mean, &std)?;
+        let parameters = config.model.family.visit(Written {
+            config,
+            pretraining: &self.pretraining,
+            splits,
+            folder,
+            device: &device,
+            on_event: &mut on_step,
+        })?;
 
         let mut report = PretrainingReport::here(config, &device)?;
         report.note_losses(&losses);
-        report.parameters = model.num_params();
+        report.parameters = parameters;
         let data = config.data.path().map(sha256);
         report.data_sha256 = data.transpose()?;
         let classes = self.pretraining.classes.len();
         report.data = [("base_classes".to_owned(), classes)].into();
         write_json(&folder.join("pretraining.json"), &report)?;
         Ok(report)
+    }
+}
+
+/// Trains a model of any family and writes it.
+struct Written<'a> {
+    config: &'a ImageExperimentConfig,
+    pretraining: &'a PretrainingConfig,
+    splits: &'a Splits,
+    folder: &'a Path,
+    device: &'a Device,
+    on_event: &'a mut dyn FnMut(&Event),
+}
+
+impl FamilyVisitor for Written<'_> {
+    /// The number of the model's parameters.
+    type Output = Result<usize, Error>;
+
+    fn visit<M: VisionModel>(self, shape: &M::Shape) -> Self::Output {
+        let model: M = pretrained(
+            self.config,
+            shape,
+            self.pretraining,
+            self.splits,
+            self.device,
+            self.on_event,
+        )?;
+        if let Some(WeightFiles { save, .. }) = M::files() {
+            let (mean, std) = self.config.images.normalization.mean_and_std();
+            save(&model, self.folder, &mean, &std)?;
+        }
+        Ok(model.num_params())
     }
 }

@@ -1,11 +1,8 @@
-//! A stream of image tasks as batches for the vision transformer.
+//! A stream of image tasks as batches for a vision model.
 
 use std::sync::Arc;
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor, TensorData},
-};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use treelora_cl_bench::{
@@ -14,8 +11,8 @@ use treelora_cl_bench::{
     image_pipeline::{ImageConfig, ImagePipeline, View},
     stream::{Stream, StreamTask},
 };
-use treelora_core::{Batch, Batches, Error, Features, Task, TaskId, in_context_of};
-use treelora_models::vit::{ImageBatch, ImageInput, VisionTransformer};
+use treelora_core::{Batch, Batches, Error, Task, TaskId, in_context_of};
+use treelora_models::vision::{ImageBatch, ImageInput, VisionModel};
 
 /// Images per chunk where the model reads them once in order.
 const CHUNK: usize = 64;
@@ -83,10 +80,9 @@ impl ImageStream {
     }
 
     /// Bytes that [`with_prefix`](Self::with_prefix) would keep for `model`.
-    pub fn prefix_bytes(&self, model: &VisionTransformer) -> usize {
-        let config = model.config();
+    pub fn prefix_bytes(&self, model: &impl VisionModel) -> usize {
         let images = self.train.len() + self.test.len();
-        images * (config.positions() + 1) * config.width * size_of::<f32>()
+        images * (model.positions() + 1) * model.width() * size_of::<f32>()
     }
 
     /// Compute the activations that enter block `until_block` and the frozen features once for
@@ -99,7 +95,7 @@ impl ImageStream {
     /// When an adapter of the model sits before `until_block`.
     pub fn with_prefix(
         mut self,
-        model: &VisionTransformer,
+        model: &impl VisionModel,
         until_block: usize,
         on_images: &mut dyn FnMut(usize),
     ) -> Result<Self, Error> {
@@ -166,11 +162,11 @@ impl Split {
     /// Activations entering `until_block` and features of the frozen model, for all examples.
     fn prefix(
         &self,
-        frozen: &VisionTransformer,
+        frozen: &impl VisionModel,
         until_block: usize,
         on_images: &mut dyn FnMut(usize),
     ) -> Result<ImageBatch, Error> {
-        let device = frozen.class_token.lazy_device();
+        let device = frozen.head().weight.lazy_device();
         let order: Vec<usize> = (0..self.len()).collect();
         // On the host until complete: joining device tensors would hold all of them twice.
         let (mut tokens, mut features) = (Vec::<f32>::new(), Vec::new());

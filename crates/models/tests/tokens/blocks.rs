@@ -1,7 +1,7 @@
 //! Stopping between blocks.
 
 use treelora_core::{Features, Prefixes, ReadOut, TokenModel};
-use treelora_models::vit::{ImageBatch, ImageInput};
+use treelora_models::vision::{ImageBatch, ImageInput, VisionModel};
 
 use crate::fixture::{
     DECODERS, assert_same, decoder, device, for_every_family, images, prefix, prefixes, prompt,

@@ -9,7 +9,7 @@ use std::{
 
 use burn::tensor::Device;
 use tempfile::TempDir;
-use treelora_experiment::{Event, Experiment, ImageExperiment, ImageExperimentConfig, RunFolder};
+use treelora_experiment::{Event, ImageExperimentConfig, RunFolder};
 
 const CONFIG: &str = r#"
 name = "tiny"
@@ -93,9 +93,11 @@ pub(crate) fn copy(run: &Path) -> (TempDir, PathBuf) {
 fn run(path: &Path, variant: Option<&str>, seed: &str) {
     let seed = [("training.seed".to_owned(), seed.to_owned())];
     let config = ImageExperimentConfig::parse(CONFIG, Path::new("tiny.toml"), variant, &seed);
-    let experiment =
-        ImageExperiment::prepare(config.unwrap(), &Device::default(), &mut |_| {}).unwrap();
-    let toml = experiment.config().to_toml().unwrap();
+    let experiment = config
+        .unwrap()
+        .prepare(&Device::default(), &mut |_| {})
+        .unwrap();
+    let toml = experiment.config_toml().unwrap();
     let folder = RunFolder::create(path, &toml, &experiment.manifest()).unwrap();
     let mut log = File::create(path.join("log.jsonl")).unwrap();
     let mut on_event = |event: &Event| {

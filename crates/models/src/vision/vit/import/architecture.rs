@@ -1,6 +1,6 @@
 //! The part of a shape that a weight file shows.
 
-use crate::{import::WeightFile, vit::VitConfig};
+use crate::{import::WeightFile, vision::vit::VitConfig};
 
 /// The shape of a vision transformer as far as its tensors tell; the number of heads they do not.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use treelora_core::{Batch, Error, TensorFile};
 pub enum ImageInput {
     /// Normalised pixels, `[batch, channels, height, width]`.
     Images(Tensor<4>),
-    /// Activations that [`frozen_prefix`](super::VisionTransformer::frozen_prefix) computed once.
+    /// Activations that [`frozen_prefix`](super::VisionModel::frozen_prefix) computed once.
     Hidden {
         /// The block they enter.
         block: usize,

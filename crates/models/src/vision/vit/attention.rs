@@ -9,10 +9,8 @@ use rand::Rng;
 use treelora_core::Prefix;
 use treelora_kernels::{AttentionMask, Rounding};
 
-use super::{
-    VitConfig,
-    initialization::{linear, linear_without_bias},
-};
+use super::VitConfig;
+use crate::vision::initialization::{linear, linear_without_bias};
 
 /// `softmax(q k^T / sqrt(head_dim)) v` in each head, then a projection of all heads together.
 ///

@@ -6,8 +6,11 @@ use burn::{nn::Linear, tensor::Tensor};
 use serde_json::{Value, json};
 use treelora_core::{Error, write_json};
 
-use super::{Attention, LayerNorm, VisionTransformer, VitConfig};
-use crate::export::{self, Stored};
+use super::{Attention, VisionTransformer, VitConfig};
+use crate::{
+    export::{self, Stored},
+    vision::LayerNorm,
+};
 
 /// The entry of timm's registry that the arguments in `config.json` refine; it fixes what they do not say, such as
 /// the epsilon of the normalisations, 1e-6.

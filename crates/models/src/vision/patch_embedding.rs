@@ -7,7 +7,7 @@ use burn::{
 };
 use rand::Rng;
 
-use super::{VitConfig, initialization::uniform_linear};
+use super::initialization::uniform_linear;
 
 /// Cuts an image into square patches and maps each to a token: a convolution whose stride equals
 /// its kernel, written as the linear layer it is.
@@ -19,16 +19,22 @@ pub struct PatchEmbedding {
 }
 
 impl PatchEmbedding {
-    pub(super) fn new(projection: Linear, patch_size: usize) -> Self {
+    pub(crate) fn new(projection: Linear, patch_size: usize) -> Self {
         Self {
             projection,
             patch_size,
         }
     }
 
-    pub(super) fn init(config: &VitConfig, rng: &mut impl Rng, device: &Device) -> Self {
-        let projection = uniform_linear(config.patch_values(), config.width, rng, device);
-        Self::new(projection, config.patch_size)
+    pub(crate) fn init(
+        channels: usize,
+        patch_size: usize,
+        width: usize,
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Self {
+        let values = channels * patch_size * patch_size;
+        Self::new(uniform_linear(values, width, rng, device), patch_size)
     }
 
     /// One token a patch, row by row.

@@ -14,7 +14,10 @@ use super::{
     resample_positions,
 };
 use crate::import::{WeightFile, transposed};
-use crate::vit::{Attention, Block, LayerNorm, Mlp, PatchEmbedding, VisionTransformer, VitConfig};
+use crate::vision::{
+    LayerNorm, Mlp, PatchEmbedding,
+    vit::{Attention, Block, VisionTransformer, VitConfig},
+};
 
 /// Where the classification head comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub enum HeadSource {
     /// From the file, which must score `config.classes` classes.
     File,
     /// All zero for `config.classes` classes, whatever head the file has. Give it random weights
-    /// with [`VisionTransformer::with_head`] and [`head`](crate::vit::head).
+    /// with [`VisionTransformer::with_head`] and [`head`](crate::vision::head).
     Zeros,
 }
 

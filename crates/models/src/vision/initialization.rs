@@ -11,10 +11,10 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Standard deviation of linear weights and position embeddings.
-pub(super) const WEIGHT_STD: f32 = 0.02;
+pub(crate) const WEIGHT_STD: f32 = 0.02;
 
 /// Standard deviation of the class token.
-pub(super) const CLASS_TOKEN_STD: f32 = 1e-6;
+pub(crate) const CLASS_TOKEN_STD: f32 = 1e-6;
 
 /// A classification head: weights normal with deviation `std` (0 for all zero), bias zero.
 ///
@@ -34,12 +34,12 @@ pub fn head(
 }
 
 /// A linear layer `[inputs, outputs]` with a zero bias.
-pub(super) fn linear(inputs: usize, outputs: usize, rng: &mut impl Rng, device: &Device) -> Linear {
+pub(crate) fn linear(inputs: usize, outputs: usize, rng: &mut impl Rng, device: &Device) -> Linear {
     head(inputs, outputs, WEIGHT_STD, rng, device)
 }
 
 /// A linear layer without bias.
-pub(super) fn linear_without_bias(
+pub(crate) fn linear_without_bias(
     inputs: usize,
     outputs: usize,
     rng: &mut impl Rng,
@@ -52,7 +52,7 @@ pub(super) fn linear_without_bias(
 }
 
 /// A linear layer whose weights and bias are uniform within `1 / sqrt(inputs)`.
-pub(super) fn uniform_linear(
+pub(crate) fn uniform_linear(
     inputs: usize,
     outputs: usize,
     rng: &mut impl Rng,
@@ -67,7 +67,7 @@ pub(super) fn uniform_linear(
 }
 
 /// A parameter of normal values, redrawn beyond two standard deviations.
-pub(super) fn truncated_normal<const D: usize>(
+pub(crate) fn truncated_normal<const D: usize>(
     shape: [usize; D],
     std: f32,
     rng: &mut impl Rng,
@@ -85,7 +85,7 @@ pub(super) fn truncated_normal<const D: usize>(
 }
 
 /// A vector of one value.
-pub(super) fn constant(length: usize, value: f32, device: &Device) -> Param<Tensor<1>> {
+pub(crate) fn constant(length: usize, value: f32, device: &Device) -> Param<Tensor<1>> {
     parameter([length], || value, device)
 }
 

@@ -2,44 +2,33 @@
 //! as timm publishes it: pre-norm blocks, class token, learned position embeddings, linear head.
 //!
 //! Reading order: [`VitConfig`], [`PatchEmbedding`], [`Attention`], [`Mlp`], [`Block`],
-//! [`VisionTransformer`]; then [`ImageBatch`], what it consumes, and [`import`], published weights, which
-//! [`VisionTransformer::save`] also writes.
+//! [`VisionTransformer`]; then [`import`], published weights, which [`VisionTransformer::save`] also writes, and
+//! [`VitShape`], what a file says of it.
 
 mod config;
 
-mod initialization;
-
-mod layer_norm;
-
-mod patch_embedding;
-
 mod attention;
-
-mod mlp;
 
 mod block;
 
 mod transformer;
 
-mod frozen_prefix;
-
 mod token_model;
 
 mod classifier;
 
-mod batch;
+mod shape;
+
+mod family;
 
 pub mod import;
 
 mod export;
 
+pub use super::{ImageBatch, ImageInput, LayerNorm, Mlp, PatchEmbedding, head};
 pub use attention::Attention;
-pub use batch::{ImageBatch, ImageInput};
 pub use block::Block;
 pub use config::{VitConfig, VitPreset};
 pub use import::{HeadSource, ImportError};
-pub use initialization::head;
-pub use layer_norm::LayerNorm;
-pub use mlp::Mlp;
-pub use patch_embedding::PatchEmbedding;
+pub use shape::VitShape;
 pub use transformer::VisionTransformer;

@@ -7,7 +7,8 @@ use burn::{
 use rand::Rng;
 use treelora_core::Prefix;
 
-use super::{Attention, LayerNorm, Mlp, VitConfig};
+use super::{Attention, VitConfig};
+use crate::vision::{LayerNorm, Mlp};
 
 /// Attention and MLP, each normalised before and added to what came in.
 #[derive(Module, Debug)]
@@ -31,10 +32,10 @@ impl Block {
 
     pub(super) fn init(config: &VitConfig, rng: &mut impl Rng, device: &Device) -> Self {
         Self {
-            norm1: LayerNorm::init(config, device),
+            norm1: LayerNorm::init(config.width, config.norm_epsilon, device),
             attention: Attention::init(config, rng, device),
-            norm2: LayerNorm::init(config, device),
-            mlp: Mlp::init(config, rng, device),
+            norm2: LayerNorm::init(config.width, config.norm_epsilon, device),
+            mlp: Mlp::init(config.width, config.mlp_width, rng, device),
         }
     }
 

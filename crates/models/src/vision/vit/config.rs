@@ -46,6 +46,14 @@ pub struct VitConfig {
 }
 
 impl VitPreset {
+    /// Name in files and meaning of each, in the order of this type.
+    pub const MEANINGS: [(&'static str, &'static str); 4] = [
+        ("tiny", "ViT-Ti/16: width 192, 12 blocks, 3 heads"),
+        ("small", "ViT-S/16: width 384, 12 blocks, 6 heads"),
+        ("base", "ViT-B/16: width 768, 12 blocks, 12 heads"),
+        ("large", "ViT-L/16: width 1024, 24 blocks, 16 heads"),
+    ];
+
     /// The preset's shape, with ImageNet's 1000 classes.
     pub fn config(self) -> VitConfig {
         let (width, depth, heads) = match self {
@@ -158,6 +166,21 @@ mod tests {
             config.validate().unwrap();
             assert_eq!(config.positions(), 197);
             assert_eq!(config.width / config.heads, 64);
+        }
+    }
+
+    #[test]
+    fn the_meaning_of_a_preset_is_its_shape() {
+        for (name, meaning) in VitPreset::MEANINGS {
+            let preset: VitPreset = serde_json::from_value(name.into()).unwrap();
+            let VitConfig {
+                width,
+                depth,
+                heads,
+                ..
+            } = preset.config();
+            let shape = format!("width {width}, {depth} blocks, {heads} heads");
+            assert!(meaning.ends_with(&shape), "{name}: {meaning}, not {shape}");
         }
     }
 

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 use treelora_core::{Classifier, Prefixes, ReadOut, TokenModel, Tokens};
 
-use super::{Block, ImageBatch, ImageInput, VisionTransformer};
+use super::{Block, VisionTransformer};
+use crate::vision::{ImageBatch, ImageInput, VisionModel};
 
 /// A row is the class token, prompt tokens, then the patches, which are the input. The position embedding is added
 /// to class token and patches before any prompt is put between them.

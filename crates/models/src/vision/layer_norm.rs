@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::{VitConfig, initialization::constant};
+use super::initialization::constant;
 
 /// `(x - mean) / sqrt(variance + epsilon) * weight + bias` over the last axis.
 #[derive(Module, Debug)]
@@ -18,7 +18,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub(super) fn new(weight: Param<Tensor<1>>, bias: Param<Tensor<1>>, epsilon: f64) -> Self {
+    pub(crate) fn new(weight: Param<Tensor<1>>, bias: Param<Tensor<1>>, epsilon: f64) -> Self {
         Self {
             weight,
             bias,
@@ -26,10 +26,9 @@ impl LayerNorm {
         }
     }
 
-    pub(super) fn init(config: &VitConfig, device: &Device) -> Self {
-        let weight = constant(config.width, 1.0, device);
-        let bias = constant(config.width, 0.0, device);
-        Self::new(weight, bias, config.norm_epsilon)
+    pub(crate) fn init(width: usize, epsilon: f64, device: &Device) -> Self {
+        let [weight, bias] = [1.0, 0.0].map(|value| constant(width, value, device));
+        Self::new(weight, bias, epsilon)
     }
 
     /// Normalise the last axis.

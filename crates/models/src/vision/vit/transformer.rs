@@ -10,11 +10,15 @@ use burn::{
 use rand::Rng;
 use treelora_core::{Error, Prefixes};
 
-use super::{
-    Block, LayerNorm, PatchEmbedding, VitConfig,
-    initialization::{CLASS_TOKEN_STD, WEIGHT_STD, linear, truncated_normal},
+use super::{Block, VitConfig};
+use crate::{
+    Precision,
+    vision::{
+        LayerNorm, PatchEmbedding,
+        classification::classify,
+        initialization::{CLASS_TOKEN_STD, WEIGHT_STD, linear, truncated_normal},
+    },
 };
-use crate::Precision;
 
 /// Patches and a class token through a stack of blocks; the class token is the feature vector and
 /// a linear head scores it.
@@ -49,13 +53,19 @@ impl VitConfig {
         let width = self.width;
         let positions = [1, self.positions(), width];
         Ok(VisionTransformer {
-            patch_embedding: PatchEmbedding::init(self, rng, device),
+            patch_embedding: PatchEmbedding::init(
+                self.channels,
+                self.patch_size,
+                width,
+                rng,
+                device,
+            ),
             class_token: truncated_normal([1, 1, width], CLASS_TOKEN_STD, rng, device),
             position_embedding: truncated_normal(positions, WEIGHT_STD, rng, device),
             blocks: (0..self.depth)
                 .map(|_| Block::init(self, rng, device))
                 .collect(),
-            norm: LayerNorm::init(self, device),
+            norm: LayerNorm::init(width, self.norm_epsilon, device),
             head: linear(width, self.classes, rng, device),
             config: self.clone(),
         })
@@ -164,12 +174,6 @@ impl VisionTransformer {
     /// # Shapes
     /// `[batch, width]` -> `[batch, classes]`.
     pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
-        let [rows, _] = features.dims();
-        // A single row would round differently, see `Block::READ_OUT`.
-        let padded = match rows {
-            1 => features.repeat_dim(0, 2),
-            _ => features,
-        };
-        treelora_lora::linear(&self.head, padded).narrow(0, 0, rows)
+        classify(&self.head, features)
     }
 }
