@@ -19,7 +19,7 @@ use treelora_models::{
 use crate::{
     config::{
         config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
-        modality::Modality, training::TrainingConfig,
+        method_seed, modality::Modality, training::TrainingConfig,
     },
     methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
 };
@@ -164,6 +164,7 @@ impl ImageExperimentConfig {
     /// # Errors
     /// When a key is unknown or a setting is out of range; the message names the file and the key.
     pub(crate) fn from_table(table: Table, path: &Path) -> Result<Self, Error> {
+        method_seed::refuse(&table, path)?;
         let config: Self = config_file::typed(table, path)?;
         config
             .validate()

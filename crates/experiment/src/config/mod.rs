@@ -7,6 +7,7 @@
 //! | on images, on text | [`image_experiment_config`], [`text_experiment_config`] |
 //! | optimiser, schedule, seed | [`training`] |
 //! | which adapter answers | [`inference`] |
+//! | a key that is no more | [`method_seed`] |
 //! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
 
 pub(crate) mod config_file;
@@ -20,6 +21,8 @@ pub(crate) mod image_experiment_config;
 pub(crate) mod image_pretraining_config;
 
 pub(crate) mod inference;
+
+pub(crate) mod method_seed;
 
 pub(crate) mod text_experiment_config;
 

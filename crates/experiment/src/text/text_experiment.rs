@@ -210,7 +210,7 @@ impl Experiment for TextExperiment {
         };
         let (_, result) = run.train(learner, result)?;
         let identity = RunIdentity {
-            label: format!("{}-{}", self.config.name, self.config.method_label()),
+            label: self.config.label(),
             method: self.config.method_label(),
             seed: self.config.training.seed,
             tasks: task_names(self.stream.tasks()),
