@@ -14,7 +14,7 @@ use crate::{config::experiment_config::ExperimentConfig, folder::checkpoint::Run
 /// # Errors
 /// When the run has not come so far, its method has no adapter, or writing fails.
 pub fn export_adapter(run: &RunFolder, task: usize, out: &Path) -> Result<(), Error> {
-    let options = match ExperimentConfig::load(&run.config_path(), None, &[])? {
+    let options = match run.config(&[])? {
         ExperimentConfig::Text(config) => PeftOptions {
             names: ModuleNames::causal_lm(),
             task_type: Some("CAUSAL_LM".into()),

@@ -548,6 +548,7 @@ fn wrong_settings_name_file_and_key() {
         ("method.lora.rank", "0", "`method.lora`"),
         ("method.lora.rnak", "2", "rnak"),
         ("method.max_depth", "0", "`method.max_depth`"),
+        ("method.seed", "0", "`training.seed`"),
         ("training.batch_size", "0", "`training.batch_size`"),
         (
             "training.epochs_per_task",

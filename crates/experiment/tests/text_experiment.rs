@@ -520,6 +520,7 @@ fn wrong_input_is_named() {
             "`generation.temperature`",
         ),
         (tree, ("method.lambda", "-1.0"), "`method.lambda`"),
+        (tree, ("method.seed", "1"), "`training.seed`"),
         (
             tree,
             ("data.name", "'no-such-benchmark'"),

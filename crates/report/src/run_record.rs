@@ -64,12 +64,12 @@ impl RunRecord {
                 summary.floors,
             ),
             None => {
-                let (label, method) = names_of(&config, &config_path)?;
+                let config = folder.config(&[])?;
                 let matrix = match path.join("matrix.json").exists() {
                     true => folder.read_json("matrix.json")?,
                     false => AccuracyMatrix::new(),
                 };
-                (label, method, matrix, Floors::new())
+                (config.label(), config.method_label(), matrix, Floors::new())
             }
         };
         if matrix.tasks() > manifest.tasks.len() {
@@ -116,20 +116,6 @@ fn folder_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Label and method of a run that has not written them yet.
-fn names_of(config: &str, path: &Path) -> Result<(String, String), Error> {
-    let table: toml::Table =
-        toml::from_str(config).map_err(|e| Error::format(path, e.to_string()))?;
-    let text = |value: Option<&toml::Value>, key: &str| {
-        let text = value.and_then(toml::Value::as_str).map(str::to_owned);
-        text.ok_or_else(|| Error::format(path, format!("key `{key}`: no text is given")))
-    };
-    let name = text(table.get("name"), "name")?;
-    let method = table.get("method").and_then(|method| method.get("name"));
-    let method = text(method, "method.name")?;
-    Ok((format!("{name}-{method}"), method))
-}
-
 /// The diagnostics of every task that has them, checked.
 fn relatives(folder: &RunFolder, tasks: usize) -> Result<Vec<TaskRelatives>, Error> {
     let mut all = Vec::new();
@@ -173,25 +159,4 @@ fn problem_of(relatives: &TaskRelatives, tasks: usize) -> Option<String> {
         }
     }
     None
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unfinished_run_is_named_by_its_config() {
-        let config = "name = \"tiny\"\n[method]\nname = \"ewc\"\n";
-        let (label, method) = names_of(config, Path::new("config.toml")).unwrap();
-        assert_eq!((label.as_str(), method.as_str()), ("tiny-ewc", "ewc"));
-        for (config, key) in [("name = 1", "name"), ("name = \"a\"", "method.name")] {
-            let error = names_of(config, Path::new("config.toml")).unwrap_err();
-            let message = error.to_string();
-            assert!(
-                message.contains("config.toml") && message.contains(key),
-                "{message}"
-            );
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! `treelora eval`: score a run again from its checkpoint.
 
 use anyhow::Result;
-use treelora_experiment::{ExperimentConfig, RunFolder};
+use treelora_experiment::RunFolder;
 
 use crate::{
     arguments::{EvalArguments, OutputArguments},
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
         ("data.path".to_owned(), path)
     });
     let changes: Vec<_> = other_data.clone().into_iter().collect();
-    let mut config = ExperimentConfig::load(&folder.config_path(), None, &changes)?;
+    let mut config = folder.config(&changes)?;
     if let Some(batch_size) = arguments.batch_size {
         config.training_mut().evaluation_batch_size = batch_size;
     }

@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
     let folder = RunFolder::open(&arguments.run)?;
     // The run's own images are not looked at: nothing is computed of them ahead.
     let no_cache = [("cache.prefix_bytes".to_owned(), "0".to_owned())];
-    let config = match ExperimentConfig::load(&folder.config_path(), None, &no_cache)? {
+    let config = match folder.config(&no_cache)? {
         ExperimentConfig::Images(config) => *config,
         ExperimentConfig::Text(_) => bail!(
             "{}: a run on text; `treelora export` and `treelora generate` answer prompts",

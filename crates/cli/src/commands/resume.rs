@@ -1,7 +1,7 @@
 //! `treelora resume`: continue after the last checkpoint, with equal results.
 
 use anyhow::Result;
-use treelora_experiment::{ExperimentConfig, RunFolder};
+use treelora_experiment::RunFolder;
 
 use crate::{
     arguments::ResumeArguments, commands::run::execute, device, progress::Progress, table,
@@ -10,7 +10,7 @@ use crate::{
 /// Continue the run in its own folder.
 pub(crate) fn run(arguments: &ResumeArguments) -> Result<()> {
     let folder = RunFolder::open(&arguments.run)?;
-    let config = ExperimentConfig::load(&folder.config_path(), None, &[])?;
+    let config = folder.config(&[])?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, arguments.output)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;

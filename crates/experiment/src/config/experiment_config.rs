@@ -5,7 +5,7 @@ use std::path::Path;
 use treelora_core::Error;
 
 use crate::config::{
-    config_file, image_experiment_config::ImageExperimentConfig,
+    config_file, image_experiment_config::ImageExperimentConfig, method_seed,
     text_experiment_config::TextExperimentConfig, training::TrainingConfig,
 };
 
@@ -19,7 +19,8 @@ pub enum ExperimentConfig {
 }
 
 impl ExperimentConfig {
-    /// Read a file, pick a variant, lay `changes` (dotted key, TOML value) over it, and check it.
+    /// Read a file, pick a variant, lay `changes` (dotted key, TOML value) over it, and check it. The file may be the
+    /// `config.toml` of a run, of any format that is read.
     ///
     /// # Errors
     /// When the file cannot be read, a key is unknown, or a setting is out of range; the message
@@ -30,6 +31,7 @@ impl ExperimentConfig {
         changes: &[(String, String)],
     ) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = method_seed::left_out(text, path)?;
         Self::parse(&text, path, variant, changes)
     }
 
@@ -86,6 +88,14 @@ impl ExperimentConfig {
         match self {
             Self::Images(config) => config.run_name(),
             Self::Text(config) => config.run_name(),
+        }
+    }
+
+    /// Experiment and method: runs of equal label differ in the seed alone.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Images(config) => config.label(),
+            Self::Text(config) => config.label(),
         }
     }
 

@@ -119,7 +119,7 @@ impl ExperimentSettings for TextExperimentConfig {
     }
 
     fn label(&self) -> String {
-        format!("{}-{}", self.name, self.method_label())
+        Self::label(self)
     }
 
     fn to_toml(&self) -> Result<String, Error> {

@@ -2,13 +2,6 @@
 
 use std::path::Path;
 
-use crate::{
-    config::{
-        config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
-        modality::Modality, model_config::ModelConfig, training::TrainingConfig,
-    },
-    methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
-};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_cl_bench::{
@@ -18,6 +11,14 @@ use treelora_cl_bench::{
 };
 use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
+
+use crate::{
+    config::{
+        config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
+        method_seed, modality::Modality, model_config::ModelConfig, training::TrainingConfig,
+    },
+    methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
+};
 
 /// An experiment on images; every key is documented where its type is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +107,7 @@ impl ImageExperimentConfig {
     /// # Errors
     /// When a key is unknown or a setting is out of range; the message names the file and the key.
     pub(crate) fn from_table(table: Table, path: &Path) -> Result<Self, Error> {
+        method_seed::refuse(&table, path)?;
         let config: Self = config_file::typed(table, path)?;
         config
             .validate()

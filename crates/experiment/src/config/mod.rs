@@ -8,6 +8,7 @@
 //! | a family of vision models, the shape of one | [`model_config`] |
 //! | optimiser, schedule, seed | [`training`] |
 //! | which adapter answers | [`inference`] |
+//! | a key that is no more | [`method_seed`] |
 //! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
 
 pub(crate) mod config_file;
@@ -25,6 +26,8 @@ pub(crate) mod image_pretraining_config;
 pub(crate) mod inference;
 
 pub(crate) mod model_config;
+
+pub(crate) mod method_seed;
 
 pub(crate) mod text_experiment_config;
 

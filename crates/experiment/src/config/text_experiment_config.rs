@@ -15,7 +15,7 @@ use treelora_core::Error;
 use treelora_models::{Precision, decoder::GenerationConfig};
 
 use crate::{
-    config::{config_file, modality::Modality, training::TrainingConfig},
+    config::{config_file, method_seed, modality::Modality, training::TrainingConfig},
     methods::method_config::MethodConfig,
 };
 
@@ -114,6 +114,7 @@ impl TextExperimentConfig {
     /// # Errors
     /// When a key is unknown or a setting is out of range; the message names the file and the key.
     pub(crate) fn from_table(table: Table, path: &Path) -> Result<Self, Error> {
+        method_seed::refuse(&table, path)?;
         let mut config: Self = config_file::typed(table, path)?;
         // A decoder answers through its own frozen head.
         config.method = config.method.without_trained_head();
@@ -181,13 +182,13 @@ impl TextExperimentConfig {
         self.method.label(&self.variant)
     }
 
-    /// Experiment, variant and seed.
+    /// Experiment and variant: runs of equal label differ in the seed alone.
+    pub fn label(&self) -> String {
+        format!("{}-{}", self.name, self.method_label())
+    }
+
+    /// Label and seed.
     pub fn run_name(&self) -> String {
-        format!(
-            "{}-{}-{}",
-            self.name,
-            self.method_label(),
-            self.training.seed
-        )
+        format!("{}-{}", self.label(), self.training.seed)
     }
 }

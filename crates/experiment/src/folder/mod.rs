@@ -6,6 +6,8 @@ pub(crate) mod checksums;
 
 pub(crate) mod manifest;
 
+pub(crate) mod own_config;
+
 pub(crate) mod provenance;
 
 pub(crate) mod run_lock;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use treelora_report::Report;
+use treelora_report::{Report, RunRecord};
 
 use crate::tiny_run::{copy, finished};
 
@@ -66,6 +66,36 @@ fn scores_of_more_tasks_than_there_are_names_are_refused() {
     let error = Report::read(&[run]).unwrap_err().to_string();
     assert!(
         error.contains("matrix.json") && error.contains("4 tasks"),
+        "{error}"
+    );
+}
+
+/// A run that is still on its way stands beside finished ones of the same variant.
+#[test]
+fn an_unfinished_run_has_the_label_that_it_will_have() {
+    for run in finished() {
+        let whole = RunRecord::read(run).unwrap();
+        let (_dir, run) = copy(run);
+        fs::remove_file(run.join("metrics.json")).unwrap();
+        let unfinished = RunRecord::read(&run).unwrap();
+        assert!(whole.finished && !unfinished.finished);
+        assert_eq!(unfinished.label, whole.label);
+        assert_eq!(unfinished.method, whole.method);
+        assert_eq!(unfinished.experiment(), "tiny");
+    }
+    let (_dir, run) = copy(&finished()[0]);
+    fs::remove_file(run.join("metrics.json")).unwrap();
+    let config = run.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let other = text.replace("inference = \"latest\"", "inference = \"routed\"");
+    assert_ne!(text, other);
+    fs::write(&config, other).unwrap();
+    let routed = RunRecord::read(&run).unwrap();
+    assert_eq!(routed.label, "tiny-tree-lora-routed");
+    fs::write(&config, text.replace("name = \"tiny\"", "")).unwrap();
+    let error = RunRecord::read(&run).unwrap_err().to_string();
+    assert!(
+        error.contains("config.toml") && error.contains("name"),
         "{error}"
     );
 }

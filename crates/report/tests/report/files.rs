@@ -178,10 +178,7 @@ fn seeds_are_summed_up_and_floors_stand_beside() {
     let figure = report.figures().find(|f| f.name == "comparison-acc_last");
     let table = &figure.unwrap().data;
     let labels: Vec<&str> = table.rows.iter().map(|row| row[0].as_str()).collect();
-    assert_eq!(
-        labels,
-        ["tiny, floor: lda", "tiny-sequential-lora", "tiny-tree-lora"]
-    );
+    assert_eq!(labels, ["tiny, floor: lda", "tiny-plain", "tiny-tree-lora"]);
     let of_seeds = |run: usize| report.runs()[run].metrics["acc_last"].value.unwrap();
     let (mean, spread) = mean_and_spread(&[of_seeds(0), of_seeds(1)]).unwrap();
     let tree = &table.rows[2];

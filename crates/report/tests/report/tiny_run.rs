@@ -58,7 +58,7 @@ target_modules = ['attention\.(q|v)\.weight$']
 [floors]
 lda = { kind = "lda" }
 
-[variants.sequential-lora]
+[variants.plain]
 method = { name = "sequential-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 "#;
 
@@ -70,7 +70,7 @@ pub(crate) fn finished() -> &'static [PathBuf] {
         let runs = [
             ("tree 1", None, "1"),
             ("tree 2", None, "2"),
-            ("sequential", Some("sequential-lora"), "1"),
+            ("sequential", Some("plain"), "1"),
         ];
         let runs = runs.map(|(name, variant, seed)| {
             let path = dir.path().join(name);
