@@ -3,8 +3,8 @@
 //! ViT-Ti/16 at 224 pixels with random weights (speed does not depend on them), rank 8 on the query and value
 //! projections of the last six of twelve blocks, batch 32.
 
-use std::convert::Infallible;
 use std::{
+    convert::Infallible,
     hint::black_box,
     time::{Duration, Instant},
 };
