@@ -1,5 +1,9 @@
 //! What can be named in a configuration file.
-use treelora_cl_bench::metrics::Convention;
+use treelora_cl_bench::{dataset::DatasetConfig, metrics::Convention, text::TextBenchmark};
+use treelora_models::{
+    decoder::Family,
+    vision::{FamilyRow, VisionFamily},
+};
 
 /// A list of names with their meaning.
 #[derive(Clone, Debug)]
@@ -10,60 +14,32 @@ pub struct Section {
     pub entries: Vec<(&'static str, &'static str)>,
 }
 
-/// Methods, classifiers, data sets, presets and metrics by their names in files.
+/// Methods, classifiers, data sets, families of models, presets and metrics by their names in files.
 pub fn catalogue() -> Vec<Section> {
     vec![
+        methods(),
+        classifiers(),
         Section {
-            title: "methods ([method] name, --method)",
-            entries: vec![
-                (
-                    "tree-lora",
-                    "TreeLoRA; mode = \"treelora\", \"paper\" or \"reference\"",
-                ),
-                ("sequential-lora", "one adapter trained task after task"),
-                ("joint-lora", "all tasks at once: the ceiling"),
-                (
-                    "hide-lora",
-                    "one adapter a task, inferred task, aligned head (HiDe-LoRA)",
-                ),
-                ("ewc", "elastic weight consolidation on the adapter"),
-                ("gem", "gradient episodic memory"),
-                ("a-gem", "averaged gradient episodic memory"),
-                ("ogd", "orthogonal gradient descent"),
-                ("lwf", "learning without forgetting: distillation"),
-                ("o-lora", "one adapter a task, orthogonal, summed (O-LoRA)"),
-            ],
+            title: "data sets of images ([data] name)",
+            entries: DatasetConfig::ALL.to_vec(),
         },
         Section {
-            title: "classifiers ([classifier] discriminant, [floors])",
-            entries: vec![
-                ("nearest-class-mean", "nearest class mean by cosine"),
-                ("lda", "linear discriminant analysis"),
-                ("rda", "regularised discriminant analysis"),
-                (
-                    "random-projection",
-                    "ridge on random ReLU features (RanPAC)",
-                ),
-            ],
+            title: "data sets of text ([data] name, modality = \"text\")",
+            entries: TextBenchmark::ALL.to_vec(),
         },
         Section {
-            title: "data sets ([data] name)",
-            entries: vec![
-                ("cifar-10", "official binary layout"),
-                ("cifar-100", "official binary layout"),
-                ("image-folder", "ROOT/{train,test}/CLASS/*.jpg|png"),
-                ("image-domains", "ROOT/DOMAIN/{train,test}/CLASS/*.jpg|png"),
-                ("procedural", "generated pictures, no files"),
-            ],
+            title: "families of vision models ([model] family)",
+            entries: of_families(|row| vec![(row.name, row.meaning)]),
         },
         Section {
-            title: "model presets ([model] preset)",
-            entries: vec![
-                ("tiny", "ViT-Ti/16: width 192, 12 blocks, 3 heads"),
-                ("small", "ViT-S/16: width 384, 12 blocks, 6 heads"),
-                ("base", "ViT-B/16: width 768, 12 blocks, 12 heads"),
-                ("large", "ViT-L/16: width 1024, 24 blocks, 16 heads"),
-            ],
+            title: "their presets ([model] preset)",
+            entries: of_families(|row| row.presets.to_vec()),
+        },
+        Section {
+            title: "families of decoders (model_type of the folder in [model] weights)",
+            entries: Family::ALL
+                .map(|family| (family.name(), family.meaning()))
+                .to_vec(),
         },
         Section {
             title: "metrics (metrics.json)",
@@ -73,4 +49,51 @@ pub fn catalogue() -> Vec<Section> {
                 .collect(),
         },
     ]
+}
+
+fn of_families(
+    entries: impl Fn(&FamilyRow) -> Vec<(&'static str, &'static str)>,
+) -> Vec<(&'static str, &'static str)> {
+    VisionFamily::ALL.iter().flat_map(entries).collect()
+}
+
+/// What learns.
+fn methods() -> Section {
+    Section {
+        title: "methods ([method] name, --method)",
+        entries: vec![
+            (
+                "tree-lora",
+                "TreeLoRA; mode = \"treelora\", \"paper\" or \"reference\"",
+            ),
+            ("sequential-lora", "one adapter trained task after task"),
+            ("joint-lora", "all tasks at once: the ceiling"),
+            (
+                "hide-lora",
+                "one adapter a task, inferred task, aligned head (HiDe-LoRA)",
+            ),
+            ("ewc", "elastic weight consolidation on the adapter"),
+            ("gem", "gradient episodic memory"),
+            ("a-gem", "averaged gradient episodic memory"),
+            ("ogd", "orthogonal gradient descent"),
+            ("lwf", "learning without forgetting: distillation"),
+            ("o-lora", "one adapter a task, orthogonal, summed (O-LoRA)"),
+        ],
+    }
+}
+
+/// What answers.
+fn classifiers() -> Section {
+    Section {
+        title: "classifiers ([classifier] discriminant, [floors])",
+        entries: vec![
+            ("nearest-class-mean", "nearest class mean by cosine"),
+            ("lda", "linear discriminant analysis"),
+            ("rda", "regularised discriminant analysis"),
+            (
+                "random-projection",
+                "ridge on random ReLU features (RanPAC)",
+            ),
+        ],
+    }
 }
