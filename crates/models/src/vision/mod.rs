@@ -36,6 +36,6 @@ pub use batch::{ImageBatch, ImageInput};
 pub use initialization::head;
 pub use layer_norm::LayerNorm;
 pub use mlp::Mlp;
-pub use model::{VisionModel, VisionShape, WeightFiles};
+pub use model::{LoadWeights, SaveWeights, VisionModel, VisionShape, WeightFiles};
 pub use patch_embedding::PatchEmbedding;
 pub use registry::{FamilyRow, FamilyVisitor};
