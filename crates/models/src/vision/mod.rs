@@ -12,6 +12,8 @@ mod registry;
 
 pub mod vit;
 
+pub mod mixer;
+
 mod model;
 
 mod batch;
@@ -30,6 +32,7 @@ mod patch_embedding;
 
 vision_families! {
     Vit(vit::VisionTransformer),
+    Mixer(mixer::Mixer),
 }
 
 pub use batch::{ImageBatch, ImageInput};
