@@ -304,6 +304,10 @@ fn the_lists_and_the_simulation_print_tables() {
         "hide-lora",
         "rda",
         "procedural",
+        "trace-long",
+        "vit",
+        "ViT-B/16",
+        "qwen3",
         "bwt_treelora_paper",
     ] {
         assert!(text.contains(name), "{name}: {text}");

@@ -44,6 +44,8 @@ mod tokens;
 
 mod prefixes;
 
+mod row_vectors;
+
 mod token_model;
 
 mod method;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
-use crate::Tokens;
+use crate::{Tokens, row_vectors::for_batch};
 
 /// Keys and values that all tokens of a block attend to beside each other.
 ///
@@ -83,22 +83,6 @@ impl Prefix {
             keys: both(self.keys, next.keys),
             values: both(self.values, next.values),
         }
-    }
-}
-
-/// One vector a row, from one for all rows or one for each.
-///
-/// # Panics
-/// When rows or width do not fit.
-pub(crate) fn for_batch(x: Tensor<3>, batch: usize, width: usize) -> Tensor<3> {
-    let [rows, length, features] = x.dims();
-    assert!(
-        features == width && (rows == 1 || rows == batch),
-        "{rows} rows of width {features} in front of {batch} rows of width {width}"
-    );
-    match rows == batch {
-        true => x,
-        false => x.expand([batch, length, width]),
     }
 }
 

@@ -1,7 +1,11 @@
 //! What can be named in a configuration file.
 
-use treelora_cl_bench::metrics::Convention;
+use treelora_cl_bench::{dataset::DatasetConfig, metrics::Convention, text::TextBenchmark};
 use treelora_core::Error;
+use treelora_models::{
+    decoder::Family,
+    vision::{FamilyRow, VisionFamily},
+};
 
 use crate::methods::{
     method_config::without_nulls,
@@ -17,40 +21,32 @@ pub struct Section {
     pub entries: Vec<(&'static str, &'static str)>,
 }
 
-/// Methods, classifiers, data sets, presets and metrics by their names in files.
+/// Methods, classifiers, data sets, families of models, presets and metrics by their names in files.
 pub fn catalogue() -> Vec<Section> {
     vec![
         methods(),
+        classifiers(),
         Section {
-            title: "classifiers ([classifier] discriminant, [floors])",
-            entries: vec![
-                ("nearest-class-mean", "nearest class mean by cosine"),
-                ("lda", "linear discriminant analysis"),
-                ("rda", "regularised discriminant analysis"),
-                (
-                    "random-projection",
-                    "ridge on random ReLU features (RanPAC)",
-                ),
-            ],
+            title: "data sets of images ([data] name)",
+            entries: DatasetConfig::ALL.to_vec(),
         },
         Section {
-            title: "data sets ([data] name)",
-            entries: vec![
-                ("cifar-10", "official binary layout"),
-                ("cifar-100", "official binary layout"),
-                ("image-folder", "ROOT/{train,test}/CLASS/*.jpg|png"),
-                ("image-domains", "ROOT/DOMAIN/{train,test}/CLASS/*.jpg|png"),
-                ("procedural", "generated pictures, no files"),
-            ],
+            title: "data sets of text ([data] name, modality = \"text\")",
+            entries: TextBenchmark::ALL.to_vec(),
         },
         Section {
-            title: "model presets ([model] preset)",
-            entries: vec![
-                ("tiny", "ViT-Ti/16: width 192, 12 blocks, 3 heads"),
-                ("small", "ViT-S/16: width 384, 12 blocks, 6 heads"),
-                ("base", "ViT-B/16: width 768, 12 blocks, 12 heads"),
-                ("large", "ViT-L/16: width 1024, 24 blocks, 16 heads"),
-            ],
+            title: "families of vision models ([model] family)",
+            entries: of_families(|row| vec![(row.name, row.meaning)]),
+        },
+        Section {
+            title: "their presets ([model] preset)",
+            entries: of_families(|row| row.presets.to_vec()),
+        },
+        Section {
+            title: "families of decoders (model_type of the folder in [model] weights)",
+            entries: Family::ALL
+                .map(|family| (family.name(), family.meaning()))
+                .to_vec(),
         },
         Section {
             title: "metrics (metrics.json)",
@@ -60,6 +56,12 @@ pub fn catalogue() -> Vec<Section> {
                 .collect(),
         },
     ]
+}
+
+fn of_families(
+    entries: impl Fn(&FamilyRow) -> Vec<(&'static str, &'static str)>,
+) -> Vec<(&'static str, &'static str)> {
+    VisionFamily::ALL.iter().flat_map(entries).collect()
 }
 
 fn methods() -> Section {
@@ -106,6 +108,22 @@ pub fn method_page(name: &str) -> Result<String, Error> {
     Ok(format!(
         "{page}\n\n[method]\nname = \"{name}\"\n{absent}{method}"
     ))
+}
+
+/// What answers.
+fn classifiers() -> Section {
+    Section {
+        title: "classifiers ([classifier] discriminant, [floors])",
+        entries: vec![
+            ("nearest-class-mean", "nearest class mean by cosine"),
+            ("lda", "linear discriminant analysis"),
+            ("rda", "regularised discriminant analysis"),
+            (
+                "random-projection",
+                "ridge on random ReLU features (RanPAC)",
+            ),
+        ],
+    }
 }
 
 #[cfg(test)]

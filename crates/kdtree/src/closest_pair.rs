@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Int, Tensor, Transaction};
 
-use crate::{TreeError, measurement::host_values, signature_bank::SignatureBank};
+use crate::{TreeError, host_values::host_values, signature_bank::SignatureBank};
 
 /// Two tasks that become one.
 ///

@@ -33,6 +33,8 @@ mod error;
 mod gradient_tree;
 mod growth;
 mod measurement;
+
+mod host_values;
 mod median_split;
 mod signature_bank;
 mod task_signature;

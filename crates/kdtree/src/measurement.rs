@@ -1,8 +1,10 @@
 //! How near each task is to the mean of its node: all nodes of a level in one round trip.
 
-use burn::tensor::{DType, Tensor, TensorData, Transaction};
+use burn::tensor::{Tensor, TensorData, Transaction};
 
-use crate::{Similarity, TreeConfig, TreeError, signature_bank::SignatureBank};
+use crate::{
+    Similarity, TreeConfig, TreeError, host_values::host_values, signature_bank::SignatureBank,
+};
 
 /// What is measured of one task at the layer of its node.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,13 +99,6 @@ pub(crate) fn measure_groups(
         }
     }
     Ok(measured)
-}
-
-/// Host values of a small result.
-pub(crate) fn host_values(data: TensorData) -> Vec<f32> {
-    data.convert_dtype(DType::F32)
-        .try_into_vec()
-        .expect("converted to f32")
 }
 
 fn finite(

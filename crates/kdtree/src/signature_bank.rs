@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use crate::{TaskSignature, TreeError, measurement::host_values};
+use crate::{TaskSignature, TreeError, host_values::host_values};
 
 /// The signatures of all tasks, `[layers, tasks, features]`: the vectors of one layer lie together.
 #[derive(Clone, Debug)]

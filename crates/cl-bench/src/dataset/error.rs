@@ -103,6 +103,14 @@ pub enum DatasetError {
         /// The largest that there is.
         largest: u32,
     },
+    /// A file is not what its format says, or does not fit the file beside it.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What disagrees.
+        problem: String,
+    },
     /// A setting is missing or out of range.
     #[error("setting `{key}`: {problem}")]
     Setting {
@@ -114,7 +122,7 @@ pub enum DatasetError {
 }
 
 impl DatasetError {
-    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
+    pub(in crate::dataset) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
             source,
@@ -131,7 +139,8 @@ impl DatasetError {
             | Self::MissingFolder { path, .. }
             | Self::Empty { path, .. }
             | Self::UnknownClass { path, .. }
-            | Self::Image { path, .. } => Some(path),
+            | Self::Image { path, .. }
+            | Self::Format { path, .. } => Some(path),
             Self::Setting { .. } | Self::ImageSize { .. } => None,
         }
     }

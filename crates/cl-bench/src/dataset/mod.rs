@@ -1,11 +1,6 @@
 //! Labelled pictures: where a stream takes its examples from.
 //!
-//! | data set | files |
-//! |---|---|
-//! | [`Cifar`] | the official binary layout of CIFAR-10 and CIFAR-100 |
-//! | [`ImageFolder`] | `ROOT/{train,test}/CLASS/*.jpg`, or one such folder a domain |
-//! | [`Procedural`] | none: pictures are generated |
-//!
+//! The data sets that a file can name are the modules of [`sources`], [`DatasetConfig`] is one of them with its settings.
 //! Anything else is an implementation of [`Dataset`].
 //!
 //! ```
@@ -18,23 +13,30 @@
 //! # Ok::<(), treelora_cl_bench::dataset::DatasetError>(())
 //! ```
 
-mod cifar;
-mod config;
+#[macro_use]
+mod registry;
+
+pub mod sources;
+
 mod error;
-mod image_folder;
+
 mod picture;
-mod procedural;
+
+mod source;
+
 mod unlabelled;
 
 use std::sync::Arc;
 
-pub use cifar::{Cifar, CifarVariant};
-pub use config::DatasetConfig;
 pub use error::DatasetError;
-pub use image_folder::ImageFolder;
-pub use image_folder::images_in;
 pub use picture::{MAX_SIDE, Picture};
-pub use procedural::{Procedural, ProceduralConfig};
+pub use source::{DataFolder, ImageSource};
+pub use sources::{
+    DatasetConfig,
+    cifar::{Cifar, CifarVariant},
+    image_folder::{ImageFolder, images_in},
+    procedural::{Procedural, ProceduralConfig},
+};
 pub use unlabelled::UnlabelledImages;
 
 /// One split of labelled pictures with random access.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
-use super::o_lora;
+use super::{
+    benchmarks::{TextBenchmark, benchmark::TaskChoice},
+    task_source::TaskSource,
+};
 use crate::stream::Subset;
 
 /// The `[data]` table of a text experiment.
@@ -57,22 +60,6 @@ pub struct TextDatasetConfig {
     pub train_split: BTreeMap<String, TrainSplit>,
 }
 
-/// Tasks that belong together, and the layout of their files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TextBenchmark {
-    /// TRACE: `TASK/{train,eval,test}.json`, lists of `{prompt, answer}`; 8 tasks.
-    Trace,
-    /// TRACE, then dbpedia, amazon, yahoo, agnews, yelp, BoolQA and QQP; 15 tasks.
-    TraceLong,
-    /// The tasks of TRACE that calculate: ScienceQA, NumGLUE-cm, NumGLUE-ds.
-    Math,
-    /// O-LoRA: `GROUP/TASK/{train,test}.json`, lists of `{sentence, label}`, and `labels.json`.
-    OLora,
-    /// Any tasks: `TASK/{train,eval,test}.{json,jsonl}` of `{prompt, answer}`.
-    Folder,
-}
-
 /// The split that a task is trained on. The test split is none of the choices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -116,28 +103,7 @@ impl TextDatasetConfig {
                 return Err(Error::setting(key, "0 is not above 0"));
             }
         }
-        if self.name != TextBenchmark::TraceLong && self.classification_path.is_some() {
-            let problem = "only `trace-long` has tasks in two folders";
-            return Err(Error::setting("classification_path", problem));
-        }
-        match (self.name, self.order) {
-            (TextBenchmark::OLora, Some(order)) => {
-                if !self.tasks.is_empty() {
-                    let problem = format!("the tasks are those of order {order}");
-                    return Err(Error::setting("tasks", problem));
-                }
-                o_lora::order(order)?;
-            }
-            (TextBenchmark::OLora, None) if self.tasks.is_empty() => {
-                let problem = "`o-lora` needs an order from 1 to 6, or a list of tasks";
-                return Err(Error::setting("order", problem));
-            }
-            (TextBenchmark::OLora, None) | (_, None) => {}
-            (_, Some(_)) => {
-                let problem = "only `o-lora` has numbered orders";
-                return Err(Error::setting("order", problem));
-            }
-        }
+        self.name.benchmark().check(&self.choice())?;
         for (position, task) in self.tasks.iter().enumerate() {
             check_name(task)?;
             if self.tasks[..position].contains(task) {
@@ -146,6 +112,20 @@ impl TextDatasetConfig {
             }
         }
         Ok(())
+    }
+
+    /// Where the examples of each task are, in the order of the stream.
+    pub(super) fn sources(&self) -> Result<Vec<TaskSource>, Error> {
+        self.name.benchmark().sources(&self.choice())
+    }
+
+    fn choice(&self) -> TaskChoice<'_> {
+        TaskChoice {
+            path: self.path.as_deref(),
+            classification_path: self.classification_path.as_deref(),
+            tasks: &self.tasks,
+            order: self.order,
+        }
     }
 }
 

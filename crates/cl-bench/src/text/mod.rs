@@ -40,7 +40,7 @@ mod record;
 
 mod dataset_config;
 
-mod benchmark;
+mod benchmarks;
 
 mod dataset;
 
@@ -48,7 +48,7 @@ mod reading;
 
 mod task_source;
 
-mod o_lora;
+mod classification_task;
 
 mod corpus;
 
@@ -69,19 +69,19 @@ mod majority;
 mod report;
 
 pub use batching::TextBatching;
+pub use benchmarks::{TextBenchmark, o_lora_order};
 pub use bounded_file::MAX_BYTES;
 pub use byte_pair_training::BytePairTraining;
 pub use chat_template::ChatTemplate;
 pub use corpus::{Corpus, CorpusConfig, Document};
 pub use dataset::{MissingPart, TextDataset, TextSplit, TextTask};
-pub use dataset_config::{TextBenchmark, TextDatasetConfig, TrainSplit};
+pub use dataset_config::{TextDatasetConfig, TrainSplit};
 pub use demonstrations::{DemonstratedPrompts, Demonstrations};
 pub use duplicates::Duplicates;
 pub use encoding::{
     Beginning, EncodedPrompt, EncodedRecord, Encoding, TokenLimits, TruncationSide,
 };
 pub use majority::Majority;
-pub use o_lora::order as o_lora_order;
 pub use packing::{PackedText, predicted_tokens};
 pub use record::TextRecord;
 pub use report::{SplitReport, StreamReport, TaskReport};

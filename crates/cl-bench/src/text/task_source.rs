@@ -9,7 +9,7 @@ use treelora_core::Error;
 
 use super::{
     bounded_file::read_json,
-    o_lora::{ClassificationTask, LabelledSentence},
+    classification_task::{ClassificationTask, LabelledSentence},
     record::{self, TextRecord},
 };
 

@@ -12,6 +12,8 @@ mod registry;
 
 pub mod vit;
 
+pub mod mixer;
+
 mod model;
 
 mod batch;
@@ -30,12 +32,13 @@ mod patch_embedding;
 
 vision_families! {
     Vit(vit::VisionTransformer),
+    Mixer(mixer::Mixer),
 }
 
 pub use batch::{ImageBatch, ImageInput};
 pub use initialization::head;
 pub use layer_norm::LayerNorm;
 pub use mlp::Mlp;
-pub use model::{VisionModel, VisionShape, WeightFiles};
+pub use model::{LoadWeights, SaveWeights, VisionModel, VisionShape, WeightFiles};
 pub use patch_embedding::PatchEmbedding;
 pub use registry::{FamilyRow, FamilyVisitor};

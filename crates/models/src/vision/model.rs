@@ -124,10 +124,16 @@ pub trait VisionShape: Clone + Debug + PartialEq + Serialize + DeserializeOwned 
     fn validate(&self, classes: usize) -> Result<(), Error>;
 }
 
+/// A model of a shape with the weights of a file, and a head of zeros over some classes.
+pub type LoadWeights<M> = fn(&<M as VisionModel>::Shape, usize, &Path, &Device) -> Result<M, Error>;
+
+/// Writes a model into a folder, with mean and deviation of the channels that it learned from.
+pub type SaveWeights<M> = fn(&M, &Path, &[f32], &[f32]) -> Result<(), Error>;
+
 /// How the weights of a family are read and written.
 pub struct WeightFiles<M: VisionModel> {
-    /// A model of a shape with the weights of a file, and a head of zeros over some classes.
-    pub load: fn(&M::Shape, usize, &Path, &Device) -> Result<M, Error>,
-    /// Write a model into a folder, with mean and deviation of the channels that it learned from.
-    pub save: fn(&M, &Path, &[f32], &[f32]) -> Result<(), Error>,
+    /// Read them.
+    pub load: LoadWeights<M>,
+    /// Write them.
+    pub save: SaveWeights<M>,
 }

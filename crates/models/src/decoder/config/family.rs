@@ -48,6 +48,17 @@ impl Family {
         }
     }
 
+    /// Which published models it is, in a line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Llama => "LLaMA 2 and 3, SmolLM",
+            Self::Mistral => "Mistral: a sliding window in every layer",
+            Self::Gemma => "Gemma: scaled embeddings, GELU",
+            Self::Qwen2 => "Qwen 2 and 2.5: query, key and value biases",
+            Self::Qwen3 => "Qwen 3: normalised queries and keys",
+        }
+    }
+
     /// The class of transformers that computes the same.
     pub(super) fn class(self) -> &'static str {
         match self {

@@ -7,10 +7,42 @@ use std::{
     sync::Arc,
 };
 
-use super::{Dataset, DatasetError, Picture, Splits};
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{DataFolder, Dataset, DatasetError, ImageSource, Picture, Splits};
 
 /// Endings of image files, in any case; other files are passed over.
 const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+
+/// The folder above `train` and `test`, which hold a folder a class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClassFolders(pub DataFolder);
+
+impl ImageSource for ClassFolders {
+    fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    fn open(&self) -> Result<Splits, DatasetError> {
+        ImageFolder::open(self.0.given()?)
+    }
+}
+
+/// The folder above the domains, each as [`ClassFolders`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DomainFolders(pub DataFolder);
+
+impl ImageSource for DomainFolders {
+    fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    fn open(&self) -> Result<Splits, DatasetError> {
+        ImageFolder::open_domains(self.0.given()?)
+    }
+}
 
 /// One split: the image files of every class, sorted by domain, class and file name.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, DatasetError, Picture, Splits};
+use crate::dataset::{DataFolder, Dataset, DatasetError, ImageSource, Picture, Splits};
 
 /// Side of an image in pixels.
 const SIDE: usize = 32;
@@ -86,6 +86,36 @@ impl CifarVariant {
             Self::Ten => "test_batch.bin",
             Self::Hundred => "test.bin",
         }
+    }
+}
+
+/// CIFAR-10: the folder of `data_batch_*.bin` and `test_batch.bin`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cifar10Files(pub DataFolder);
+
+impl ImageSource for Cifar10Files {
+    fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    fn open(&self) -> Result<Splits, DatasetError> {
+        Cifar::open(CifarVariant::Ten, self.0.given()?)
+    }
+}
+
+/// CIFAR-100: the folder of `train.bin` and `test.bin`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cifar100Files(pub DataFolder);
+
+impl ImageSource for Cifar100Files {
+    fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    fn open(&self) -> Result<Splits, DatasetError> {
+        Cifar::open(CifarVariant::Hundred, self.0.given()?)
     }
 }
 

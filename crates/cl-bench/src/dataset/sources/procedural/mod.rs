@@ -6,14 +6,14 @@
 
 mod render;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use self::render::{Appearance, SHAPES, TEXTURES};
-use super::{Dataset, DatasetError, Picture, Splits};
+use crate::dataset::{Dataset, DatasetError, ImageSource, Picture, Splits};
 use treelora_core::mix;
 
 /// Settings of the generated pictures.
@@ -44,6 +44,16 @@ impl Default for ProceduralConfig {
             noise: 0.06,
             seed: 0,
         }
+    }
+}
+
+impl ImageSource for ProceduralConfig {
+    fn path(&self) -> Option<&Path> {
+        None
+    }
+
+    fn open(&self) -> Result<Splits, DatasetError> {
+        self.generate()
     }
 }
 

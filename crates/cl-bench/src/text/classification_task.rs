@@ -1,4 +1,4 @@
-//! The classification tasks of O-LoRA: orders, folders and what is asked.
+//! The classification tasks of O-LoRA: folders and what is asked.
 
 use serde::Deserialize;
 use treelora_core::Error;
@@ -64,34 +64,6 @@ const TASKS: [(&str, &str, &str); 15] = [
     ),
 ];
 
-/// The tasks of O-LoRA's task order `number`, 1 to 6 (O-LoRA, arXiv 2310.14152, appendix).
-///
-/// # Errors
-/// When there is no such order.
-pub fn order(number: usize) -> Result<&'static [&'static str], Error> {
-    Ok(match number {
-        1 => &["dbpedia", "amazon", "yahoo", "agnews"],
-        2 => &["dbpedia", "amazon", "agnews", "yahoo"],
-        3 => &["yahoo", "amazon", "agnews", "dbpedia"],
-        4 => &[
-            "MNLI", "CB", "WiC", "COPA", "QQP", "BoolQA", "RTE", "IMDB", "yelp", "amazon", "SST-2",
-            "dbpedia", "agnews", "MultiRC", "yahoo",
-        ],
-        5 => &[
-            "MultiRC", "BoolQA", "WiC", "MNLI", "CB", "COPA", "QQP", "RTE", "IMDB", "SST-2",
-            "dbpedia", "agnews", "yelp", "amazon", "yahoo",
-        ],
-        6 => &[
-            "yelp", "amazon", "MNLI", "CB", "COPA", "QQP", "RTE", "IMDB", "SST-2", "dbpedia",
-            "agnews", "yahoo", "MultiRC", "BoolQA", "WiC",
-        ],
-        _ => {
-            let problem = format!("{number}, but O-LoRA's orders are 1 to 6");
-            return Err(Error::setting("order", problem));
-        }
-    })
-}
-
 impl ClassificationTask {
     /// The task called `name`.
     ///
@@ -136,24 +108,5 @@ impl ClassificationTask {
             ),
             answer: item.label,
         })
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_order_has_known_tasks_once() {
-        for number in 1..=6 {
-            let tasks = order(number).unwrap();
-            let different: std::collections::BTreeSet<_> = tasks.iter().collect();
-            assert_eq!(different.len(), if number <= 3 { 4 } else { 15 });
-            for task in tasks {
-                assert_eq!(ClassificationTask::named(task).unwrap().name, *task);
-            }
-        }
-        assert!(order(0).is_err() && order(7).is_err());
     }
 }
