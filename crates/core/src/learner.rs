@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{Error, Group};
+use crate::{Error, Group, in_context_of};
 
 /// Path in front of what is trained beside the model.
 const BESIDE: &str = "beside";
@@ -62,9 +62,16 @@ impl<M: Module> Learner<M> {
 
     /// With a second network called `name`, in the place of what was there under that name. Its adapters are of
     /// `group`, what else of it is trained of [`group.head_of()`](Group::head_of).
+    ///
+    /// A network that was cloned from the model shares what is frozen with it; what is trained becomes its own.
     #[must_use]
     pub fn with_network(self, name: &str, group: Group, network: M) -> Self {
-        self.with(name, group, Part::Network(Box::new(network)))
+        let learner = self.without(name);
+        let mut apart = Apart {
+            taken: trained(&learner),
+        };
+        let network = network.map(&mut apart);
+        learner.with(name, group, Part::Network(Box::new(network)))
     }
 
     fn with(mut self, name: &str, group: Group, part: Part<M>) -> Self {
@@ -180,6 +187,20 @@ impl<M: Module> Learner<M> {
             }
         }
         groups
+    }
+}
+
+/// Gives parameters that are trained elsewhere already an identity, and a place in the graph, of their own.
+struct Apart {
+    taken: Vec<ParamId>,
+}
+
+impl ModuleMapper for Apart {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match param.is_require_grad() && self.taken.contains(&param.id) {
+            true => Param::from_tensor(in_context_of(param.val(), &param.lazy_device())),
+            false => param,
+        }
     }
 }
 
@@ -440,6 +461,35 @@ mod tests {
         );
         let second = moved.network("second").unwrap();
         assert_ne!(values(second.bias.as_ref().unwrap().val()), bias);
+    }
+
+    #[test]
+    fn a_network_cloned_from_the_model_is_trained_apart_from_it() {
+        let device = Device::flex().autodiff();
+        let model = LinearConfig::new(2, 2).init(&device);
+        let clone = model.clone();
+        let learner = Learner::of(model).with_network("second", Group::of("second"), clone);
+        assert_eq!(learner.groups(&[]).len(), 4, "no parameter is in both");
+        let before = learner.model.weight.val().inner();
+        let input = Tensor::<2>::ones([1, 2], &device);
+        let loss = learner.model.forward(input.clone()).sum()
+            + learner.network("second").unwrap().forward(input).sum() * 3.0;
+        let gradients = GradientsParams::from_grads(loss.backward(), &learner);
+        let mut optimizer: ModuleOptimizer = SgdConfig::new().init();
+        let moved = optimizer.step(0.25, learner, gradients);
+        let shift = |linear: &Linear| -> Vec<f32> {
+            let shift = before.clone() - linear.weight.val().inner();
+            shift.into_data().iter().collect()
+        };
+        for (shift, expected) in [
+            (shift(&moved.model), 0.25),
+            (shift(moved.network("second").unwrap()), 0.75),
+        ] {
+            assert!(
+                shift.iter().all(|x| (x - expected).abs() < 1e-6),
+                "{shift:?}"
+            );
+        }
     }
 
     #[test]
