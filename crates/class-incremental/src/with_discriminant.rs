@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use treelora_core::{
-    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile,
+    Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile, as_told,
 };
 
 use crate::{
@@ -109,11 +109,7 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         batch: &M::Batch,
         told: Option<TaskId>,
     ) -> Result<Answer, Error> {
-        let of_task = match told {
-            Some(task) => self.for_task(answering, task)?,
-            None => None,
-        };
-        let answering = of_task.as_ref().unwrap_or(answering);
+        let answering = as_told(self, answering, told)?;
         let features = answering.model.features(batch);
         Ok(Answer::of(self.discriminant.scores(features)))
     }

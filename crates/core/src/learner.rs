@@ -7,7 +7,10 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{Error, Group, in_context_of};
+use crate::{
+    Error, Group,
+    part::{Part, apart, trained},
+};
 
 /// Path in front of what is trained beside the model.
 const BESIDE: &str = "beside";
@@ -22,15 +25,6 @@ pub struct Learner<M> {
     /// The model, with the adapters that the method attached to it.
     pub model: M,
     beside: BTreeMap<String, (Group, Part<M>)>,
-}
-
-/// One thing that is trained beside the model.
-#[derive(Clone, Debug)]
-enum Part<M> {
-    Network(Box<M>),
-    Vector(Param<Tensor<1>>),
-    Matrix(Param<Tensor<2>>),
-    Cube(Param<Tensor<3>>),
 }
 
 impl<M: Module> Learner<M> {
@@ -67,10 +61,7 @@ impl<M: Module> Learner<M> {
     #[must_use]
     pub fn with_network(self, name: &str, group: Group, network: M) -> Self {
         let learner = self.without(name);
-        let mut apart = Apart {
-            taken: trained(&learner),
-        };
-        let network = network.map(&mut apart);
+        let network = apart(network, &trained(&learner));
         learner.with(name, group, Part::Network(Box::new(network)))
     }
 
@@ -190,36 +181,6 @@ impl<M: Module> Learner<M> {
     }
 }
 
-/// Gives parameters that are trained elsewhere already an identity, and a place in the graph, of their own.
-struct Apart {
-    taken: Vec<ParamId>,
-}
-
-impl ModuleMapper for Apart {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match param.is_require_grad() && self.taken.contains(&param.id) {
-            true => Param::from_tensor(in_context_of(param.val(), &param.lazy_device())),
-            false => param,
-        }
-    }
-}
-
-/// Ids of the parameters that receive gradients.
-fn trained<M: Module>(module: &M) -> Vec<ParamId> {
-    #[derive(Default)]
-    struct Ids(Vec<ParamId>);
-    impl ModuleVisitor for Ids {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.is_require_grad() {
-                self.0.push(param.id);
-            }
-        }
-    }
-    let mut ids = Ids::default();
-    module.visit(&mut ids);
-    ids.0
-}
-
 impl<M: Module> Module for Learner<M> {
     fn collect_devices(&self, devices: Devices) -> Devices {
         let devices = self.model.collect_devices(devices);
@@ -291,70 +252,6 @@ impl<M: Module> Learner<M> {
                 .map(|(name, (group, part))| (name, (group, of_part(part))))
                 .collect(),
         }
-    }
-}
-
-/// The same expression for whatever the part is.
-macro_rules! each_kind {
-    ($part:expr, $inner:ident => $result:expr) => {
-        match $part {
-            Part::Network(network) => {
-                let $inner = *network;
-                Part::Network(Box::new($result))
-            }
-            Part::Vector($inner) => Part::Vector($result),
-            Part::Matrix($inner) => Part::Matrix($result),
-            Part::Cube($inner) => Part::Cube($result),
-        }
-    };
-}
-
-impl<M: Module> Module for Part<M> {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        match self {
-            Self::Network(network) => network.collect_devices(devices),
-            Self::Vector(param) => param.collect_devices(devices),
-            Self::Matrix(param) => param.collect_devices(devices),
-            Self::Cube(param) => param.collect_devices(devices),
-        }
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        each_kind!(self, inner => inner.fork(device))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        each_kind!(self, inner => inner.to_device(device))
-    }
-
-    fn train(self) -> Self {
-        each_kind!(self, inner => inner.train())
-    }
-
-    fn valid(&self) -> Self {
-        match self {
-            Self::Network(network) => Self::Network(Box::new(network.valid())),
-            Self::Vector(param) => Self::Vector(param.valid()),
-            Self::Matrix(param) => Self::Matrix(param.valid()),
-            Self::Cube(param) => Self::Cube(param.valid()),
-        }
-    }
-
-    fn materialize(self) -> Self {
-        each_kind!(self, inner => inner.materialize())
-    }
-
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        match self {
-            Self::Network(network) => network.visit(visitor),
-            Self::Vector(param) => param.visit(visitor),
-            Self::Matrix(param) => param.visit(visitor),
-            Self::Cube(param) => param.visit(visitor),
-        }
-    }
-
-    fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
-        each_kind!(self, inner => Module::map(inner, mapper))
     }
 }
 

@@ -34,6 +34,8 @@ mod group;
 
 mod learner;
 
+mod part;
+
 mod group_step;
 
 mod answer;
@@ -67,7 +69,7 @@ pub use error::Error;
 pub use group::{Group, LearningRates};
 pub use json_file::{read_json, write_json};
 pub use learner::Learner;
-pub use method::{Exposure, Method, answer_as_told};
+pub use method::{Exposure, Method, answer_as_told, as_told};
 pub use method_row::{MethodRow, Needs};
 pub use model::{Classifier, ContinualModel, Features};
 pub use optimizer_state::{load_optimizer, save_optimizer};

@@ -1,6 +1,6 @@
 //! A continual-learning method: few hooks, values in and values out.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use burn::{
     optim::GradientsParams,
@@ -248,7 +248,23 @@ pub trait Method<M: ContinualModel> {
     }
 }
 
-/// What the model answers, with what `method` kept for the told task in its place where it kept something: the
+/// What answers when a task is told: what `method` kept for it, where it kept something.
+///
+/// # Errors
+/// When what the method kept does not fit the model.
+pub fn as_told<'l, M: ContinualModel>(
+    method: &(impl Method<M> + ?Sized),
+    answering: &'l Learner<M>,
+    told: Option<TaskId>,
+) -> Result<Cow<'l, Learner<M>>, Error> {
+    let of_task = match told {
+        Some(task) => method.for_task(answering, task)?,
+        None => None,
+    };
+    Ok(of_task.map_or(Cow::Borrowed(answering), Cow::Owned))
+}
+
+/// Scores of the model, with what `method` kept for the told task in its place where it kept something: the
 /// default of [`Method::answer`].
 ///
 /// # Errors
@@ -259,10 +275,6 @@ pub fn answer_as_told<M: ContinualModel>(
     batch: &M::Batch,
     told: Option<TaskId>,
 ) -> Result<Answer, Error> {
-    let of_task = match told {
-        Some(task) => method.for_task(answering, task)?,
-        None => None,
-    };
-    let answering = of_task.as_ref().unwrap_or(answering);
+    let answering = as_told(method, answering, told)?;
     Ok(Answer::of(answering.model.logits(batch)))
 }
