@@ -1,11 +1,30 @@
-//! Scores of classes and their loss.
+//! Frozen features, scores of classes and their loss.
 
 use burn::{
     nn::Linear,
     tensor::{Bool, Device, Int, Tensor, TensorData},
 };
 
+use treelora_core::Features;
+use treelora_lora::Selection;
+
 use super::ImageBatch;
+
+/// Features without any adapter: those that were computed before, where the batch has them.
+///
+/// # Shapes
+/// `[batch, features]`.
+pub(crate) fn frozen_features<M: Features<Batch = ImageBatch>>(
+    model: &M,
+    batch: &ImageBatch,
+) -> Tensor<2> {
+    match &batch.frozen_features {
+        Some(features) => features.clone(),
+        None => treelora_lora::select(model.clone(), Selection::None)
+            .features(batch)
+            .detach(),
+    }
+}
 
 /// Scores of feature vectors by a linear head.
 ///

@@ -14,11 +14,10 @@ use serde::{Deserialize, Serialize};
 use treelora_core::{
     Classifier, ContinualModel, Error, Features, Prefixes, ReadOut, TokenModel, Tokens,
 };
-use treelora_lora::Selection;
 
 use super::{
     ImageBatch, ImageInput, LayerNorm, Mlp, PatchEmbedding, VisionModel, VisionShape,
-    classification::{classify, cross_entropy},
+    classification::{classify, cross_entropy, frozen_features},
     initialization::linear,
 };
 use crate::Precision;
@@ -267,12 +266,7 @@ impl Features for Mixer {
     }
 
     fn frozen_features(&self, batch: &ImageBatch) -> Tensor<2> {
-        match &batch.frozen_features {
-            Some(features) => features.clone(),
-            None => treelora_lora::select(self.clone(), Selection::None)
-                .features(batch)
-                .detach(),
-        }
+        frozen_features(self, batch)
     }
 
     fn groups(&self, batch: &ImageBatch) -> Vec<usize> {

@@ -2,10 +2,12 @@
 
 use burn::{nn::Linear, tensor::Tensor};
 use treelora_core::{Classifier, ContinualModel, Features, ReadOut, TokenModel};
-use treelora_lora::Selection;
 
 use super::VisionTransformer;
-use crate::vision::{ImageBatch, classification::cross_entropy};
+use crate::vision::{
+    ImageBatch,
+    classification::{cross_entropy, frozen_features},
+};
 
 impl ContinualModel for VisionTransformer {
     type Batch = ImageBatch;
@@ -25,12 +27,7 @@ impl Features for VisionTransformer {
     }
 
     fn frozen_features(&self, batch: &ImageBatch) -> Tensor<2> {
-        match &batch.frozen_features {
-            Some(features) => features.clone(),
-            None => treelora_lora::select(self.clone(), Selection::None)
-                .features(batch)
-                .detach(),
-        }
+        frozen_features(self, batch)
     }
 
     fn groups(&self, batch: &ImageBatch) -> Vec<usize> {
