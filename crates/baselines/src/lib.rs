@@ -46,6 +46,8 @@ mod hide_lora;
 
 mod episodic_memory;
 
+mod kept_adapters;
+
 mod flat_parameters;
 
 mod graph;

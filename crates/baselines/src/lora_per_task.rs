@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use burn::{module::Module, tensor::Device};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use treelora_core::{
     Batches, ContinualModel, Error, Learner, Method, Seeds, Task, TaskId, read_json, write_json,
 };
-use treelora_lora::{AdapterSnapshot, LoraConfig, Selection, attach_bank, detach, select};
+use treelora_lora::{AdapterSnapshot, LoraConfig, detach};
 
-use crate::adapter::{adapter_error, attach, attach_to, default_lora, validate};
+use crate::{
+    adapter::{attach, attach_to, default_lora, validate},
+    kept_adapters::KeptAdapters,
+};
 
 const TASKS: &str = "lora-per-task.json";
 
@@ -41,7 +44,7 @@ impl LoraPerTaskConfig {
 pub struct LoraPerTask {
     config: LoraPerTaskConfig,
     seeds: Seeds,
-    tasks: Vec<(TaskId, AdapterSnapshot)>,
+    adapters: KeptAdapters,
 }
 
 impl LoraPerTask {
@@ -54,7 +57,7 @@ impl LoraPerTask {
         Ok(Self {
             config,
             seeds: Seeds::new(seed),
-            tasks: Vec::new(),
+            adapters: KeptAdapters::new("lora-per-task"),
         })
     }
 }
@@ -65,10 +68,10 @@ impl<M: ContinualModel> Method<M> for LoraPerTask {
     }
 
     fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
-        if self.tasks.is_empty() {
+        if self.adapters.is_empty() {
             return Ok(learner);
         }
-        let rng = self.seeds.initialisation_for(TaskId(self.tasks.len()));
+        let rng = self.seeds.initialisation_for(TaskId(self.adapters.len()));
         learner.try_map_model(|model| attach_to(detach(model), &self.config.lora, rng))
     }
 
@@ -79,57 +82,30 @@ impl<M: ContinualModel> Method<M> for LoraPerTask {
         task: &Task,
     ) -> Result<Learner<M>, Error> {
         let adapter = AdapterSnapshot::of(&learner.model);
-        self.tasks.push((task.id, adapter));
+        self.adapters.push(task.id, adapter);
         Ok(learner)
     }
 
-    /// The adapters of all finished tasks, the last one selected.
     fn for_evaluation(&self, learner: &Learner<M>) -> Result<Learner<M>, Error> {
-        let answering = learner.valid();
-        let Some(last) = self.tasks.len().checked_sub(1) else {
-            return Ok(answering);
-        };
-        let adapters: Vec<AdapterSnapshot> =
-            self.tasks.iter().map(|(_, kept)| kept.clone()).collect();
-        answering
-            .try_map_model(|model| attach_bank(detach(model), &adapters, Selection::One(last)))
-            .map_err(adapter_error)
+        self.adapters.for_evaluation(learner)
     }
 
     fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
-        let index = self.tasks.iter().position(|(known, _)| *known == task);
-        let of_task = |index| {
-            let learner = answering.clone();
-            learner.map_model(|model| select(model, Selection::One(index)))
-        };
-        Ok(index.map(of_task))
+        Ok(self.adapters.for_task(answering, task))
     }
 
     fn stored_bytes(&self) -> usize {
-        self.tasks.iter().map(|(_, kept)| kept.num_bytes()).sum()
+        self.adapters.num_bytes()
     }
 
     fn save(&self, dir: &Path) -> Result<(), Error> {
-        for (task, adapter) in &self.tasks {
-            adapter
-                .save(&dir.join(file(*task)))
-                .map_err(adapter_error)?;
-        }
-        let tasks: Vec<TaskId> = self.tasks.iter().map(|(task, _)| *task).collect();
+        self.adapters.save(dir)?;
+        let tasks: Vec<TaskId> = self.adapters.tasks().collect();
         write_json(&dir.join(TASKS), &tasks)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
         let tasks: Vec<TaskId> = read_json(&dir.join(TASKS))?;
-        let read = tasks.into_iter().map(|task| {
-            let adapter = AdapterSnapshot::load(&dir.join(file(task)), device);
-            Ok((task, adapter.map_err(adapter_error)?))
-        });
-        self.tasks = read.collect::<Result<_, Error>>()?;
-        Ok(())
+        self.adapters.load(dir, tasks, device)
     }
-}
-
-fn file(task: TaskId) -> String {
-    format!("lora-per-task-{:04}.safetensors", task.0)
 }

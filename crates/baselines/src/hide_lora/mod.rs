@@ -9,18 +9,18 @@ mod task_identity;
 
 use std::path::Path;
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor},
-};
+use burn::tensor::{Device, Tensor};
 use treelora_class_incremental::{AlignedHead, answer_by_task, features};
 use treelora_core::{
     Answer, Batches, Classifier, Error, Learner, LearningRates, Method, Seeds, StepInfo, Task,
     TaskId, TensorFile, answer_as_told, read_json, write_json,
 };
-use treelora_lora::{AdapterLayer, AdapterSnapshot, Selection, attach_bank, detach, select};
+use treelora_lora::{AdapterLayer, AdapterSnapshot};
 
-use crate::adapter::{adapter_error, attach};
+use crate::{
+    adapter::{adapter_error, attach},
+    kept_adapters::KeptAdapters,
+};
 
 pub use config::{HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
 use contrast::{Prototypes, contrastive_loss};
@@ -49,7 +49,8 @@ pub struct HideLora {
     head: AlignedHead,
     /// Means of the finished classes, for the contrastive term.
     prototypes: Option<Prototypes>,
-    tasks: Vec<(Task, AdapterSnapshot)>,
+    tasks: Vec<Task>,
+    adapters: KeptAdapters,
 }
 
 impl HideLora {
@@ -64,6 +65,7 @@ impl HideLora {
             head: AlignedHead::new(config.statistics.clone(), config.alignment.clone()),
             prototypes: None,
             tasks: Vec::new(),
+            adapters: KeptAdapters::new("hide-adapter"),
             config,
             seeds: Seeds::new(seed),
         })
@@ -82,16 +84,14 @@ impl HideLora {
     fn merged<M: Classifier>(&self, model: &M) -> AdapterSnapshot {
         let own = AdapterSnapshot::of(model);
         let momentum = self.config.momentum;
-        if self.tasks.is_empty() || momentum == 0.0 {
+        if self.adapters.is_empty() || momentum == 0.0 {
             return own;
         }
         let mean = |layer: usize, factor: fn(&AdapterLayer) -> &Tensor<2>| {
-            let factors = self
-                .tasks
-                .iter()
-                .map(|(_, old)| factor(&old.layers()[layer]).clone());
+            let earlier = self.adapters.adapters();
+            let factors = earlier.map(|old| factor(&old.layers()[layer]).clone());
             let sum = factors.reduce(|left, right| left + right);
-            sum.expect("an earlier task") / self.tasks.len() as f64
+            sum.expect("an earlier task") / self.adapters.len() as f64
         };
         let mix =
             |own: &Tensor<2>, mean: Tensor<2>| own.clone() * (1.0 - momentum) + mean * momentum;
@@ -165,33 +165,17 @@ impl<M: Classifier> Method<M> for HideLora {
         let learner = learner.map_model(|model| model.with_head(head));
         let device = learner.model.head().weight.lazy_device().without_autodiff();
         self.set_prototypes(&device);
-        self.tasks.push((task.clone(), adapter));
+        self.tasks.push(task.clone());
+        self.adapters.push(task.id, adapter);
         self.identity.end_task(learner, data, task, &mut rng)
     }
 
-    /// The model with the adapters of all finished tasks, the last one selected.
     fn for_evaluation(&self, learner: &Learner<M>) -> Result<Learner<M>, Error> {
-        let answering = learner.valid();
-        let Some(last) = self.tasks.len().checked_sub(1) else {
-            return Ok(answering);
-        };
-        let adapters: Vec<AdapterSnapshot> = self
-            .tasks
-            .iter()
-            .map(|(_, adapter)| adapter.clone())
-            .collect();
-        answering
-            .try_map_model(|model| attach_bank(detach(model), &adapters, Selection::One(last)))
-            .map_err(adapter_error)
+        self.adapters.for_evaluation(learner)
     }
 
     fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
-        let index = self.tasks.iter().position(|(known, _)| known.id == task);
-        let of_task = |index| {
-            let learner = answering.clone();
-            learner.map_model(|model| select(model, Selection::One(index)))
-        };
-        Ok(index.map(of_task))
+        Ok(self.adapters.for_task(answering, task))
     }
 
     fn answer(
@@ -201,7 +185,7 @@ impl<M: Classifier> Method<M> for HideLora {
         told: Option<TaskId>,
     ) -> Result<Answer, Error> {
         match told {
-            None if !self.tasks.is_empty() => {
+            None if !self.adapters.is_empty() => {
                 let tasks = self.identity.infer(answering, batch)?;
                 answer_by_task(self, answering, batch, tasks)
             }
@@ -210,43 +194,25 @@ impl<M: Classifier> Method<M> for HideLora {
     }
 
     fn stored_bytes(&self) -> usize {
-        let adapters: usize = self
-            .tasks
-            .iter()
-            .map(|(_, adapter)| adapter.num_bytes())
-            .sum();
-        adapters + self.head.num_bytes() + self.identity.num_bytes()
+        self.adapters.num_bytes() + self.head.num_bytes() + self.identity.num_bytes()
     }
 
     fn save(&self, dir: &Path) -> Result<(), Error> {
-        for (task, adapter) in &self.tasks {
-            adapter
-                .save(&dir.join(adapter_file(task.id)))
-                .map_err(adapter_error)?;
-        }
+        self.adapters.save(dir)?;
         let mut file = TensorFile::new();
         self.head.save("head", &mut file);
         file.save(&dir.join(STATISTICS))?;
         self.identity.save(dir)?;
-        let tasks: Vec<&Task> = self.tasks.iter().map(|(task, _)| task).collect();
-        write_json(&dir.join(TASKS), &tasks)
+        write_json(&dir.join(TASKS), &self.tasks)
     }
 
     fn load(&mut self, dir: &Path, device: &Device) -> Result<(), Error> {
-        let tasks: Vec<Task> = read_json(&dir.join(TASKS))?;
-        self.tasks.clear();
-        for task in tasks {
-            let adapter = AdapterSnapshot::load(&dir.join(adapter_file(task.id)), device)
-                .map_err(adapter_error)?;
-            self.tasks.push((task, adapter));
-        }
+        self.tasks = read_json(&dir.join(TASKS))?;
+        let tasks = self.tasks.iter().map(|task| task.id);
+        self.adapters.load(dir, tasks, device)?;
         let file = TensorFile::load(&dir.join(STATISTICS))?;
         self.head.load("head", &file)?;
         self.set_prototypes(&device.clone().without_autodiff());
         self.identity.load(dir, device)
     }
-}
-
-fn adapter_file(task: TaskId) -> String {
-    format!("hide-adapter-{:04}.safetensors", task.0)
 }
