@@ -7,17 +7,20 @@ use burn::{
     tensor::Device,
 };
 use treelora_cl_bench::{StreamData, dataset::Splits, sha256, stream::Stream};
-use treelora_core::{Error, Exposure, Learner, LearningRates, Seeds, StepInfo, TaskId, write_json};
+use treelora_core::{Error, Exposure, Learner, Seeds, StepInfo, TaskId, write_json};
 use treelora_models::vision::{FamilyVisitor, ImageBatch, VisionModel, VisionShape, WeightFiles};
 
-use super::{Pretraining, PretrainingReport, whole_model::WholeModel};
+use super::{
+    Pretraining, PretrainingReport,
+    whole_model::{WholeModel, step_at},
+};
 use crate::{
     config::{
         image_experiment_config::ImageExperimentConfig,
         image_pretraining_config::PretrainingConfig, training::Schedule,
     },
     event::Event,
-    run::{run_loop::trainable_parameters, training_step::TrainingStep},
+    run::run_loop::trainable_parameters,
     streams::image_stream::ImageStream,
 };
 
@@ -60,14 +63,7 @@ pub fn pretrain<M: VisionModel>(
                 // One epoch of linear warm-up: a transformer from scratch needs it.
                 let warm_up = ((info.step_in_task() + 1) as f64 / steps as f64).min(1.0);
                 let rate = config.learning_rate * Schedule::Cosine.factor(&info) * warm_up;
-                let training_step = TrainingStep {
-                    info,
-                    batches: 1,
-                    first_batch: step,
-                    rates: LearningRates::new(rate, rate),
-                    factor: 1.0,
-                    groups: &groups,
-                };
+                let training_step = step_at(rate, info, &groups);
                 let report;
                 (learner, report) =
                     training_step.take(&mut WholeModel, learner, &mut optimizer, &mut batches)?;

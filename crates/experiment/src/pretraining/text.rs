@@ -4,12 +4,13 @@ use std::{fs, path::Path};
 
 use burn::{module::Module, tensor::Device};
 use serde_json::json;
-use treelora_core::{
-    Error, Learner, LearningRates, Seeds, StepInfo, Task, TaskId, mix, write_json,
-};
+use treelora_core::{Error, Learner, Seeds, StepInfo, Task, TaskId, mix, write_json};
 use treelora_models::decoder::{Decoder, DecoderConfig, TextBatch, TextExample};
 
-use super::{Pretraining, PretrainingReport, whole_model::WholeModel};
+use super::{
+    Pretraining, PretrainingReport,
+    whole_model::{WholeModel, step_at},
+};
 use treelora_cl_bench::{
     stream::shuffled,
     text::{Corpus, PackedText, Tokenizer, predicted_tokens},
@@ -18,7 +19,7 @@ use treelora_cl_bench::{
 use crate::{
     config::text_pretraining_config::{TextPretrainingConfig, Vocabulary},
     event::Event,
-    run::{run_loop::trainable_parameters, training_step::TrainingStep},
+    run::run_loop::trainable_parameters,
 };
 
 /// Files of a tokenizer; only the first must be there.
@@ -117,14 +118,7 @@ impl TextPretraining {
                     ..info
                 };
                 let rate = training.learning_rate * rates.factor(&overall);
-                let training_step = TrainingStep {
-                    info,
-                    batches: 1,
-                    first_batch: step,
-                    rates: LearningRates::new(rate, rate),
-                    factor: 1.0,
-                    groups: &groups,
-                };
+                let training_step = step_at(rate, info, &groups);
                 let report;
                 (learner, report) =
                     training_step.take(&mut WholeModel, learner, &mut optimizer, &mut batches)?;
