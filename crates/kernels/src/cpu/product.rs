@@ -1,7 +1,8 @@
 //! Large matrix products, on all cores.
 //!
-//! The right operand is packed once into panels of [`PANEL`] columns, unless there are few rows to multiply it with;
-//! then blocks of rows are multiplied independently. Each number of the product is summed in an order that depends on the depth alone.
+//! The right operand is packed once into panels of [`PANEL`] columns, then blocks of rows are multiplied independently.
+//! With few rows each panel is a task of its own, which packs it, if at all, where it stays in its cache. Each number
+//! of the product is summed in an order that depends on the depth alone.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -27,8 +28,8 @@ const DEPTH: usize = 768;
 const ROWS: usize = 64;
 /// Blocks of rows from which on the rows alone keep all cores busy.
 const MANY: usize = 8;
-/// Rows of the left operand up to which the right one is read where it lies: packing it would not pay. Training
-/// has more rows, generating a token has one for each sequence.
+/// Rows of the left operand up to which reading the right one is most of the work, so that it crosses the memory bus
+/// once. Training has more rows, generating a token has one for each sequence.
 const FEW: usize = 128;
 /// Multiplications below which one thread is faster than several.
 const PARALLEL: usize = 128 * 128 * 64;
@@ -71,55 +72,59 @@ pub(super) fn product_onto(
 
 /// The product in f32; a bf16 operand is widened when it is packed.
 fn single_product(
-    size: [usize; 3],
+    [m, n, k]: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
     target: Shared,
     start: impl Fn(Range<usize>, Target) -> Store + Sync,
 ) {
-    let [m, n, k] = size;
-    if m <= FEW && right.panel(0).is_some() {
-        let panel = |panel: usize| right.panel(panel * PANEL).expect("rows side by side");
-        return multiply_panels(size, left, panel, target, start);
+    // Some rows of the product with the panel of these columns, over a part of the depth.
+    let multiply_panel = |rows: &Range<usize>, panel: Right, columns: &Range<usize>, pass: Pass| {
+        let (depth, store) = pass;
+        let Left { data, row, column } = left.left().skip_rows(rows.start);
+        let data = data.wrapping_offset(depth.start as isize * column);
+        let right = Right {
+            data: panel.data.wrapping_offset(depth.start as isize * panel.row),
+            ..panel
+        };
+        let size = [rows.len(), columns.len(), depth.len()];
+        let target = target.part(rows.start, columns.start);
+        // SAFETY: the operands borrow their memory, the target part lies inside the output and is written by this task
+        // alone; it is initialised when the store adds.
+        unsafe { multiply(size, Left { data, row, column }, right, target, store) };
+    };
+    let packed_panel = |packed: &[f32]| Right {
+        data: packed.as_ptr(),
+        row: PANEL as isize,
+    };
+    if m <= FEW {
+        return each_panel([m, n, k], target, start, |columns, first| {
+            let all = |panel: Right| {
+                passes(k, first).for_each(|pass| multiply_panel(&(0..m), panel, &columns, pass));
+            };
+            match right.panel(columns.start) {
+                Some(panel) => all(panel),
+                None => with_scratch([PANEL * k], |[packed]| {
+                    right.pack(columns.clone(), packed);
+                    all(packed_panel(packed));
+                }),
+            }
+        });
     }
     with_scratch([n.div_ceil(PANEL) * PANEL * k], |[packed]| {
         for_each_chunk(packed, (PANEL * k).max(1), |panel, packed| {
             right.pack(panel_columns(panel, n), packed)
         });
         let packed: &[f32] = packed;
-        let panel = |panel: usize| Right {
-            data: packed[panel * k * PANEL..].as_ptr(),
-            row: PANEL as isize,
-        };
-        multiply_panels(size, left, panel, target, start);
-    });
-}
-
-/// The product with the panels that `right` points to.
-fn multiply_panels(
-    [m, n, k]: [usize; 3],
-    left: Matrix<'_>,
-    right: impl Fn(usize) -> Right + Sync,
-    target: Shared,
-    start: impl Fn(Range<usize>, Target) -> Store + Sync,
-) {
-    schedule([m, n, k], target, start, |rows, panels, first| {
-        for (depth, store) in passes(k, first) {
-            for panel in panels.clone() {
-                let columns = panel_columns(panel, n);
-                let Left { data, row, column } = left.left().skip_rows(rows.start);
-                let data = data.wrapping_offset(depth.start as isize * column);
-                let mut right = right(panel);
-                right.data = right.data.wrapping_offset(depth.start as isize * right.row);
-                let size = [rows.len(), columns.len(), depth.len()];
-                // SAFETY: the operands borrow their memory, the target part lies inside the output and is
-                // written by this task alone; it is initialised when the store adds.
-                unsafe {
-                    let target = target.part(rows.start, columns.start);
-                    multiply(size, Left { data, row, column }, right, target, store);
+        schedule([m, n, k], target, start, |rows, panels, first| {
+            for (depth, store) in passes(k, first) {
+                for panel in panels.clone() {
+                    let right = packed_panel(&packed[panel * k * PANEL..]);
+                    let columns = panel_columns(panel, n);
+                    multiply_panel(&rows, right, &columns, (depth.clone(), store));
                 }
             }
-        }
+        });
     });
 }
 
@@ -134,6 +139,51 @@ fn pair_product(
     with_tiles: bool,
 ) {
     let pairs = panel_pairs(k);
+    // Rounds some rows into `target`, which has room for whole tiles of rows.
+    let round = |rows: &Range<usize>, target: &mut [f32]| {
+        let strip = left.left().skip_rows(rows.start);
+        let target = pairs_of(target).as_mut_ptr();
+        // SAFETY: the processor has the instructions, the rows lie inside `left`, and the target holds `pairs` pairs a
+        // row, a multiple of 16.
+        unsafe { bf16::round_rows(strip, rows.len(), k, target, pairs) };
+    };
+    let room = |rows: usize| rows.next_multiple_of(amx::ROWS) * pairs;
+    // As in `single_product`, from rows that were rounded.
+    let multiply_panel = |rows: &Range<usize>,
+                          rounded: &[f32],
+                          panel: &[f32],
+                          columns: &Range<usize>,
+                          (depth, store): Pass,
+                          tiles: Option<&Tiles>| {
+        let size = [rows.len(), columns.len(), depth.len()];
+        let left = rounded[depth.start..].as_ptr().cast::<u32>();
+        let panel = panel[depth.start * PANEL..].as_ptr().cast::<u32>();
+        let to = target.part(rows.start, columns.start);
+        // SAFETY: as in `single_product`; `rounded` has whole tiles of rows, rows and panels whole tiles of pairs.
+        unsafe {
+            match tiles {
+                Some(tiles) => tiles.multiply_panel(size, left, pairs, panel, to, store),
+                None => bf16::multiply_panel(size, left, pairs, panel, to, store),
+            }
+        }
+    };
+    // SAFETY: the caller has asked for them.
+    let tiles = || with_tiles.then(|| unsafe { Tiles::configure() });
+    if m <= FEW {
+        return with_scratch([room(m)], |[rounded]| {
+            round(&(0..m), rounded);
+            let rounded: &[f32] = rounded;
+            each_panel([m, n, k], target, start, |columns, first| {
+                with_scratch([PANEL * pairs], |[packed]| {
+                    right.pack_pairs(columns.clone(), pairs_of(packed));
+                    let tiles = tiles();
+                    for pass in passes(pairs, first) {
+                        multiply_panel(&(0..m), rounded, packed, &columns, pass, tiles.as_ref());
+                    }
+                });
+            });
+        });
+    }
     // As pairs of bf16, which are as large as one f32.
     with_scratch([n.div_ceil(PANEL) * PANEL * pairs], |[packed]| {
         for_each_chunk(packed, (PANEL * pairs).max(1), |panel, packed| {
@@ -141,33 +191,15 @@ fn pair_product(
         });
         let packed: &[f32] = packed;
         schedule([m, n, k], target, start, |rows, panels, first| {
-            let padded_rows = rows.len().next_multiple_of(amx::ROWS);
-            with_scratch([padded_rows * pairs], |[rounded]| {
-                let rounded = rounded.as_mut_ptr().cast::<u32>();
-                let strip = left.left().skip_rows(rows.start);
-                // SAFETY: the processor has the instructions, the rows lie inside `left`, and the scratch holds
-                // `pairs` pairs a row, a multiple of 16.
-                unsafe { bf16::round_rows(strip, rows.len(), k, rounded, pairs) };
-                // SAFETY: the caller has asked for them.
-                let tiles = with_tiles.then(|| unsafe { Tiles::configure() });
+            with_scratch([room(rows.len())], |[rounded]| {
+                round(&rows, rounded);
+                let tiles = tiles();
                 for (depth, store) in passes(pairs, first) {
                     for panel in panels.clone() {
                         let columns = panel_columns(panel, n);
-                        let size = [rows.len(), columns.len(), depth.len()];
-                        let panel = packed[panel * pairs * PANEL..].as_ptr().cast::<u32>();
-                        let panel = panel.wrapping_add(depth.start * PANEL);
-                        let to = target.part(rows.start, columns.start);
-                        // SAFETY: as in `single_product`; the scratch has whole tiles of rows, rows and panels whole
-                        // tiles of pairs.
-                        unsafe {
-                            let left = rounded.add(depth.start);
-                            match &tiles {
-                                Some(tiles) => {
-                                    tiles.multiply_panel(size, left, pairs, panel, to, store)
-                                }
-                                None => bf16::multiply_panel(size, left, pairs, panel, to, store),
-                            }
-                        }
+                        let panel = &packed[panel * pairs * PANEL..];
+                        let pass = (depth.clone(), store);
+                        multiply_panel(&rows, rounded, panel, &columns, pass, tiles.as_ref());
                     }
                 }
             });
@@ -195,8 +227,11 @@ fn panel_columns(panel: usize, n: usize) -> Range<usize> {
     panel * PANEL..n.min((panel + 1) * PANEL)
 }
 
+/// A part of the depth, and what becomes of its sums.
+type Pass = (Range<usize>, Store);
+
 /// The passes over the depth; one empty pass for no depth, which writes zeros.
-fn passes(depth: usize, first: Store) -> impl Iterator<Item = (Range<usize>, Store)> {
+fn passes(depth: usize, first: Store) -> impl Iterator<Item = Pass> {
     (0..depth.max(1)).step_by(DEPTH).map(move |start| {
         (
             start..depth.min(start + DEPTH),
@@ -230,6 +265,23 @@ fn schedule(
             let panel = index % panels;
             task(rows(index / panels), panel..panel + 1, first);
         });
+    }
+}
+
+/// Calls `task(columns, first store)` for the columns of each panel.
+fn each_panel(
+    [m, n, k]: [usize; 3],
+    target: Shared,
+    start: impl Fn(Range<usize>, Target) -> Store,
+    task: impl Fn(Range<usize>, Store) + Sync,
+) {
+    let first = start(0..m, target.part(0, 0));
+    let panels = 0..n.div_ceil(PANEL);
+    if m * n * k < PARALLEL {
+        panels.for_each(|panel| task(panel_columns(panel, n), first));
+    } else {
+        let panels = panels.into_par_iter();
+        panels.for_each(|panel| task(panel_columns(panel, n), first));
     }
 }
 
