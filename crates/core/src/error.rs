@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use treelora_tensor_file::TensorFileError;
+use treelora_tensor_file::{TensorFileError, TextFileError};
 
 use crate::StepInfo;
 
@@ -116,6 +116,15 @@ impl From<TensorFileError> for Error {
                 Some(path) => Self::format(path, problem.to_string()),
                 None => Self::Data(problem.to_string()),
             },
+        }
+    }
+}
+
+impl From<TextFileError> for Error {
+    fn from(error: TextFileError) -> Self {
+        match error {
+            TextFileError::Io { path, source } => Self::Io { path, source },
+            TextFileError::Content { path, problem } => Self::Format { path, problem },
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Named tensors in one safetensors file, each in its own type, and atomic writes.
+//! Named tensors in one safetensors file, each in its own type; atomic writes; text files of others.
 //!
 //! | what | where |
 //! |---|---|
 //! | tensors by name, and their file | [`TensorFile`] |
 //! | write any file so that a reader finds all of it or the one before | [`write_atomically`], [`rename_durably`] |
+//! | read text and JSON that others wrote: byte order marks, other encodings | [`read_text`], [`read_json_text`] |
 //! | what can go wrong: file, tensor, and the two sides that disagree | [`TensorFileError`], [`TensorProblem`] |
 //!
 //! The README has an example.
@@ -15,11 +16,16 @@ mod tensor_file;
 
 mod atomic_write;
 
+mod text_file;
+
 mod error;
 
 pub use atomic_write::{rename_durably, write_atomically};
 pub use error::{TensorFileError, TensorProblem};
 pub use tensor_file::TensorFile;
+pub use text_file::{
+    MAX_TEXT_BYTES, TextFileError, decode_text, json_problem, parse_json, read_json_text, read_text,
+};
 
 /// The example of the README, kept running.
 #[cfg(doctest)]

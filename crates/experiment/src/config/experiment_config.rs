@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use treelora_core::Error;
+use treelora_core::{Error, read_text};
 
 use crate::config::{
     config_file, image_experiment_config::ImageExperimentConfig, method_seed,
@@ -30,7 +30,7 @@ impl ExperimentConfig {
         variant: Option<&str>,
         changes: &[(String, String)],
     ) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = read_text(path)?;
         let text = method_seed::left_out(text, path)?;
         Self::parse(&text, path, variant, changes)
     }

@@ -1,8 +1,8 @@
 //! A pre-training of either modality as one TOML file.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use treelora_core::Error;
+use treelora_core::{Error, read_text};
 
 use super::{ImagePretraining, Pretraining, TextPretraining};
 use crate::config::{
@@ -27,7 +27,7 @@ impl PretrainingFile {
     /// When the file cannot be read, a key is unknown, or a setting is out of range; the message
     /// names the file and the key.
     pub fn load(path: &Path, changes: &[(String, String)]) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = read_text(path)?;
         Self::parse(&text, path, changes)
     }
 

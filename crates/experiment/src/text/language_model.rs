@@ -9,7 +9,7 @@ use treelora_core::Error;
 use treelora_lora::{AdapterSnapshot, Selection, attach_bank, peft};
 use treelora_models::{
     Precision,
-    decoder::{Decoder, GenerationConfig, GenerationRequest},
+    decoder::{Decoder, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules},
 };
 
 /// A decoder and its tokenizer, from one folder in Hugging Face layout.
@@ -19,6 +19,10 @@ pub struct LanguageModel {
     pub decoder: Decoder,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// What its files ask of a generation.
+    pub rules: ScoreRules,
+    /// What its files ask for and is done otherwise here, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A prompt and what was written after it.
@@ -49,10 +53,27 @@ impl LanguageModel {
         precision.check_on(device).map_err(|e| e.within("model"))?;
         let decoder =
             Decoder::load_in(folder, precision, device).map_err(|e| Error::Data(e.to_string()))?;
-        let tokenizer = Tokenizer::load(folder)?;
         let architecture = decoder.config();
-        tokenizer.check_model(architecture.vocab_size, &architecture.eos_token_ids)?;
-        Ok(Self { decoder, tokenizer })
+        let tokenizer = Tokenizer::load(folder)?
+            .of_model(architecture.vocab_size, &architecture.eos_token_ids)?;
+        let defaults = GenerationDefaults::load(folder, architecture.max_position_embeddings)?;
+        let mut notes = tokenizer.notes();
+        notes.extend(defaults.notes);
+        Ok(Self {
+            decoder,
+            tokenizer,
+            rules: defaults.rules,
+            notes,
+        })
+    }
+
+    /// Greedy generation that follows the model's files: it ends where they say, by their rules.
+    pub fn generation(&self) -> GenerationConfig {
+        GenerationConfig {
+            stop_ids: self.tokenizer.special().stops.clone(),
+            rules: self.rules.clone(),
+            ..GenerationConfig::default()
+        }
     }
 
     /// The model with an adapter in a folder of Hugging Face PEFT.

@@ -8,7 +8,7 @@ use treelora_cl_bench::{
     text::{DemonstratedPrompts, Tokenizer},
 };
 use treelora_core::{Error, Learner, Method, TaskId};
-use treelora_models::decoder::{Decoder, TextBatch};
+use treelora_models::decoder::{Decoder, ScoreRules, TextBatch};
 
 use crate::{
     config::text_experiment_config::TextExperimentConfig,
@@ -29,6 +29,8 @@ pub struct TextInputs {
     /// The frozen decoder, without adapters, on the training device.
     model: Decoder,
     tokenizer: Tokenizer,
+    /// What the decoder's files ask of a generation.
+    rules: ScoreRules,
     stream: TextStream,
     /// Prompts with examples in front, one entry a task; empty without demonstrations.
     demonstrated: Vec<DemonstratedPrompts>,
@@ -58,13 +60,29 @@ impl Inputs for TextInputs {
     fn open(
         config: &TextExperimentConfig,
         device: &Device,
-        _on_event: &mut dyn FnMut(&Event),
+        on_event: &mut dyn FnMut(&Event),
     ) -> Result<Self, Error> {
         let folder = &config.model.weights;
         let LanguageModel {
             decoder: model,
             tokenizer,
+            rules,
+            mut notes,
         } = LanguageModel::load_in(folder, config.model.precision, device)?;
+        let encoding = &config.encoding;
+        if encoding.chat_template
+            && encoding.date.is_none()
+            && tokenizer.chat_template()?.reads_clock()
+        {
+            notes.push(
+                "the chat template can print the day: it is told none, so that a run does not depend on it; \
+                 `encoding.date` gives one"
+                    .into(),
+            );
+        }
+        for message in notes {
+            on_event(&Event::Warning { message });
+        }
         let context = model.config().max_position_embeddings;
         let records = config.data.open().map_err(|e| e.within("data"))?;
         let stream = TextStream::new(
@@ -80,6 +98,7 @@ impl Inputs for TextInputs {
         Ok(Self {
             model,
             tokenizer,
+            rules,
             stream,
             demonstrated,
         })
@@ -117,6 +136,7 @@ impl Inputs for TextInputs {
             stream: &self.stream,
             demonstrated: &self.demonstrated,
             tokenizer: &self.tokenizer,
+            rules: &self.rules,
             settings: &config.generation,
             batch_size: config.training.evaluation_batch_size,
             seed: config.training.seed,

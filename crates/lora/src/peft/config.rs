@@ -1,6 +1,6 @@
 //! `adapter_config.json`, as read.
 
-use std::{collections::BTreeMap, fmt, fs, marker::PhantomData, path::Path};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, path::Path};
 
 use regex::Regex;
 use serde::{
@@ -8,6 +8,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::Value;
+use treelora_tensor_file::{TextFileError, read_json_text};
 
 use crate::LoraError;
 
@@ -39,13 +40,11 @@ impl PeftConfig {
     /// When the file is missing or damaged, or when a setting is not supported; it is named.
     pub fn load(dir: &Path) -> Result<Self, LoraError> {
         let path = dir.join(CONFIG_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| LoraError::Io {
-            path: path.clone(),
-            source,
+        let file: File = read_json_text(&path).map_err(|error| match error {
+            TextFileError::Io { path, source } => LoraError::Io { path, source },
+            TextFileError::Content { path, problem } => LoraError::Format { path, problem },
         })?;
-        let parsed = serde_json::from_str::<File>(&text).map_err(|e| e.to_string());
-        parsed
-            .and_then(File::checked)
+        file.checked()
             .map_err(|problem| LoraError::Format { path, problem })
     }
 

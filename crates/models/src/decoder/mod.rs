@@ -45,7 +45,9 @@ pub use batch::{TextBatch, TextExample};
 pub use block::DecoderBlock;
 pub use cache::{KeyValueCache, LayerCache};
 pub use config::{Activation, DecoderConfig, Family, RopeScaling, SlidingWindow, WindowLayers};
-pub use generation::{Finish, Generation, GenerationConfig, GenerationRequest};
+pub use generation::{
+    Finish, Generation, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules,
+};
 pub use mlp::GatedMlp;
 pub use positions::Positions;
 pub use rms_norm::RmsNorm;

@@ -1,7 +1,7 @@
 //! Fields of a JSON object, read with errors that name them.
 
 use serde_json::{Map, Value};
-use treelora_core::Error;
+use treelora_core::{Error, token_ids};
 
 /// A layer whose positions see all before them.
 pub(super) const FULL: &str = "full_attention";
@@ -55,13 +55,10 @@ impl<'f> Fields<'f> {
         self.read(key, "a string", Value::as_str)
     }
 
-    /// One token or several; none when absent.
+    /// One token or several; none when absent or negative.
     pub(super) fn ids(self, key: &str) -> Result<Vec<u32>, Error> {
-        let id = |value: &Value| value.as_u64().and_then(|id| id.try_into().ok());
-        let ids = self.read(key, "a token or a list of tokens", |value| match value {
-            Value::Array(values) => values.iter().map(id).collect(),
-            value => id(value).map(|id| vec![id]),
-        })?;
+        let ids = self.get(key).map(token_ids).transpose();
+        let ids = ids.map_err(|problem| Error::setting(key, problem))?;
         Ok(ids.unwrap_or_default())
     }
 
