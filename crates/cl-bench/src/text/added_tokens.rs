@@ -17,6 +17,9 @@ pub(super) const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 const LIST: &str = "added_tokens.json";
 
+/// More rows than any embedding has.
+const LARGEST: i64 = 1 << 30;
+
 /// A token whose id is written in a file.
 #[derive(Debug)]
 struct Stated {
@@ -113,9 +116,16 @@ fn stated(folder: &Path, names: &TokenNames) -> Result<BTreeMap<u32, Stated>, Er
     });
     let mut stated: BTreeMap<u32, Stated> = BTreeMap::new();
     for (id, token, file) in described.chain(listed) {
-        // A negative id is no token.
-        let Ok(id) = u32::try_from(id) else { continue };
         let content = &token.content;
+        let id = match id {
+            // A negative id is no token.
+            ..0 => continue,
+            0..LARGEST => id as u32,
+            _ => {
+                let problem = format!("`{content}` has id {id}, which is no token of any model");
+                return Err(Error::format(folder.join(file), problem));
+            }
+        };
         let other = stated
             .iter()
             .find(|(other, stated)| (**other == id) != (stated.token.content == *content));

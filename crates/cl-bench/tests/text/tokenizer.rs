@@ -238,6 +238,8 @@ fn tokens_and_ids_that_collide_are_refused() {
     refused(&[config, "`<|turn|>` has id 5", "that of"]);
     write_json(root, config, &added(rows, "<|eos|>"));
     refused(&[config, "`<|eos|>`", "id 2 in tokenizer.json"]);
+    write_json(root, config, &added(u32::MAX, "<|turn|>"));
+    refused(&[config, "`<|turn|>` has id 4294967295"]);
     write_json(root, config, &added(rows, "<|turn|>"));
     write_json(root, "added_tokens.json", &json!({ "<|turn|>": rows + 1 }));
     refused(&["added_tokens.json", "`<|turn|>`", config]);

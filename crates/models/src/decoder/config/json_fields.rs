@@ -75,3 +75,23 @@ impl<'f> Fields<'f> {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_negative_id_is_no_token() {
+        let fields = json!({ "eos_token_id": [-1, 2], "pad_token_id": -1, "bos_token_id": 1.5, "other": 4_294_967_296_u64 });
+        let fields = Fields(fields.as_object().unwrap());
+        assert_eq!(fields.ids("eos_token_id").unwrap(), [2]);
+        assert_eq!(fields.ids("pad_token_id").unwrap(), []);
+        for key in ["bos_token_id", "other"] {
+            let error = fields.ids(key).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}
