@@ -11,6 +11,7 @@ use crate::{
     commands::run::{configure, execute},
     device,
     progress::Progress,
+    settings::working_folder,
     table,
 };
 
@@ -53,7 +54,7 @@ pub(crate) fn run_all(
             false => None,
         };
         if let Some(folder) = &earlier {
-            config.check_same_as(&folder.config_path())?;
+            config.check_same_as(&folder.config_path(), &working_folder()?)?;
             if let Some(summary) = folder.summary()? {
                 summaries.push(summary);
                 continue;

@@ -9,6 +9,7 @@ use crate::{
     arguments::{ExperimentArguments, OutputArguments, RunArguments},
     device, interrupt,
     progress::Progress,
+    settings::{key_and_value, path_setting, working_folder},
     table,
 };
 
@@ -52,15 +53,8 @@ pub(crate) fn configure(
     seed: Option<u64>,
 ) -> Result<ExperimentConfig> {
     let mut overrides = Vec::new();
-    if let Some(data) = &arguments.data {
-        overrides.push(("data.path".to_owned(), quoted(&data.display().to_string())));
-    }
-    if let Some(weights) = &arguments.weights {
-        overrides.push((
-            "model.weights".to_owned(),
-            quoted(&weights.display().to_string()),
-        ));
-    }
+    overrides.extend(path_setting("data.path", arguments.data.as_ref())?);
+    overrides.extend(path_setting("model.weights", arguments.weights.as_ref())?);
     if let Some(seed) = seed {
         overrides.push(("training.seed".to_owned(), seed.to_string()));
     }
@@ -70,24 +64,9 @@ pub(crate) fn configure(
     for setting in &arguments.set {
         overrides.push(key_and_value(setting)?);
     }
-    Ok(ExperimentConfig::load(
-        &arguments.config,
-        method,
-        &overrides,
-    )?)
-}
-
-/// Key and value of a `--set`.
-pub(crate) fn key_and_value(setting: &str) -> Result<(String, String)> {
-    let Some((key, value)) = setting.split_once('=') else {
-        anyhow::bail!("--set {setting}: expected KEY=VALUE");
-    };
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
-}
-
-/// A TOML string.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("'''{text}'''")
+    let config = ExperimentConfig::load(&arguments.config, method, &overrides)?;
+    // The run's own configuration must mean the same wherever it is read.
+    Ok(config.located_in(&working_folder()?))
 }
 
 /// Run a prepared experiment from the folder's last checkpoint to the end, or to Ctrl-C.

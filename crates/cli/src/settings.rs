@@ -1,0 +1,69 @@
+//! From the options of the command line to settings that are laid over a file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use treelora_experiment::{ExperimentConfig, RunFolder};
+
+use crate::arguments::InputArguments;
+
+/// A dotted key and its value as TOML.
+pub(crate) type Setting = (String, String);
+
+/// Key and value of a `--set`.
+pub(crate) fn key_and_value(setting: &str) -> Result<Setting> {
+    let Some((key, value)) = setting.split_once('=') else {
+        bail!("--set {setting}: expected KEY=VALUE");
+    };
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// A file or folder as a setting, if one is given.
+pub(crate) fn path_setting(key: &str, path: Option<&PathBuf>) -> Result<Option<Setting>> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let Some(text) = path.to_str() else {
+        bail!("{}: the name is not UTF-8", path.display());
+    };
+    let value = toml::Value::from(text).to_string();
+    Ok(Some((key.to_owned(), value)))
+}
+
+/// The working folder, where relative paths start.
+pub(crate) fn working_folder() -> Result<PathBuf> {
+    std::env::current_dir().context("the working folder")
+}
+
+impl InputArguments {
+    /// The settings of a run, with its data and weights where they are now.
+    pub(crate) fn config_of(&self, run: &RunFolder) -> Result<ExperimentConfig> {
+        let data = path_setting("data.path", self.data.as_ref())?;
+        let weights = path_setting("model.weights", self.weights.as_ref())?;
+        let changes: Vec<Setting> = data.into_iter().chain(weights).collect();
+        let config = run.config(&changes)?;
+        Ok(config.located_in(&working_folder()?))
+    }
+}
+
+/// Refuse to look for data and weights of a run where they are no more.
+pub(crate) fn check_there(config: &ExperimentConfig) -> Result<()> {
+    let settings = config.settings();
+    there("data", "--data", settings.data())?;
+    there("weights", "--weights", settings.weights())
+}
+
+/// Refuse to look for the weights of a run where they are no more.
+pub(crate) fn check_weights_there(config: &ExperimentConfig) -> Result<()> {
+    there("weights", "--weights", config.settings().weights())
+}
+
+fn there(what: &str, option: &str, path: Option<&Path>) -> Result<()> {
+    match path {
+        Some(path) if !path.exists() => bail!(
+            "{}: the {what} of the run are not there; {option} says where they are now",
+            path.display()
+        ),
+        _ => Ok(()),
+    }
+}
