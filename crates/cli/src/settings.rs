@@ -50,6 +50,11 @@ impl InputArguments {
 pub(crate) fn check_there(config: &ExperimentConfig) -> Result<()> {
     let settings = config.settings();
     there("data", "--data", settings.data())?;
+    there(
+        "data",
+        "data.classification_path in its config.toml",
+        settings.more_data(),
+    )?;
     there("weights", "--weights", settings.weights())
 }
 

@@ -24,6 +24,7 @@ pub struct PreparedExperiment<I: Inputs> {
     pub(crate) device: Device,
     weights_sha256: Option<String>,
     data_sha256: Option<String>,
+    more_data_sha256: Option<String>,
 }
 
 /// A model under a method, as a checkpoint left them.
@@ -52,6 +53,7 @@ impl<I: Inputs> PreparedExperiment<I> {
             inputs: I::open(&config, &device, on_event)?,
             weights_sha256: config.weights().map(sha256).transpose()?,
             data_sha256: config.data().map(sha256).transpose()?,
+            more_data_sha256: config.more_data().map(sha256).transpose()?,
             config,
             device,
         })
@@ -128,6 +130,7 @@ impl<I: Inputs + 'static> Experiment for PreparedExperiment<I> {
         Manifest {
             weights_sha256: self.weights_sha256.clone(),
             data_sha256: self.data_sha256.clone(),
+            more_data_sha256: self.more_data_sha256.clone(),
             tasks: task_names(self.inputs.data().tasks()),
             ..Manifest::here(&self.device, self.config.training().seed)
         }

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<()> {
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;
     let now = experiment.manifest();
     folder.check_weights(now.weights_sha256.clone())?;
-    match folder.check_data(now.data_sha256.clone()) {
+    match folder.check_provenance(&now) {
         Ok(()) => {}
         Err(_) if arguments.data.is_some() => {
             folder.check_tasks(&now)?;

@@ -24,6 +24,11 @@ pub trait ExperimentSettings {
     /// Where the data come from; `None` when they are generated.
     fn data(&self) -> Option<&Path>;
 
+    /// Where the data are that do not lie there; `None` for most.
+    fn more_data(&self) -> Option<&Path> {
+        None
+    }
+
     /// Every file and folder that the settings name.
     fn paths_mut(&mut self) -> Vec<&mut PathBuf>;
 

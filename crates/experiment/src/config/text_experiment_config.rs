@@ -183,6 +183,10 @@ impl ExperimentSettings for TextExperimentConfig {
         self.data.path.as_deref()
     }
 
+    fn more_data(&self) -> Option<&Path> {
+        self.data.classification_path.as_deref()
+    }
+
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let data = self.data.path.iter_mut();
         let data = data.chain(&mut self.data.classification_path);

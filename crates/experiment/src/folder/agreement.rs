@@ -11,7 +11,16 @@ impl RunFolder {
     /// Naming both hashes.
     pub fn check_provenance(&self, now: &Manifest) -> Result<(), Error> {
         self.check_weights(now.weights_sha256.clone())?;
-        self.check_data(now.data_sha256.clone())
+        self.check_data(now.data_sha256.clone())?;
+        match self.manifest()?.more_data_sha256 {
+            // Of a run that an earlier version made it is not known.
+            None => Ok(()),
+            then => self.check_hash(
+                "data in the second folder",
+                then,
+                now.more_data_sha256.clone(),
+            ),
+        }
     }
 
     /// Refuse other weights than those of the run, by their hash now.
