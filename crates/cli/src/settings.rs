@@ -3,12 +3,38 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use treelora_experiment::{ExperimentConfig, RunFolder};
+use treelora_experiment::{Error, ExperimentConfig, RunFolder};
 
 use crate::arguments::InputArguments;
 
 /// A dotted key and its value as TOML.
 pub(crate) type Setting = (String, String);
+
+/// An experiment as it is asked for: a file, a variant or method, and what is laid over them.
+pub(crate) struct Asked {
+    pub(crate) file: PathBuf,
+    pub(crate) method: Option<String>,
+    pub(crate) changes: Vec<Setting>,
+}
+
+impl Asked {
+    /// The experiment. Its own configuration means the same wherever it is read.
+    pub(crate) fn config(&self) -> Result<ExperimentConfig> {
+        let config = ExperimentConfig::load(&self.file, self.method.as_deref(), &self.changes)?;
+        Ok(config.located_in(&working_folder()?))
+    }
+
+    /// What came of it; a setting that data or model find wrong is shown where it was said.
+    pub(crate) fn placed<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|error| match error.downcast::<Error>() {
+            Ok(error) => {
+                let method = self.method.as_deref();
+                ExperimentConfig::placed(error, &self.file, method, &self.changes).into()
+            }
+            Err(other) => other,
+        })
+    }
+}
 
 /// Key and value of a `--set`.
 pub(crate) fn key_and_value(setting: &str) -> Result<Setting> {

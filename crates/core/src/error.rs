@@ -98,11 +98,20 @@ impl Error {
         }
     }
 
-    /// An [`Error::Setting`] of `key`.
+    /// An [`Error::Setting`] of `key`; of a key in the table `key` where the problem is the message of such an error.
+    ///
+    /// ```
+    /// use treelora_core::Error;
+    ///
+    /// let error = Error::setting("lora", "setting `rank`: 0 is not above 0");
+    /// assert_eq!(error.to_string(), "setting `lora.rank`: 0 is not above 0");
+    /// ```
     pub fn setting(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Setting {
-            key: key.into(),
-            problem: problem.into(),
+        let (key, problem) = (key.into(), problem.into());
+        let inner = problem.strip_prefix("setting `");
+        match inner.and_then(|inner| inner.split_once("`: ")) {
+            Some((inner, problem)) => Self::setting(format!("{key}.{inner}"), problem),
+            None => Self::Setting { key, problem },
         }
     }
 

@@ -549,7 +549,7 @@ fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
 #[test]
 fn wrong_settings_name_file_and_key() {
     let cases = [
-        ("method.lora.rank", "0", "`method.lora`"),
+        ("method.lora.rank", "0", "`method.lora.rank`"),
         ("method.lora.rnak", "2", "rnak"),
         ("method.max_depth", "0", "`method.max_depth`"),
         ("method.seed", "0", "`training.seed`"),
@@ -661,7 +661,7 @@ fn what_does_not_fit_the_model_is_an_error_before_training() {
     assert!(error.contains("rank") && error.contains("17"), "{error}");
     let error = refused(&[("method.lora.target_modules", "['nowhere']")]);
     assert!(
-        error.contains("`method.lora`") && error.contains("nowhere"),
+        error.contains("`method.lora.target_modules`") && error.contains("nowhere"),
         "{error}"
     );
     let error = refused(&[("model.heads", "3")]);

@@ -3,23 +3,28 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use treelora_experiment::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+use treelora_experiment::{Experiment, RunFolder, RunSummary};
 
 use crate::{
     arguments::{ExperimentArguments, OutputArguments, RunArguments},
     device, interrupt,
     progress::Progress,
-    settings::{key_and_value, path_setting, working_folder},
+    settings::{Asked, key_and_value, path_setting},
     table,
 };
 
 /// Train, evaluate after each task, write the run's folder, print the tables.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
-    let config = configure(
+    let asked = asked(
         &arguments.experiment,
         arguments.method.as_deref(),
         arguments.seed,
     )?;
+    asked.placed(run_as(&asked, arguments))
+}
+
+fn run_as(asked: &Asked, arguments: &RunArguments) -> Result<()> {
+    let config = asked.config()?;
     let device = device::choose(arguments.experiment.device.as_deref())?;
     let out = match &arguments.out {
         Some(out) => out.clone(),
@@ -47,11 +52,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
 }
 
 /// The experiment of the file with the overrides of the command line.
-pub(crate) fn configure(
+pub(crate) fn asked(
     arguments: &ExperimentArguments,
     method: Option<&str>,
     seed: Option<u64>,
-) -> Result<ExperimentConfig> {
+) -> Result<Asked> {
     let mut overrides = Vec::new();
     overrides.extend(path_setting("data.path", arguments.data.as_ref())?);
     overrides.extend(path_setting("model.weights", arguments.weights.as_ref())?);
@@ -64,9 +69,11 @@ pub(crate) fn configure(
     for setting in &arguments.set {
         overrides.push(key_and_value(setting)?);
     }
-    let config = ExperimentConfig::load(&arguments.config, method, &overrides)?;
-    // The run's own configuration must mean the same wherever it is read.
-    Ok(config.located_in(&working_folder()?))
+    Ok(Asked {
+        file: arguments.config.clone(),
+        method: method.map(str::to_owned),
+        changes: overrides,
+    })
 }
 
 /// Run a prepared experiment from the folder's last checkpoint to the end, or to Ctrl-C.

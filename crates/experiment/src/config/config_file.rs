@@ -87,6 +87,16 @@ impl<'a> ConfigFile<'a> {
         })
     }
 
+    /// An error about one of the settings with its place; any other as it came.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        match &error {
+            Error::Setting { key, .. } if self.places.know(key) => {
+                self.places.error(key, &error.to_string())
+            }
+            _ => error,
+        }
+    }
+
     /// What was found out about the settings, with the place of a wrong one.
     ///
     /// # Errors

@@ -57,6 +57,22 @@ impl ExperimentConfig {
         })
     }
 
+    /// An error about a setting with the line of the file, or the setting of the command line, that says it; any other
+    /// error as it came. The arguments are those of [`load`](Self::load): some settings are found to be wrong only when
+    /// data and model are there.
+    pub fn placed(
+        error: Error,
+        path: &Path,
+        variant: Option<&str>,
+        changes: &[(String, String)],
+    ) -> Error {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        match ConfigFile::merged(&text, path, variant, changes) {
+            Ok(file) => file.placed(error),
+            Err(_) => error,
+        }
+    }
+
     /// The same, every file and folder of it named from the root on, so that it means the same wherever it is read:
     /// relative paths start from `folder`, and `..` is resolved where it leads to something.
     #[must_use]

@@ -28,6 +28,11 @@ impl Places<'_> {
         Error::format(self.path, place)
     }
 
+    /// Whether anything was said of the setting at a dotted key, or of a table that it should be in.
+    pub(super) fn know(&self, key: &str) -> bool {
+        self.change(key).is_some() || self.span(key).is_some()
+    }
+
     /// The last change that says what is at `key`.
     fn change(&self, key: &str) -> Option<&(String, String)> {
         let says = |change: &&(String, String)| {
