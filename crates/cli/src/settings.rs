@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use treelora_experiment::{Error, ExperimentConfig, RunFolder};
+use treelora_experiment::{Error, ExperimentConfig, ExperimentSettings, RunFolder};
 
 use crate::arguments::InputArguments;
 
@@ -81,12 +81,12 @@ pub(crate) fn check_there(config: &ExperimentConfig) -> Result<()> {
         "data.classification_path in its config.toml",
         settings.more_data(),
     )?;
-    there("weights", "--weights", settings.weights())
+    check_weights_there(settings)
 }
 
 /// Refuse to look for the weights of a run where they are no more.
-pub(crate) fn check_weights_there(config: &ExperimentConfig) -> Result<()> {
-    there("weights", "--weights", config.settings().weights())
+pub(crate) fn check_weights_there(config: &dyn ExperimentSettings) -> Result<()> {
+    there("weights", "--weights", config.weights())
 }
 
 fn there(what: &str, option: &str, path: Option<&Path>) -> Result<()> {

@@ -12,7 +12,6 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
     let images = image_files(&arguments.images)?;
     let folder = RunFolder::open(&arguments.run)?;
     let config = arguments.inputs.config_of(&folder)?;
-    check_weights_there(&config)?;
     let config = match config {
         ExperimentConfig::Images(config) => *config,
         ExperimentConfig::Text(_) => bail!(
@@ -20,6 +19,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
             arguments.run.display()
         ),
     };
+    check_weights_there(&config)?;
     let device = device::choose(arguments.device.as_deref())?;
     let request = PredictionRequest {
         task: arguments.task.map(TaskId),

@@ -8,7 +8,7 @@ use treelora_core::Error;
 
 use crate::{
     config::{
-        culprit::culprit,
+        culprit::configured,
         layers::{lay_over, only_method, set},
         places::Places,
     },
@@ -81,7 +81,7 @@ impl<'a> ConfigFile<'a> {
     /// When a key is unknown, missing or of another type; the message names the file and the line, or the setting of
     /// the command line.
     pub(crate) fn typed<C: DeserializeOwned>(&self) -> Result<C, Error> {
-        culprit(&self.table).map_err(|mistake| {
+        configured(&self.table).map_err(|mistake| {
             let key = mistake.key.join(".");
             self.places.error(&key, &mistake.problem)
         })

@@ -14,7 +14,7 @@ pub(super) struct Mistake {
 ///
 /// Types that choose between several settings by a name read a table as a whole before they look into it, and so do
 /// errors: they are about the table. Which of its keys it is shows by leaving out one after the other.
-pub(super) fn culprit<C: DeserializeOwned>(table: &Table) -> Result<C, Mistake> {
+pub(super) fn configured<C: DeserializeOwned>(table: &Table) -> Result<C, Mistake> {
     let (problem, near) = match read(table) {
         Ok(config) => return Ok(config),
         Err(mistake) => mistake,
@@ -79,7 +79,7 @@ fn key_at(table: &DeTable<'_>, place: usize) -> Option<Vec<String>> {
 /// All keys of a table and of the tables in it, each after those below it.
 fn keys(table: &Table, path: &[String], into: &mut Vec<Vec<String>>) {
     for (name, value) in table {
-        let path = [path, &[name.clone()]].concat();
+        let path = [path, std::slice::from_ref(name)].concat();
         if let Value::Table(below) = value {
             keys(below, &path, into);
         }
@@ -156,10 +156,10 @@ mod tests {
             ("surprise.a = 1", "surprise"),
         ] {
             let mut table: Table = toml::from_str(FILE).unwrap();
-            assert!(culprit::<ImageExperimentConfig>(&table).is_ok());
+            assert!(configured::<ImageExperimentConfig>(&table).is_ok());
             let change: Table = toml::from_str(change).unwrap();
             merge(&mut table, change);
-            let found = culprit::<ImageExperimentConfig>(&table).unwrap_err();
+            let found = configured::<ImageExperimentConfig>(&table).unwrap_err();
             assert_eq!(found.key.join("."), key, "{}", found.problem);
         }
     }
@@ -176,7 +176,7 @@ mod tests {
             let mut table: Table = toml::from_str(FILE).unwrap();
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
             table = without(&table, &path);
-            let found = culprit::<ImageExperimentConfig>(&table).unwrap_err();
+            let found = configured::<ImageExperimentConfig>(&table).unwrap_err();
             assert_eq!(found.key.join("."), near, "{}", found.problem);
         }
     }
