@@ -265,7 +265,7 @@ fn what_is_missing_is_an_error_or_reported() {
     let mut config = config(root);
     fs::remove_file(root.join("b/train.json")).unwrap();
     fs::remove_file(root.join("a/eval.json")).unwrap();
-    refused(&config, &["a", "eval.json", "allow_missing"]);
+    refused(&config, &["b", "train.json", "allow_missing"]);
     config.tasks = vec!["b".into(), "a".into()];
     refused(&config, &["train.json", "`b`", "train_split"]);
     config.allow_missing = true;
@@ -281,6 +281,29 @@ fn what_is_missing_is_an_error_or_reported() {
     refused(&config, &["no task"]);
     config.allow_missing = false;
     refused(&config, &["c", "train.json", "missing"]);
+}
+
+#[test]
+fn a_validation_split_is_needed_where_a_task_is_trained_on_it_alone() {
+    let folder = folder();
+    let root = folder.path();
+    let mut config = config(root);
+    for task in ["a", "b"] {
+        fs::remove_file(root.join(task).join("eval.json")).unwrap();
+    }
+    let dataset = config.open().unwrap();
+    assert_eq!(names(&dataset), ["a", "b"]);
+    assert!(dataset.tasks[0].eval.records.is_empty());
+    let missing = dataset.missing.iter();
+    let missing: Vec<_> = missing
+        .map(|part| (&*part.file, part.task_left_out))
+        .collect();
+    assert_eq!(missing, [("a/eval.json", false), ("b/eval.json", false)]);
+    config.train_split.insert("b".into(), TrainSplit::Eval);
+    refused(&config, &["eval.json", "`b`", "missing"]);
+    fs::remove_file(root.join("a/test.json")).unwrap();
+    config.train_split.clear();
+    refused(&config, &["test.json", "`a`", "missing"]);
 }
 
 #[test]

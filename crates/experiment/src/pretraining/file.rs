@@ -6,7 +6,7 @@ use treelora_core::{Error, read_text};
 
 use super::{ImagePretraining, Pretraining, TextPretraining};
 use crate::config::{
-    config_file, image_experiment_config::ImageExperimentConfig,
+    config_file::ConfigFile, image_experiment_config::ImageExperimentConfig,
     text_pretraining_config::TextPretrainingConfig,
 };
 
@@ -36,19 +36,15 @@ impl PretrainingFile {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, path: &Path, changes: &[(String, String)]) -> Result<Self, Error> {
-        let table = config_file::merged(text, path, None, changes)?;
-        match table.get("modality").and_then(toml::Value::as_str) {
+        let file = ConfigFile::merged(text, path, None, changes)?;
+        Ok(match file.modality() {
             Some("text") => {
-                let config: TextPretrainingConfig = config_file::typed(table, path)?;
-                config
-                    .validate()
-                    .map_err(|e| Error::format(path, e.to_string()))?;
-                Ok(Self::Text(Box::new(config)))
+                let config: TextPretrainingConfig = file.typed()?;
+                file.checked(config.validate())?;
+                Self::Text(Box::new(config))
             }
-            _ => Ok(Self::Images(Box::new(ImageExperimentConfig::from_table(
-                table, path,
-            )?))),
-        }
+            _ => Self::Images(Box::new(ImageExperimentConfig::of_file(&file)?)),
+        })
     }
 
     /// Name and seed.

@@ -100,6 +100,10 @@ impl ImageSource for Cifar10Files {
         self.0.path.as_deref()
     }
 
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
+    }
+
     fn open(&self) -> Result<Splits, DatasetError> {
         Cifar::open(CifarVariant::Ten, self.0.given()?)
     }
@@ -113,6 +117,10 @@ pub struct Cifar100Files(pub DataFolder);
 impl ImageSource for Cifar100Files {
     fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
     }
 
     fn open(&self) -> Result<Splits, DatasetError> {

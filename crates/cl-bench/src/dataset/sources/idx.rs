@@ -20,6 +20,10 @@ impl ImageSource for IdxFiles {
         self.0.path.as_deref()
     }
 
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
+    }
+
     fn open(&self) -> Result<Splits, DatasetError> {
         Idx::open(self.0.given()?)
     }

@@ -24,6 +24,10 @@ impl ImageSource for ClassFolders {
         self.0.path.as_deref()
     }
 
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
+    }
+
     fn open(&self) -> Result<Splits, DatasetError> {
         ImageFolder::open(self.0.given()?)
     }
@@ -37,6 +41,10 @@ pub struct DomainFolders(pub DataFolder);
 impl ImageSource for DomainFolders {
     fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
     }
 
     fn open(&self) -> Result<Splits, DatasetError> {
