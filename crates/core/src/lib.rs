@@ -78,7 +78,9 @@ pub use seeds::{Seeds, mix};
 pub use task::{StepInfo, Task, TaskId};
 pub use token_model::{ReadOut, TokenModel};
 pub use tokens::{Pooling, Tokens};
-pub use treelora_tensor_file::{TensorFile, TensorFileError, rename_durably, write_atomically};
+pub use treelora_tensor_file::{
+    FileKind, TensorFile, TensorFileError, other_weights, rename_durably, write_atomically,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

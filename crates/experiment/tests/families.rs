@@ -140,7 +140,7 @@ fn a_finished_run_of_every_family_is_read_back_scores_the_same_and_answers() {
             task: None,
             classes: 2,
         };
-        let files = image_files(&[picture]).unwrap();
+        let files = image_files(&[picture], &mut |_| {}).unwrap();
         let answers = experiment.predict(&folder, &files, request).unwrap();
         assert_eq!(answers[0].classes.len(), 2);
         assert!(answers[0].classes[0].score >= answers[0].classes[1].score);

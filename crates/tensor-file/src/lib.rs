@@ -4,6 +4,7 @@
 //! |---|---|
 //! | tensors by name, and their file | [`TensorFile`] |
 //! | write any file so that a reader finds all of it or the one before | [`write_atomically`], [`rename_durably`] |
+//! | what a file is that is none: pickle, archive, pointer, web page | [`FileKind`], [`other_weights`] |
 //! | what can go wrong: file, tensor, and the two sides that disagree | [`TensorFileError`], [`TensorProblem`] |
 //!
 //! The README has an example.
@@ -17,8 +18,14 @@ mod atomic_write;
 
 mod error;
 
+mod file_kind;
+
+mod other_weights;
+
 pub use atomic_write::{rename_durably, write_atomically};
 pub use error::{TensorFileError, TensorProblem};
+pub use file_kind::FileKind;
+pub use other_weights::other_weights;
 pub use tensor_file::TensorFile;
 
 /// The example of the README, kept running.

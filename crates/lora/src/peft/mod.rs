@@ -54,6 +54,7 @@ mod tensors;
 use std::path::Path;
 
 use burn::tensor::Device;
+use treelora_tensor_file::other_weights;
 
 use crate::{AdapterLayer, AdapterSnapshot, LoraError};
 
@@ -84,6 +85,9 @@ pub fn load(
         path: path.clone(),
         problem,
     };
+    if let Some(found) = other_weights(dir, TENSOR_FILE) {
+        return Err(problem(format!("there is no such file; {found}")));
+    }
     let mut layers = Vec::new();
     for (module, [a, b]) in tensors::read(&path)? {
         let (rank, settings) = (a.rows, config.rank(&module));

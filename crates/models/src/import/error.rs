@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use treelora_core::FileKind;
+
 /// Weights that do not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -20,6 +22,24 @@ pub enum ImportError {
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// Another kind of file.
+    #[error("{}: not a safetensors file but {kind}", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+    },
+    /// A folder with weights in files that are not read.
+    #[error("{}: the folder has no {expected}; {found}", path.display())]
+    NoSafetensors {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is read.
+        expected: &'static str,
+        /// What it has in its place, and what to do.
+        found: String,
     },
     /// An intact file that holds some other kind of model.
     #[error(
