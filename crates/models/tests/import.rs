@@ -295,5 +295,14 @@ fn files_of_other_kinds_are_told_by_their_first_bytes() {
         );
     }
     let error = load(&config(), folder.path()).unwrap_err().to_string();
-    assert!(error.contains("a folder"), "{error}");
+    assert!(
+        error.contains("a folder") && error.contains("name the file in it"),
+        "{error}"
+    );
+    fs::rename(&path, folder.path().join("pytorch_model.bin")).unwrap();
+    let error = load(&config(), folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("a folder") && error.contains("pytorch_model.bin"),
+        "{error}"
+    );
 }

@@ -56,12 +56,17 @@ pub fn other_weights(folder: &Path, expected: &str) -> Option<String> {
         .filter(|name| is_weights(name))
         .collect();
     names.sort();
-    let kind = FileKind::at(&folder.join(names.first()?)).ok().flatten();
-    let advice = match kind {
-        Some(FileKind::Safetensors) | None => {
-            format!("`{expected}` is the name that is looked for")
-        }
+    names.first()?;
+    let kinds = names
+        .iter()
+        .filter_map(|name| FileKind::at(&folder.join(name)).ok().flatten());
+    // What has to be converted, rather than what has to be renamed.
+    let advice = match kinds
+        .into_iter()
+        .find(|kind| *kind != FileKind::Safetensors)
+    {
         Some(kind) => kind.to_string(),
+        None => format!("`{expected}` is the name that is looked for"),
     };
     let more = match names.len() {
         count if count > SHOWN => format!(" and {} more", count - SHOWN),

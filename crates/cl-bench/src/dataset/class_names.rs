@@ -23,11 +23,15 @@ pub(in crate::dataset) fn check_distinct(names: &[String]) -> Result<(), String>
 /// Another name of the same letters.
 pub(in crate::dataset) fn twin<'n>(name: &str, names: &'n [String]) -> Option<&'n String> {
     // Where no name has other letters than ASCII's, there is but one way to write it.
-    let composed = composed(name);
     names
         .iter()
         .filter(|_| !name.is_ascii())
-        .find(|other| other.as_str() != name && self::composed(other) == composed)
+        .find(|other| differ_in_composition(name, other))
+}
+
+/// Whether two names that differ consist of the same letters, in another Unicode composition.
+pub fn differ_in_composition(one: &str, other: &str) -> bool {
+    one != other && composed(one) == composed(other)
 }
 
 fn composed(name: &str) -> String {

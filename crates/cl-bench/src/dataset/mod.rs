@@ -34,6 +34,7 @@ mod unlabelled;
 
 use std::sync::Arc;
 
+pub use class_names::differ_in_composition;
 pub use decoding::MAX_SIDE;
 pub use error::DatasetError;
 pub use image_files::{ENDINGS, LeftOut, images_in};

@@ -30,7 +30,7 @@ use std::{
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use treelora_cl_bench::{Stage, files_below};
+use treelora_cl_bench::{Stage, dataset::differ_in_composition, files_below};
 use treelora_core::{
     ContinualModel, Error, Learner, Method, TaskId, TensorFile, read_json, rename_durably,
     write_atomically, write_json,
@@ -194,11 +194,15 @@ impl RunFolder {
         if then.tasks == now.tasks {
             return Ok(());
         }
-        let problem = format!(
-            "tasks of the run: {}; of the data: {}",
-            then.tasks.join(", "),
-            now.tasks.join(", ")
-        );
+        let [run, data] = [&then.tasks, &now.tasks].map(|tasks| tasks.join(", "));
+        let problem = match differ_in_composition(&run, &data) {
+            false => format!("tasks of the run: {run}; of the data: {data}"),
+            true => format!(
+                "tasks of the run: {}; of the data, the same letters in another Unicode composition: {}",
+                run.escape_default(),
+                data.escape_default()
+            ),
+        };
         Err(Error::format(self.path.join("manifest.json"), problem))
     }
 

@@ -41,7 +41,10 @@ impl WeightFolder {
                     return Err(ImportError::NoSafetensors {
                         path: folder.to_owned(),
                         expected: SINGLE,
-                        found,
+                        found: format!(
+                            "{found}. All of the folder at once: python -c \"from transformers import \
+                             AutoModelForCausalLM as M; M.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
+                        ),
                     });
                 }
                 let file = WeightFile::read(&single)?;

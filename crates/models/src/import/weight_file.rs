@@ -47,7 +47,7 @@ impl WeightFile {
 
         let file = fs::File::open(path).map_err(io)?;
         if path.is_dir() {
-            return Err(damaged("it is a folder".to_owned()));
+            return Err(ImportError::folder(path));
         }
         let length = file.metadata().map_err(io)?.len();
         if length < 8 {

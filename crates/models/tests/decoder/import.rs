@@ -144,8 +144,12 @@ fn a_folder_with_pickles_alone_says_so_and_how_to_convert_them() {
     );
     assert_names(
         &error,
-        &["model.safetensors", "pytorch_model.bin:", "torch.load"],
+        &["model.safetensors", "pytorch_model.bin", "torch.load"],
     );
+    let file = dir.path().join("model.gguf");
+    fs::write(&file, b"GGUF\x03\0\0\0").unwrap();
+    let error = Decoder::load(&file, &device()).unwrap_err();
+    assert_names(&error, &["model.gguf", "a file, where a folder", "GGUF"]);
 }
 
 #[test]

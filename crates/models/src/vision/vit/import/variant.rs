@@ -38,9 +38,26 @@ impl Found {
             Some([1, count, _]) => *count,
             _ => 0,
         };
-        let class_token = has(CLASS_TOKEN);
+        let positions = match file.shape(POSITIONS) {
+            Some([1, positions, _]) => *positions,
+            _ => 0,
+        };
+        let told = beside
+            .image_size()
+            .map(|size| size.map(|side| side / config.patch_size));
+        let told = |count: usize| {
+            told.filter(|grid| count > 0 && grid[0].checked_mul(grid[1]) == Some(count))
+        };
+        let square = |count: usize| {
+            let side = count.isqrt();
+            (side > 0 && side * side == count).then_some([side, side])
+        };
+        // One that is missing leaves position embeddings that are one too many for a grid.
+        let is_grid = told(positions).or(square(positions)).is_some();
+        let class_token = has(CLASS_TOKEN) || !is_grid;
+        let norm_of_mean = has(&format!("{NORM_OF_MEAN}.weight")) && !has("norm.weight");
         let pooling = match beside.pooling() {
-            None | Some("token" | "avg" | "") => match has(&format!("{NORM_OF_MEAN}.weight")) {
+            None | Some("token" | "avg" | "") => match norm_of_mean {
                 true => VitPooling::NormOfMean,
                 false if !class_token || beside.pooling() == Some("avg") => VitPooling::MeanOfNorm,
                 false => VitPooling::Token,
@@ -63,22 +80,11 @@ impl Found {
             qk_norm: has("blocks.0.attn.q_norm.weight"),
             pooling,
         };
-        let positions = match file.shape(POSITIONS) {
-            Some([1, positions, _]) => *positions,
-            _ => 0,
-        };
         // In the order of what speaks for a grid, each with embeddings of the tokens in front and without.
         let patches = [positions.checked_sub(variant.leading()), Some(positions)];
         let patches = [(true, patches[0]), (false, patches[1])];
-        let told = beside
-            .image_size()
-            .map(|size| size.map(|side| side / config.patch_size));
-        let square = |count: usize| {
-            let side = count.isqrt();
-            (side > 0 && side * side == count).then_some([side, side])
-        };
         let sources: [&dyn Fn(usize) -> Option<[usize; 2]>; 3] = [
-            &|count| told.filter(|grid| count > 0 && grid[0].checked_mul(grid[1]) == Some(count)),
+            &told,
             &|count| square(count).filter(|grid| grid[0] == config.grid()),
             &square,
         ];
@@ -102,16 +108,17 @@ impl Found {
 /// What neither tensors nor a `config.json` tell of a weight file and is taken for granted, each with the file; none
 /// where the file is not one of a vision transformer.
 pub fn uncertainties(config: &VitConfig, path: &Path) -> Vec<String> {
-    let Ok(file) = WeightFile::read(path) else {
-        return Vec::new();
-    };
-    let found = Found::of_file(&file, config).ok();
+    let found = config.validate().is_ok().then(|| {
+        let file = WeightFile::read(path).ok()?;
+        Found::of_file(&file, config).ok()
+    });
+    let found = found.flatten();
     let guessed = found.filter(|found| found.is_guessed);
     let Some([rows, columns]) = guessed.and_then(|found| found.grid) else {
         return Vec::new();
     };
     let count = rows * columns;
-    let other = (1..rows).rev().find(|rows| count.is_multiple_of(*rows));
+    let other = (2..rows).rev().find(|rows| count.is_multiple_of(*rows));
     let other = other.map(|rows| [rows, count / rows]);
     match other {
         Some([other_rows, other_columns]) if !PUBLISHED.contains(&(rows * config.patch_size)) => {
