@@ -1,5 +1,7 @@
 //! Names that look the same.
 
+use std::collections::BTreeMap;
+
 use tokenizers::{NormalizedString, Normalizer, normalizers::NFC};
 
 /// Check that no two names consist of the same letters in another Unicode composition: `e` with a combining accent, as
@@ -8,8 +10,9 @@ use tokenizers::{NormalizedString, Normalizer, normalizers::NFC};
 /// # Errors
 /// Both names, with the characters that differ.
 pub(in crate::dataset) fn check_distinct(names: &[String]) -> Result<(), String> {
-    for (index, name) in names.iter().enumerate() {
-        if let Some(twin) = twin(name, &names[..index]) {
+    let mut seen = BTreeMap::new();
+    for name in names {
+        if let Some(twin) = seen.insert(composed(name), name) {
             return Err(format!(
                 "the classes `{}` and `{}` differ only in their Unicode composition; give the folders one name",
                 twin.escape_default(),
@@ -22,10 +25,8 @@ pub(in crate::dataset) fn check_distinct(names: &[String]) -> Result<(), String>
 
 /// Another name of the same letters.
 pub(in crate::dataset) fn twin<'n>(name: &str, names: &'n [String]) -> Option<&'n String> {
-    // Where no name has other letters than ASCII's, there is but one way to write it.
     names
         .iter()
-        .filter(|_| !name.is_ascii())
         .find(|other| differ_in_composition(name, other))
 }
 
@@ -35,6 +36,9 @@ pub fn differ_in_composition(one: &str, other: &str) -> bool {
 }
 
 fn composed(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_owned();
+    }
     let mut normalized = NormalizedString::from(name);
     match NFC.normalize(&mut normalized) {
         Ok(()) => normalized.get().to_owned(),

@@ -75,13 +75,14 @@ pub(super) fn decode(path: &Path) -> Result<DynamicImage, DatasetError> {
 
 /// What a decoder says; that bytes are missing, in our own words.
 fn cause(error: &ImageError) -> String {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    let mut is_end = false;
-    while let Some(error) = source {
-        let io = error.downcast_ref::<io::Error>();
-        is_end |= io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
-        source = error.source();
-    }
+    let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    let is_end = match error {
+        ImageError::IoError(error) => is_end(error),
+        other => {
+            let source = other.source().and_then(|source| source.downcast_ref());
+            source.is_some_and(is_end)
+        }
+    };
     match is_end {
         true => format!("the file is cut off ({error})"),
         false => error.to_string(),

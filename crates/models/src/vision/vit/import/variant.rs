@@ -35,7 +35,7 @@ impl Found {
         let has = |name: &str| file.shape(name).is_some();
         let beside = TimmConfig::beside(file.path());
         let registers = match file.shape(REGISTERS) {
-            Some([1, count, _]) => *count,
+            Some([1, count, width]) if *width == config.width => *count,
             _ => 0,
         };
         let positions = match file.shape(POSITIONS) {
@@ -123,9 +123,8 @@ pub fn uncertainties(config: &VitConfig, path: &Path) -> Vec<String> {
     match other {
         Some([other_rows, other_columns]) if !PUBLISHED.contains(&(rows * config.patch_size)) => {
             vec![format!(
-                "{}: its position embeddings are read as a grid of {rows} x {columns} patches; the file cannot tell it \
-                 from another, such as {other_rows} x {other_columns}. timm's config.json beside it would: \
-                 {{\"model_args\": {{\"img_size\": [height, width]}}}}",
+                "{}: {count} position embeddings are read as {rows} x {columns} patches; if they are not \
+                 ({other_rows} x {other_columns}, say), put timm's config.json beside the file",
                 path.display()
             )]
         }
