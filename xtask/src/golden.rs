@@ -12,6 +12,10 @@ use crate::{process, python, workspace::Workspace};
 /// Each script of xtask/golden and the folder of its fixtures.
 const SCRIPTS: [(&str, &str); 9] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
+    (
+        "xtask/golden/pictures.py",
+        "crates/cl-bench/tests/fixtures/pictures",
+    ),
     ("xtask/golden/scorers.py", "crates/cl-bench/tests/fixtures"),
     ("xtask/golden/text.py", "crates/cl-bench/tests/fixtures"),
     (

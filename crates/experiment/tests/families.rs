@@ -141,7 +141,7 @@ fn a_finished_run_of_every_family_is_read_back_scores_the_same_and_answers() {
             task: None,
             classes: 2,
         };
-        let files = image_files(&[picture]).unwrap();
+        let files = image_files(&[picture], &mut |_| {}).unwrap();
         let answers = experiment.predict(&folder, &files, request).unwrap();
         // From the run's folder, without its data where the weights are in a file.
         let device = Device::default();

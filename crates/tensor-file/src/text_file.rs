@@ -8,6 +8,8 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
+use crate::FileKind;
+
 /// Largest text file that is read, in bytes: tokenizers reach 40 MB.
 pub const MAX_TEXT_BYTES: u64 = 256 << 20;
 
@@ -118,8 +120,10 @@ pub fn json_problem(error: &serde_json::Error, text: &str) -> String {
         "lone leading surrogate in hex escape",
         "unexpected end of hex escape",
     ];
-    if let Some(other) = other_kind(text) {
-        return format!("this is {other}");
+    match FileKind::of(text.trim_start().as_bytes()) {
+        None | Some(FileKind::Json) => {}
+        // Where JSON would break off says nothing of a pointer or a page.
+        Some(kind) => return format!("not JSON but {kind}"),
     }
     let message = error.to_string();
     match HALVES.into_iter().find(|half| message.contains(half)) {
@@ -129,20 +133,6 @@ pub fn json_problem(error: &serde_json::Error, text: &str) -> String {
             message.replace(words, &half)
         }
         None => message,
-    }
-}
-
-/// What lies under the names of JSON files where a download went wrong.
-fn other_kind(text: &str) -> Option<&'static str> {
-    let start = text.trim_start();
-    if start.is_empty() {
-        Some("an empty file")
-    } else if start.starts_with("version https://git-lfs") {
-        Some("the pointer of a file in Git LFS, not the file; `git lfs pull` fetches it")
-    } else if start.starts_with('<') {
-        Some("an HTML or XML page, not JSON; download the file itself")
-    } else {
-        None
     }
 }
 
@@ -184,9 +174,8 @@ fn invalid_utf8(bytes: &[u8], at: usize, cut: bool) -> String {
     let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
     let place = format!("byte {:02X} at offset {at}, line {line}", bytes[at]);
     let is_control = |byte: &u8| *byte < 0x20 && !b"\t\n\r\x0b\x0c\x1b".contains(byte);
-    let looks = match bytes {
-        [0x1f, 0x8b, ..] => "looks like a gzip archive: unpack it",
-        [b'P', b'K', 3, 4, ..] => "looks like a zip archive: unpack it",
+    let looks = match FileKind::of(bytes) {
+        Some(kind) if kind != FileKind::Json => return format!("not text but {kind}"),
         _ if matches!(bytes[at..], [0xed, 0xa0..=0xbf, ..]) => {
             "half a surrogate pair is stored as if it were a character"
         }
@@ -239,7 +228,7 @@ mod tests {
         assert!(refusal(b"a\xed\xa0\xbd").contains("half a surrogate pair"));
         assert!(refusal("aä".as_bytes().split_last().unwrap().1).contains("breaks off"));
         assert!(refusal(&[0x1f, 0x8b, 8, 0, 0xff]).contains("gzip"));
-        assert!(refusal(b"\x93NUMPY\x01").contains("binary"));
+        assert!(refusal(b"\x93NUMPY\x01").contains("NumPy"));
     }
 
     #[test]

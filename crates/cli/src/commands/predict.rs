@@ -2,14 +2,19 @@
 
 use anyhow::{Result, bail};
 use treelora_experiment::{
-    ExperimentConfig, ImagePrediction, PredictionRequest, RunFolder, TaskId, image_files,
+    Event, ExperimentConfig, ImagePrediction, PredictionRequest, RunFolder, TaskId, image_files,
 };
 
 use crate::{arguments::PredictArguments, device, settings::check_weights_there};
 
 /// Print the best classes of every image, a line each or as JSON.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
-    let images = image_files(&arguments.images)?;
+    let mut on_event = |event: &Event| {
+        if let Event::Warning { message } = event {
+            eprintln!("warning: {message}");
+        }
+    };
+    let images = image_files(&arguments.images, &mut on_event)?;
     let folder = RunFolder::open(&arguments.run)?;
     let config = arguments.inputs.config_of(&folder)?;
     let config = match config {

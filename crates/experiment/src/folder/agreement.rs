@@ -1,5 +1,6 @@
 //! Whether weights and data are still those that a run was made with.
 
+use treelora_cl_bench::dataset::differ_in_composition;
 use treelora_core::Error;
 
 use crate::folder::{checkpoint::RunFolder, manifest::Manifest};
@@ -66,11 +67,15 @@ impl RunFolder {
         if then.tasks == now.tasks {
             return Ok(());
         }
-        let problem = format!(
-            "tasks of the run: {}; of the data: {}",
-            then.tasks.join(", "),
-            now.tasks.join(", ")
-        );
+        let [run, data] = [&then.tasks, &now.tasks].map(|tasks| tasks.join(", "));
+        let problem = match differ_in_composition(&run, &data) {
+            false => format!("tasks of the run: {run}; of the data: {data}"),
+            true => format!(
+                "tasks of the run: {}; of the data, the same letters in another Unicode composition: {}",
+                run.escape_default(),
+                data.escape_default()
+            ),
+        };
         Err(Error::format(self.path().join("manifest.json"), problem))
     }
 }

@@ -69,6 +69,11 @@ impl<M: VisionModel> Inputs for ImageInputs<M> {
     ) -> Result<Self, Error> {
         let splits = config.data.open();
         let splits = splits.map_err(|e| Error::from(e).within("data"))?;
+        for split in [&splits.train, &splits.test] {
+            if let Some(message) = split.left_out().map(str::to_owned) {
+                on_event(&Event::Warning { message });
+            }
+        }
         let stream = Stream::new(&config.stream, &splits);
         let stream = stream.map_err(|e| Error::from(e).within("stream"))?;
         let fits = config.training.validate_for(stream.tasks().len());
@@ -226,7 +231,17 @@ pub(crate) fn backbone<M: VisionModel>(
     fits.map_err(|e| e.within("model"))?;
     let model: M = match (&config.model.weights, &config.pretraining) {
         (Some(weights), _) => match M::files() {
-            Some(WeightFiles { load, .. }) => load(shape, classes, weights, device)?,
+            Some(WeightFiles {
+                load,
+                uncertainties,
+                ..
+            }) => {
+                let model = load(shape, classes, weights, device)?;
+                for message in uncertainties(shape, weights) {
+                    on_event(&Event::Warning { message });
+                }
+                model
+            }
             None => return refused("model.weights", "the family has no weight files"),
         },
         (None, Some(pretraining)) => {

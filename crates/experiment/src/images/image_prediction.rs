@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use treelora_cl_bench::{
     BatchIterator,
-    dataset::{Splits, UnlabelledImages, images_in},
+    dataset::{LeftOut, Splits, UnlabelledImages, images_in},
     image_pipeline::{ImagePipeline, View},
     seen_classes, sha256,
     stream::{Stream, StreamOutline, TaskIdentity},
@@ -19,6 +19,7 @@ use treelora_models::vision::{FamilyVisitor, ImageBatch, VisionModel};
 
 use crate::{
     config::image_experiment_config::ImageExperimentConfig,
+    event::Event,
     experiment::Experiment,
     folder::checkpoint::RunFolder,
     images::image_inputs::{ImageInputs, backbone, identity, method_of},
@@ -250,17 +251,24 @@ impl<M: VisionModel> Answering<'_, M> {
     }
 }
 
-/// Image files given as files and folders: a folder stands for the images directly in it, by name.
+/// Image files given as files and folders: a folder stands for the images directly in it, by name. What else is in it
+/// is a warning.
 ///
 /// # Errors
 /// When a path does not exist or a folder holds no image.
-pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
+pub fn image_files(
+    paths: &[PathBuf],
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<Vec<PathBuf>, Error> {
+    let (mut files, mut left_out) = (Vec::new(), LeftOut::default());
     for path in paths {
         match path.is_dir() {
-            true => files.extend(images_in(path)?),
+            true => files.extend(images_in(path, &mut left_out)?),
             false => files.push(existing(path)?.to_owned()),
         }
+    }
+    if let Some(message) = left_out.describe() {
+        on_event(&Event::Warning { message });
     }
     Ok(files)
 }

@@ -54,6 +54,7 @@ mod tensors;
 use std::path::Path;
 
 use burn::tensor::Device;
+use treelora_tensor_file::{FileKind, other_weights};
 
 use crate::{AdapterLayer, AdapterSnapshot, LoraError};
 
@@ -77,6 +78,16 @@ pub fn load(
     names: &ModuleNames,
     device: &Device,
 ) -> Result<AdapterSnapshot, LoraError> {
+    if dir.is_file() {
+        let kind = FileKind::at(dir).ok().flatten();
+        let kind = kind.map_or_else(String::new, |kind| format!("; it is {kind}"));
+        return Err(LoraError::Format {
+            path: dir.to_owned(),
+            problem: format!(
+                "a file, where a folder with {CONFIG_FILE} and {TENSOR_FILE} is asked for{kind}"
+            ),
+        });
+    }
     let device = device.clone().without_autodiff();
     let config = PeftConfig::load(dir)?;
     let path = dir.join(TENSOR_FILE);
@@ -84,6 +95,9 @@ pub fn load(
         path: path.clone(),
         problem,
     };
+    if let Some(found) = other_weights(dir, TENSOR_FILE) {
+        return Err(problem(format!("there is no such file; {found}")));
+    }
     let mut layers = Vec::new();
     for (module, [a, b]) in tensors::read(&path)? {
         let (rank, settings) = (a.rows, config.rank(&module));

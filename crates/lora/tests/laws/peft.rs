@@ -441,6 +441,25 @@ fn tensors_that_are_not_understood_are_named() {
 }
 
 #[test]
+fn a_folder_with_a_pickle_says_so_and_how_to_convert_it() {
+    let dir = saved(&decoder(), &options(ModuleNames::causal_lm()));
+    fs::remove_file(dir.path().join("adapter_model.safetensors")).unwrap();
+    fs::write(
+        dir.path().join("adapter_model.bin"),
+        b"\x80\x02}q\0X\x01\0\0\0a",
+    )
+    .unwrap();
+    let error = load(dir.path()).unwrap_err().to_string();
+    for part in [
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+        "torch.load",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
 fn missing_and_truncated_files_are_named() {
     let dir = saved(&decoder(), &options(ModuleNames::causal_lm()));
     let path = dir.path().join("adapter_model.safetensors");

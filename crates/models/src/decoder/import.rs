@@ -7,7 +7,7 @@ use burn::{
     nn::Linear,
     tensor::{Device, Shape, Tensor, TensorData},
 };
-use treelora_core::Pooling;
+use treelora_core::{FileKind, Pooling};
 
 use super::{
     Decoder, DecoderBlock, DecoderConfig, GatedMlp, RmsNorm, SelfAttention, TokenEmbedding,
@@ -48,6 +48,12 @@ impl Decoder {
         precision: Precision,
         device: &Device,
     ) -> Result<Self, ImportError> {
+        if folder.is_file() {
+            return Err(ImportError::NoFolder {
+                path: folder.to_owned(),
+                kind: FileKind::at(folder).ok().flatten(),
+            });
+        }
         let config = DecoderConfig::load(folder)?;
         let folder = WeightFolder::open(folder)?;
         check(&folder, &config)?;

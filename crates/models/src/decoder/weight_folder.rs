@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use treelora_core::read_json;
+use treelora_core::{other_weights, read_json};
 
 use crate::{
     export::FILE as SINGLE,
@@ -37,6 +37,16 @@ impl WeightFolder {
         match !single.exists() && index.exists() {
             true => Self::of_shards(folder, index),
             false => {
+                if let Some(found) = other_weights(folder, SINGLE) {
+                    return Err(ImportError::NoSafetensors {
+                        path: folder.to_owned(),
+                        expected: SINGLE,
+                        found: format!(
+                            "{found}. All of the folder at once: python -c \"from transformers import \
+                             AutoModelForCausalLM as M; M.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
+                        ),
+                    });
+                }
                 let file = WeightFile::read(&single)?;
                 let holders = file.names().map(|name| (name, 0)).collect();
                 Ok(Self {

@@ -12,6 +12,8 @@ use safetensors::{
     tensor::{Metadata, TensorInfo},
 };
 
+use treelora_core::FileKind;
+
 use super::{ImportError, mapping::map, transposition::transposed};
 
 /// Headers of published models have some hundred kilobytes at most; a file that announces more than
@@ -32,12 +34,21 @@ impl WeightFile {
             path: path.to_owned(),
             source,
         };
-        let damaged = |problem: String| ImportError::Damaged {
-            path: path.to_owned(),
-            problem,
+        let damaged = |problem: String| match FileKind::at(path) {
+            Ok(Some(kind)) if kind != FileKind::Safetensors => ImportError::OtherFile {
+                path: path.to_owned(),
+                kind,
+            },
+            _ => ImportError::Damaged {
+                path: path.to_owned(),
+                problem,
+            },
         };
 
         let file = fs::File::open(path).map_err(io)?;
+        if path.is_dir() {
+            return Err(ImportError::folder(path));
+        }
         let length = file.metadata().map_err(io)?.len();
         if length < 8 {
             return Err(damaged(format!("it has {length} bytes")));

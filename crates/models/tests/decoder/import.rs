@@ -124,10 +124,39 @@ fn numbers_that_are_none_are_found() {
 }
 
 #[test]
+fn a_folder_with_pickles_alone_says_so_and_how_to_convert_them() {
+    let dir = copy("llama");
+    fs::remove_file(weights(&dir)).unwrap();
+    fs::write(
+        dir.path().join("pytorch_model.bin"),
+        b"\x80\x02}q\0X\x01\0\0\0a",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("training_args.bin"),
+        b"\x80\x02}q\0X\x01\0\0\0a",
+    )
+    .unwrap();
+    let error = load(&dir).unwrap_err();
+    assert!(
+        matches!(error, ImportError::NoSafetensors { .. }),
+        "{error}"
+    );
+    assert_names(
+        &error,
+        &["model.safetensors", "pytorch_model.bin", "torch.load"],
+    );
+    let file = dir.path().join("model.gguf");
+    fs::write(&file, b"GGUF\x03\0\0\0").unwrap();
+    let error = Decoder::load(&file, &device()).unwrap_err();
+    assert_names(&error, &["model.gguf", "a file, where a folder", "GGUF"]);
+}
+
+#[test]
 fn damaged_files_are_errors_and_never_panics() {
     let whole = fs::read(folder("llama").join("model.safetensors")).unwrap();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    for length in [0, 3, 8, 9, header / 2, header, header + 5, whole.len() - 1] {
+    for length in [3, 8, 9, header / 2, header, header + 5, whole.len() - 1] {
         let dir = copy("llama");
         fs::write(weights(&dir), &whole[..length]).unwrap();
         let error = load(&dir).unwrap_err();
