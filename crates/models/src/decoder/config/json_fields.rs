@@ -65,6 +65,18 @@ impl<'f> Fields<'f> {
         Ok(ids.unwrap_or_default())
     }
 
+    /// A list of 0 and 1.
+    pub(super) fn zeros_and_ones(self, key: &str) -> Result<Option<Vec<bool>>, Error> {
+        self.read(key, "a list of 0 and 1", |value| {
+            let flag = |value: &Value| match value.as_u64()? {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            };
+            value.as_array()?.iter().map(flag).collect()
+        })
+    }
+
     /// For each layer whether it has a sliding window.
     pub(super) fn layer_types(self) -> Result<Option<Vec<bool>>, Error> {
         let kind = format!("a list of `{FULL}` and `{SLIDING}`");
