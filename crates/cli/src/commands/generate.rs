@@ -12,6 +12,9 @@ use crate::{arguments::GenerateArguments, device};
 pub(crate) fn run(arguments: &GenerateArguments) -> Result<()> {
     let device = device::choose(arguments.device.as_deref())?;
     let mut model = LanguageModel::load(&arguments.model, &device)?;
+    for note in model.decoder.notes() {
+        eprintln!("warning: {note}");
+    }
     if let Some(adapter) = &arguments.adapter {
         model = model.with_peft_adapter(adapter)?;
     }

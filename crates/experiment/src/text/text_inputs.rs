@@ -28,6 +28,8 @@ pub type TextExperiment = PreparedExperiment<TextInputs>;
 pub struct TextInputs {
     /// The frozen decoder, without adapters, on the training device.
     model: Decoder,
+    /// As it was loaded: other settings may adapt other parts of it.
+    loaded: Decoder,
     tokenizer: Tokenizer,
     stream: TextStream,
     /// Prompts with examples in front, one entry a task; empty without demonstrations.
@@ -58,13 +60,18 @@ impl Inputs for TextInputs {
     fn open(
         config: &TextExperimentConfig,
         device: &Device,
-        _on_event: &mut dyn FnMut(&Event),
+        on_event: &mut dyn FnMut(&Event),
     ) -> Result<Self, Error> {
         let folder = &config.model.weights;
         let LanguageModel {
-            decoder: model,
+            decoder: loaded,
             tokenizer,
         } = LanguageModel::load_in(folder, config.model.precision, device)?;
+        for message in loaded.notes() {
+            let message = message.clone();
+            on_event(&Event::Warning { message });
+        }
+        let model = ready_for(config, &loaded)?;
         let context = model.config().max_position_embeddings;
         let records = config.data.open().map_err(|e| e.within("data"))?;
         let stream = TextStream::new(
@@ -79,6 +86,7 @@ impl Inputs for TextInputs {
         let demonstrated = demonstrated(config, &stream, &tokenizer, context)?;
         Ok(Self {
             model,
+            loaded,
             tokenizer,
             stream,
             demonstrated,
@@ -91,6 +99,7 @@ impl Inputs for TextInputs {
         let context = self.model.config().max_position_embeddings;
         let demonstrated = demonstrated(next, &self.stream, &self.tokenizer, context)?;
         Ok(Some(Self {
+            model: ready_for(next, &self.loaded)?,
             demonstrated,
             ..self
         }))
@@ -171,6 +180,17 @@ impl Inputs for TextInputs {
 
     fn describe(&self, folder: &RunFolder) -> Result<(), Error> {
         folder.write_json("stream.json", self.stream.report())
+    }
+}
+
+/// The decoder as the method adapts it.
+fn ready_for(config: &TextExperimentConfig, loaded: &Decoder) -> Result<Decoder, Error> {
+    let decoder = loaded.clone();
+    match config.method.lora() {
+        None => Ok(decoder),
+        Some(lora) => decoder
+            .ready_for(lora)
+            .map_err(|e| Error::setting("method.lora", e.to_string())),
     }
 }
 

@@ -44,6 +44,8 @@ mod import;
 
 mod export;
 
+mod adapted;
+
 pub mod generation;
 
 pub use attention::SelfAttention;
