@@ -69,9 +69,6 @@ pub use names::ModuleNames;
 
 const TENSOR_FILE: &str = "adapter_model.safetensors";
 
-/// The same in the form that is not read.
-const PICKLE_FILE: &str = "adapter_model.bin";
-
 /// What an adapter folder holds.
 #[derive(Clone, Debug)]
 pub struct PeftFolder {
@@ -127,16 +124,6 @@ pub fn load_with_copies(
         path: path.clone(),
         problem,
     };
-    let pickle = dir.join(PICKLE_FILE);
-    if !path.exists() && pickle.exists() {
-        return Err(LoraError::Format {
-            path: pickle,
-            problem: format!(
-                "a pickle of PyTorch, which is not read, and there is no `{TENSOR_FILE}`: convert it with \
-                 safetensors.torch.save_file(torch.load(\"{PICKLE_FILE}\"), \"{TENSOR_FILE}\")"
-            ),
-        });
-    }
     let contents = tensors::read(&path)?;
     let mut layers = Vec::new();
     for (module, [a, b]) in contents.factors {

@@ -475,8 +475,10 @@ fn the_adapter_of_an_embedding_has_names_of_its_own() {
     assert_same_snapshot(&load(dir.path()).unwrap(), &snapshot);
 }
 
+type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
 /// Floats of a matrix, row by row.
-fn stored(rows: Tensor<2>) -> (Dtype, Vec<usize>, Vec<u8>) {
+fn stored(rows: Tensor<2>) -> Stored {
     let shape = rows.dims().to_vec();
     let bytes = rows.into_data();
     let bytes = bytes.iter::<f32>().flat_map(f32::to_le_bytes).collect();
@@ -500,7 +502,7 @@ fn weights_of_the_model_beside_an_adapter_are_compared_and_taken_over() {
         };
         layer.weight.val().transpose()
     };
-    let restored = |added: &[(&str, (Dtype, Vec<usize>, Vec<u8>))]| {
+    let restored = |added: &[(&str, Stored)]| {
         let mut tensors = plain.clone();
         for (name, tensor) in added {
             tensors.insert(format!("base_model.model.blocks.0.{name}"), tensor.clone());
@@ -578,18 +580,6 @@ fn a_module_that_was_trained_as_a_whole_must_be_in_the_file() {
     let folder = load().unwrap();
     assert!(folder.copies[0].is_trained && folder.config.saves("lm_head"));
     assert!(!folder.config.saves("my_lm_head"));
-}
-
-#[test]
-fn an_adapter_in_a_pickle_alone_is_named() {
-    let dir = saved(&decoder(), &options(ModuleNames::causal_lm()));
-    let [safe, pickle] =
-        ["adapter_model.safetensors", "adapter_model.bin"].map(|name| dir.path().join(name));
-    fs::rename(safe, pickle).unwrap();
-    let error = load(dir.path()).unwrap_err().to_string();
-    for word in ["adapter_model.bin", "pickle", "save_file"] {
-        assert!(error.contains(word), "{error}");
-    }
 }
 
 #[test]

@@ -13,6 +13,14 @@ use super::Decoder;
 /// The two ends of a decoder, which are one matrix where they are tied.
 const ENDS: [&str; 2] = ["embed_tokens.weight", "lm_head.weight"];
 
+/// Errors of the folder's files, which name them.
+fn unread(error: LoraError) -> Error {
+    match error {
+        LoraError::Io { path, source } => Error::Io { path, source },
+        other => Error::Data(other.to_string()),
+    }
+}
+
 impl Decoder {
     /// The model in which `lora` finds what it adapts: [with a head of its own](Self::with_own_head) where one of two
     /// tied ends is adapted, as PEFT adapts it. Patterns that match no end change nothing.
@@ -41,7 +49,7 @@ impl Decoder {
             config,
             adapter,
             copies,
-        } = read.map_err(|e| fail(e.to_string()))?;
+        } = read.map_err(unread)?;
         let is_tied = self.lm_head.is_none();
         let of_adapter = adapter.layers().iter().map(|layer| layer.path.as_str());
         let of_copies = copies.iter().map(|copy| copy.path.as_str());

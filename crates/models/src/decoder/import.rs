@@ -12,8 +12,8 @@ use treelora_core::Pooling;
 use super::{
     Decoder, DecoderBlock, DecoderConfig, RmsNorm, TokenEmbedding,
     layer_shape::Shape,
-    tensor_names::{self, EMBEDDING, HEAD},
-    tied_pair::TiedPair,
+    tensor_names,
+    tied_pair::{EMBEDDING, HEAD, TiedPair},
     weight_folder::WeightFolder,
 };
 use crate::{Precision, import::ImportError};

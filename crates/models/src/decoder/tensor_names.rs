@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{DecoderConfig, tied_pair::TiedPair, weight_folder::WeightFolder};
+use super::{
+    DecoderConfig,
+    tied_pair::{EMBEDDING, HEAD, TiedPair},
+    weight_folder::WeightFolder,
+};
 use crate::import::{ImportError, Misshaped};
-
-/// The tensor by which a decoder is recognised.
-pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
-pub(super) const HEAD: &str = "lm_head.weight";
 
 /// Tables that checkpoints carry although the configuration or the code tells them.
 const TABLES: [&str; 9] = [

@@ -1,11 +1,11 @@
 //! The embedding and the head of a folder, which are one matrix where they are tied.
 
-use super::{
-    DecoderConfig,
-    tensor_names::{EMBEDDING, HEAD},
-    weight_folder::WeightFolder,
-};
+use super::{DecoderConfig, weight_folder::WeightFolder};
 use crate::import::ImportError;
+
+/// The tensor by which a decoder is recognised.
+pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
+pub(super) const HEAD: &str = "lm_head.weight";
 
 /// Which of the two matrices a folder holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use treelora_core::Error;
 
 use super::{
-    DecoderConfig, Family, RopeScaling, SlidingWindow, WindowLayers, WindowRule,
+    DecoderConfig, Family, RopeScaling, WindowLayers, WindowRule,
     json_fields::{FULL, Fields, SLIDING},
     layer_fields::{sliding_window, turned_layers},
     rope_fields::{read_ropes, rope_object, rope_scaling_value, whole_head_turns},
@@ -264,7 +264,7 @@ fn soft_caps(fields: Fields<'_>, family: Family) -> Result<[Option<f64>; 2], Err
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::decoder::{Rope, Turn};
+    use crate::decoder::{Rope, SlidingWindow, Turn};
 
     fn fields(changes: Value) -> Map<String, Value> {
         let mut fields = DecoderConfig::llama(100, 32, 2, 4).to_fields();
