@@ -85,7 +85,8 @@ impl Decoder {
         if self.lm_head.is_none() {
             let embedding = self.embed_tokens.weight.val();
             let trained = embedding.is_require_grad();
-            let weight = embedding.detach().transpose();
+            // Detached last: a parameter is a leaf of its graph.
+            let weight = embedding.transpose().detach();
             self.lm_head = Some(Linear {
                 weight: Param::from_tensor(weight).set_require_grad(trained),
                 bias: None,

@@ -237,6 +237,16 @@ fn a_head_of_its_own_changes_no_bit_and_takes_adapters() {
             bits(tied.logits(&batch)),
             "{name}"
         );
+        // Where gradients are taken it is a parameter like others.
+        let learning = Decoder::load(&folder(name), &device().autodiff()).unwrap();
+        let learning = learning.with_own_head();
+        let gradients = learning.loss(&batch).backward();
+        for weight in [
+            &learning.embed_tokens.weight,
+            &learning.lm_head.as_ref().unwrap().weight,
+        ] {
+            assert!(weight.val().grad(&gradients).is_some(), "{name}");
+        }
         // Adapted, the head moves and the embedding does not.
         let adapted = adapted(own, r"^lm_head\.weight");
         let effect = largest_difference(adapted.logits(&batch), tied.logits(&batch));
