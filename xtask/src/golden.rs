@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::{process, python, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 9] = [
+const SCRIPTS: [(&str, &str); 11] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
     (
         "xtask/golden/pictures.py",
@@ -27,6 +27,10 @@ const SCRIPTS: [(&str, &str); 9] = [
         "crates/models/tests/fixtures/decoder",
     ),
     ("xtask/golden/peft_folders.py", "crates/lora/tests/fixtures"),
+    (
+        "xtask/golden/peft_decoder.py",
+        "crates/models/tests/fixtures",
+    ),
     ("xtask/golden/peft_timm.py", "crates/models/tests/fixtures"),
     ("xtask/golden/pretrained.py", "crates/experiment/tests"),
     ("xtask/golden/exported.py", "crates/experiment/tests"),

@@ -191,12 +191,12 @@ impl TensorFile {
         self.values(name, &[DType::F32])
     }
 
-    /// Numbers that were stored as `f32`, `f16` or `bf16`, in row order, widened to `f32`.
+    /// Numbers that were stored as `f64`, `f32`, `f16` or `bf16`, in row order, as `f32`.
     ///
     /// # Errors
     /// When there is no tensor of that name or it has another type.
     pub fn widened(&self, name: &str) -> Result<Vec<f32>, TensorFileError> {
-        let data = self.data_of(name, &[DType::F32, DType::F16, DType::BF16])?;
+        let data = self.data_of(name, &[DType::F64, DType::F32, DType::F16, DType::BF16])?;
         Ok(data.iter::<f32>().collect())
     }
 

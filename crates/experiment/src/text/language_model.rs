@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use treelora_cl_bench::text::{Encoding, Tokenizer};
 use treelora_core::Error;
-use treelora_lora::{AdapterSnapshot, Selection, attach_bank, peft};
+use treelora_lora::{AdapterSnapshot, Selection, attach_bank};
 use treelora_models::{
     Precision,
     decoder::{Decoder, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules},
@@ -57,7 +57,8 @@ impl LanguageModel {
         let tokenizer = Tokenizer::load(folder)?
             .of_model(architecture.vocab_size, &architecture.eos_token_ids)?;
         let defaults = GenerationDefaults::load(folder, architecture.max_position_embeddings)?;
-        let mut notes = tokenizer.notes();
+        let mut notes = decoder.notes().to_vec();
+        notes.extend(tokenizer.notes());
         notes.extend(defaults.notes);
         Ok(Self {
             decoder,
@@ -76,17 +77,14 @@ impl LanguageModel {
         }
     }
 
-    /// The model with an adapter in a folder of Hugging Face PEFT.
+    /// The model with an adapter in a folder of Hugging Face PEFT, and with the weights of its own that the folder
+    /// holds: those of modules that were trained as a whole, and copies.
     ///
     /// # Errors
     /// When the folder holds what is not understood, or the adapter does not fit the model.
     pub fn with_peft_adapter(self, folder: &Path) -> Result<Self, Error> {
-        let names = peft::ModuleNames::causal_lm();
-        let device = self.decoder.device();
-        let adapter = peft::load(folder, &names, &device)
-            .map_err(|e| Error::format(folder, e.to_string()))?;
-        self.with_adapter(&adapter)
-            .map_err(|e| Error::format(folder, e.to_string()))
+        let decoder = self.decoder.with_peft_adapter(folder)?;
+        Ok(Self { decoder, ..self })
     }
 
     /// The model with an adapter.

@@ -28,6 +28,8 @@ pub type TextExperiment = PreparedExperiment<TextInputs>;
 pub struct TextInputs {
     /// The frozen decoder, without adapters, on the training device.
     model: Decoder,
+    /// As it was loaded: other settings may adapt other parts of it.
+    loaded: Decoder,
     tokenizer: Tokenizer,
     /// What the decoder's files ask of a generation.
     rules: ScoreRules,
@@ -64,7 +66,7 @@ impl Inputs for TextInputs {
     ) -> Result<Self, Error> {
         let folder = &config.model.weights;
         let LanguageModel {
-            decoder: model,
+            decoder: loaded,
             tokenizer,
             rules,
             mut notes,
@@ -83,6 +85,7 @@ impl Inputs for TextInputs {
         for message in notes {
             on_event(&Event::Warning { message });
         }
+        let model = ready_for(config, &loaded)?;
         let context = model.config().max_position_embeddings;
         let records = config.data.open().map_err(|e| e.within("data"))?;
         let stream = TextStream::new(
@@ -97,6 +100,7 @@ impl Inputs for TextInputs {
         let demonstrated = demonstrated(config, &stream, &tokenizer, context)?;
         Ok(Self {
             model,
+            loaded,
             tokenizer,
             rules,
             stream,
@@ -110,6 +114,7 @@ impl Inputs for TextInputs {
         let context = self.model.config().max_position_embeddings;
         let demonstrated = demonstrated(next, &self.stream, &self.tokenizer, context)?;
         Ok(Some(Self {
+            model: ready_for(next, &self.loaded)?,
             demonstrated,
             ..self
         }))
@@ -191,6 +196,17 @@ impl Inputs for TextInputs {
 
     fn describe(&self, folder: &RunFolder) -> Result<(), Error> {
         folder.write_json("stream.json", self.stream.report())
+    }
+}
+
+/// The decoder as the method adapts it.
+fn ready_for(config: &TextExperimentConfig, loaded: &Decoder) -> Result<Decoder, Error> {
+    let decoder = loaded.clone();
+    match config.method.lora() {
+        None => Ok(decoder),
+        Some(lora) => decoder
+            .ready_for(lora)
+            .map_err(|e| Error::setting("method.lora", e.to_string())),
     }
 }
 

@@ -108,7 +108,7 @@ pub enum ImportError {
         misshaped: Vec<Misshaped>,
     },
     /// A tensor of a type that is not read.
-    #[error("{}: tensor `{name}` has type {found}, expected F32, F16 or BF16", path.display())]
+    #[error("{}: tensor `{name}` has type {found}, expected F64, F32, F16 or BF16", path.display())]
     Type {
         /// The file.
         path: PathBuf,

@@ -84,7 +84,11 @@ impl WeightFile {
         Some(self.metadata.info(name)?.shape.as_slice())
     }
 
-    /// The values of tensor `name`, widened to `f32`; empty when there is none of that name, which
+    pub(crate) fn dtype(&self, name: &str) -> Option<Dtype> {
+        Some(self.metadata.info(name)?.dtype)
+    }
+
+    /// The values of tensor `name` as `f32`; empty when there is none of that name, which
     /// the caller has ruled out by comparing names first.
     pub(crate) fn values(&self, name: &str) -> Result<Vec<f32>, ImportError> {
         let Some(TensorInfo { dtype, .. }) = self.metadata.info(name) else {
@@ -108,6 +112,13 @@ impl WeightFile {
                 values
                     .iter()
                     .map(|b| bf16::from_le_bytes(*b).to_f32())
+                    .collect()
+            }
+            Dtype::F64 => {
+                let (values, _) = bytes.as_chunks();
+                values
+                    .iter()
+                    .map(|b| f64::from_le_bytes(*b) as f32)
                     .collect()
             }
             other => {
