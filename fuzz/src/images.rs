@@ -27,7 +27,18 @@ pub const CIFAR: Format = Format {
 pub const PICTURE: Format = Format {
     name: "picture",
     file: "picture",
-    seeds: || vec![encoded(ImageFormat::Png), encoded(ImageFormat::Jpeg)],
+    seeds: || {
+        [
+            ImageFormat::Png,
+            ImageFormat::Jpeg,
+            ImageFormat::Bmp,
+            ImageFormat::Pnm,
+            ImageFormat::Tiff,
+            ImageFormat::WebP,
+        ]
+        .map(encoded)
+        .into()
+    },
     parse: |bytes| {
         // The decoder is chosen by the contents or by the name: both names see all bytes.
         ["picture.png", "picture.jpg"]

@@ -88,7 +88,10 @@ pub const DECODER_CONFIG: Format = Format {
     name: "decoder_config",
     file: "config.json",
     seeds: || {
-        let families = ["llama", "llama3", "mistral", "gemma", "qwen2", "qwen3"];
+        let families = [
+            "llama", "llama3", "mistral", "gemma", "gemma2", "gemma3", "qwen2", "qwen3", "phi3",
+            "smollm3",
+        ];
         let path = |family| format!("crates/models/tests/fixtures/decoder/{family}/config.json");
         families.map(|family| read(&path(family))).into()
     },

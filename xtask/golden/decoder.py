@@ -10,20 +10,27 @@ For each tiny random model a folder as Hugging Face lays it out (config.json, mo
 
 and generation.json: what `generate` continues the rows with, greedily, for 12 tokens. `sharded` is the first model again
 in bf16 and in shards. DIR is not needed: the weights are random.
+
+Then runs crates/models/examples/save_decoder.rs and loads its folders in transformers: logits that differ by more than
+1e-4 from those of the model that was loaded end the script with an error.
 """
 
 import argparse
 import json
 import pathlib
 import shutil
+import tempfile
 
+import example
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 # One entry: several are written in no fixed order, and the files would differ from run to run.
 METADATA = {"written_by": f"transformers {transformers.__version__}, torch {torch.__version__}"}
+
+TOLERANCE = 1e-4
 
 SIZE = dict(
     vocab_size=101,
@@ -37,6 +44,7 @@ SIZE = dict(
     eos_token_id=2,
     pad_token_id=0,
 )
+SMALL = dict(hidden_size=24, intermediate_size=36, num_attention_heads=4)
 LLAMA3 = dict(
     rope_type="llama3",
     factor=8.0,
@@ -70,6 +78,39 @@ MODELS = {
         max_window_layers=1,
     ),
     "qwen3": dict(model_type="qwen3", head_dim=12, tie_word_embeddings=False),
+    # Caps that the scores feel, queries scaled by other than the width of a head.
+    "gemma2": dict(
+        **SMALL,
+        model_type="gemma2",
+        head_dim=8,
+        sliding_window=5,
+        query_pre_attn_scalar=6,
+        attn_logit_softcapping=3.0,
+        final_logit_softcapping=4.0,
+    ),
+    # Two kinds of layers with rotary positions of their own, one of them stretched.
+    "gemma3": dict(
+        **{**SMALL, "num_hidden_layers": 3},
+        model_type="gemma3_text",
+        head_dim=8,
+        sliding_window=5,
+        query_pre_attn_scalar=12,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters={
+            "full_attention": dict(rope_type="linear", factor=4.0, rope_theta=5000.0),
+            "sliding_attention": dict(rope_type="default", rope_theta=100.0),
+        },
+    ),
+    "phi3": dict(**SMALL, model_type="phi3", sliding_window=6, tie_word_embeddings=False),
+    # The layer without positions has a window.
+    "smollm3": dict(
+        **{**SMALL, "num_hidden_layers": 3},
+        model_type="smollm3",
+        no_rope_layers=[1, 0, 1],
+        use_sliding_window=True,
+        sliding_window=7,
+        rope_parameters=dict(rope_type="default", rope_theta=500.0),
+    ),
 }
 
 # Written in the spelling of transformers 4 instead.
@@ -84,7 +125,7 @@ def randomise(model, seed):
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         if "norm" in name:
-            centre = 0 if model.config.model_type == "gemma" else 1
+            centre = 0 if model.config.model_type.startswith("gemma") else 1
             parameter.data = centre + 0.3 * noise
         elif "embed_tokens" in name:
             parameter.data = 0.5 * noise
@@ -99,6 +140,23 @@ def old_spelling(config):
     config["rope_scaling"] = None if kind == "default" else {"type": kind, **rope}
     config["torch_dtype"] = config.pop("dtype")
     config.pop("layer_types", None)
+
+
+@torch.no_grad()
+def check_saved(fixtures):
+    """transformers computes from the folders that we wrote what it computes from its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        example.run("save_decoder", fixtures, folder)
+        for name in [*MODELS, "sharded"]:
+            ids = load_file(fixtures / (name if name in MODELS else "llama") / "expected.safetensors")["ids"][:1]
+            theirs, ours = (
+                AutoModelForCausalLM.from_pretrained(base / name, attn_implementation="eager", dtype=torch.float32)
+                for base in (fixtures, pathlib.Path(folder))
+            )
+            difference = (theirs(ids).logits - ours(ids).logits).abs().max().item()
+            print(f"{name}, saved by us: differs by {difference:.1e}")
+            if not difference <= TOLERANCE:
+                raise SystemExit(f"{name}: logits differ by {difference}, at most {TOLERANCE} is meant")
 
 
 def main():
@@ -150,6 +208,7 @@ def main():
         print(f"{name}: logits within {logits.abs().max():.2f}")
         if name == "llama":
             write("sharded", model.to(torch.bfloat16), max_shard_size="60KB")
+    check_saved(out)
 
 
 if __name__ == "__main__":

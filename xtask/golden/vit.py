@@ -8,6 +8,7 @@ Writes, each as a safetensors file whose metadata names the versions:
                         not copied) at 224 pixels and, positions interpolated, at 96
     <shape>             random weights of a tiny shape, in timm's names
     <shape>_expected    their logits, features and interpolated position embeddings
+    variant_<name>      the same of other vision transformers than the plain one
 
 The images are no files: `pattern` below and `pattern` in tests/golden.rs give the same numbers.
 """
@@ -20,6 +21,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 
 # One entry: several are written in no fixed order, and the files would differ from run to run.
@@ -37,6 +39,19 @@ SHAPES = {
 }
 OTHER_SIZES = {"shape_wide_heads": [], "shape_no_qkv_bias": [36, 12]}
 
+# What the field's vision transformers have more or less than the plain one; all of one small size.
+SMALL = dict(img_size=16, patch_size=4, embed_dim=12, depth=2, num_heads=2, mlp_ratio=2, num_classes=3)
+VARIANTS = {
+    "variant_distilled": dict(),
+    "variant_registers": dict(reg_tokens=4, no_embed_class=True, init_values=0.1),
+    "variant_embedded_registers": dict(reg_tokens=2),
+    "variant_no_embed_class": dict(no_embed_class=True, qk_norm=True),
+    "variant_norm_of_mean": dict(global_pool="avg", reg_tokens=1),
+    "variant_mean_of_norm": dict(global_pool="avg", class_token=False, fc_norm=False),
+    # Two rows of eight patches: as many as four of four.
+    "variant_wide_grid": dict(img_size=(8, 32)),
+}
+
 
 def pattern(count, size):
     """`count` images [count, 3, size, size] in [-1, 1], exact in integers."""
@@ -51,17 +66,23 @@ def randomise(model, seed):
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         is_scale = "norm" in name and name.endswith("weight")
+        if name.endswith("gamma"):
+            noise = 0.5 * noise
         fan_in = parameter[0].numel() if name.endswith("weight") and parameter.dim() > 1 else 4
         parameter.data = 1 + 0.3 * noise if is_scale else noise / fan_in**0.5
 
 
-def at_size(model, shape, size):
+def at_size(model, shape, size, kind=VisionTransformer):
     """`model` for images of `size` pixels, its position embeddings interpolated as timm does."""
-    other = VisionTransformer(**{**shape, "img_size": size}).eval()
+    other = kind(**{**shape, "img_size": size}).eval()
     state = dict(model.state_dict())
-    grid = size // shape["patch_size"]
-    old = shape["img_size"] // shape["patch_size"]
-    state["pos_embed"] = resample_abs_pos_embed(state["pos_embed"], new_size=[grid, grid], old_size=[old, old])
+    leading = 0 if model.no_embed_class else model.num_prefix_tokens
+    state["pos_embed"] = resample_abs_pos_embed(
+        state["pos_embed"],
+        new_size=other.patch_embed.grid_size,
+        old_size=model.patch_embed.grid_size,
+        num_prefix_tokens=leading,
+    )
     other.load_state_dict(state)
     return other
 
@@ -94,6 +115,18 @@ def main():
         for size in OTHER_SIZES[name]:
             other = at_size(model, shape, size)
             tensors |= expected(other, size) | {f"pos_embed_{size}": other.pos_embed}
+        write(f"{name}_expected", tensors)
+
+    for seed, (name, options) in enumerate(VARIANTS.items()):
+        shape = {**SMALL, **options}
+        kind = VisionTransformerDistilled if name == "variant_distilled" else VisionTransformer
+        model = kind(**shape).eval()
+        randomise(model, 100 + seed)
+        write(name, model.state_dict())
+        tensors = {}
+        for size in [16, 24]:
+            other = at_size(model, shape, size, kind)
+            tensors |= expected(other, size)
         write(f"{name}_expected", tensors)
 
     if arguments.models is None:

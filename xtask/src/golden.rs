@@ -10,15 +10,27 @@ use anyhow::{Result, bail};
 use crate::{process, python, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 8] = [
+const SCRIPTS: [(&str, &str); 11] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
+    (
+        "xtask/golden/pictures.py",
+        "crates/cl-bench/tests/fixtures/pictures",
+    ),
     ("xtask/golden/scorers.py", "crates/cl-bench/tests/fixtures"),
     ("xtask/golden/text.py", "crates/cl-bench/tests/fixtures"),
     (
         "xtask/golden/decoder.py",
         "crates/models/tests/fixtures/decoder",
     ),
+    (
+        "xtask/golden/generation.py",
+        "crates/models/tests/fixtures/decoder",
+    ),
     ("xtask/golden/peft_folders.py", "crates/lora/tests/fixtures"),
+    (
+        "xtask/golden/peft_decoder.py",
+        "crates/models/tests/fixtures",
+    ),
     ("xtask/golden/peft_timm.py", "crates/models/tests/fixtures"),
     ("xtask/golden/pretrained.py", "crates/experiment/tests"),
     ("xtask/golden/exported.py", "crates/experiment/tests"),

@@ -632,7 +632,7 @@ fn settings_out_of_range_name_their_key() {
 fn a_lora_pattern_that_matches_nothing_is_an_error() {
     let config = BaselineConfig::SequentialLora(Default::default());
     let error = build(&config).attach(model()).unwrap_err().to_string();
-    assert!(error.contains("`lora`"), "{error}");
+    assert!(error.contains("`lora.target_modules`"), "{error}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ mod sha256;
 mod stream_data;
 
 pub use sha256::{files_below, sha256, sha256_of_bytes, sha256_of_parts};
-pub use stream_data::{BatchIterator, Stage, StreamData};
+pub use stream_data::{BatchIterator, Stage, StreamData, seen_classes, stages};
 pub use treelora_core::{Error, TaskId};
 
 /// Runs the README's example.

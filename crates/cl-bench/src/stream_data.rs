@@ -14,6 +14,40 @@ pub struct Stage {
     pub members: Vec<TaskId>,
 }
 
+/// The training stages of a stream that an [`Exposure`] asks for.
+pub fn stages(tasks: &[Task], exposure: Exposure) -> Vec<Stage> {
+    match exposure {
+        Exposure::CurrentTask => tasks
+            .iter()
+            .map(|task| Stage {
+                task: task.clone(),
+                members: vec![task.id],
+            })
+            .collect(),
+        Exposure::AllTasks => tasks
+            .last()
+            .map(|last| Stage {
+                task: Task {
+                    id: last.id,
+                    name: "joint".into(),
+                    classes: seen_classes(tasks),
+                },
+                members: tasks.iter().map(|task| task.id).collect(),
+            })
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// Classes of all tasks, ascending, without duplicates.
+pub fn seen_classes(tasks: &[Task]) -> Vec<usize> {
+    let classes = tasks.iter().flat_map(|task| task.classes.iter().copied());
+    let mut classes: Vec<usize> = classes.collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
+}
+
 /// A stream of tasks as batches of type `B`.
 pub trait StreamData<B> {
     /// The tasks in order.
@@ -21,39 +55,12 @@ pub trait StreamData<B> {
 
     /// The training stages that an [`Exposure`] asks for.
     fn stages(&self, exposure: Exposure) -> Vec<Stage> {
-        let tasks = self.tasks();
-        match exposure {
-            Exposure::CurrentTask => tasks
-                .iter()
-                .map(|task| Stage {
-                    task: task.clone(),
-                    members: vec![task.id],
-                })
-                .collect(),
-            Exposure::AllTasks => tasks
-                .last()
-                .map(|last| Stage {
-                    task: Task {
-                        id: last.id,
-                        name: "joint".into(),
-                        classes: self.seen_classes(last.id),
-                    },
-                    members: tasks.iter().map(|task| task.id).collect(),
-                })
-                .into_iter()
-                .collect(),
-        }
+        stages(self.tasks(), exposure)
     }
 
     /// Classes of the tasks up to and including `task`, ascending, without duplicates.
     fn seen_classes(&self, task: TaskId) -> Vec<usize> {
-        let mut classes: Vec<usize> = self.tasks()[..=task.0]
-            .iter()
-            .flat_map(|task| task.classes.iter().copied())
-            .collect();
-        classes.sort_unstable();
-        classes.dedup();
-        classes
+        seen_classes(&self.tasks()[..=task.0])
     }
 
     /// The classes that may be answered on task `on` after training up to task `after`, ascending.

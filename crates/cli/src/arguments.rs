@@ -50,7 +50,8 @@ pub(crate) enum Command {
     Generate(GenerateArguments),
     /// Write the adapter of a task for Hugging Face PEFT.
     Export(ExportArguments),
-    /// List methods, data sets, model presets and devices, or the settings of a method.
+    /// List everything that a configuration file can name (methods, classifiers, data sets, models, optimisers, ...), the
+    /// metrics and the devices; or the settings of a method.
     List(ListArguments),
     /// Simulate the regret of the flat and the tree bandit (Theorem 1).
     BanditRegret(BanditRegretArguments),
@@ -186,11 +187,24 @@ pub(crate) struct CompareArguments {
     pub(crate) out: PathBuf,
 }
 
+/// Where the data and the weights of a run are now.
+#[derive(Debug, Args)]
+pub(crate) struct InputArguments {
+    /// Folder of the run's data, if they are elsewhere now; they must be the same.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// File (images) or folder (text) of the weights, if they are elsewhere now; they must be the same.
+    #[arg(long)]
+    pub(crate) weights: Option<PathBuf>,
+}
+
 /// Arguments of `resume`.
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArguments {
     /// The run's folder.
     pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: InputArguments,
     /// Device, if not the default.
     #[arg(long)]
     pub(crate) device: Option<String>,
@@ -207,9 +221,12 @@ pub(crate) struct EvalArguments {
     /// Test examples a batch; has no influence on results.
     #[arg(long)]
     pub(crate) batch_size: Option<usize>,
-    /// Folder of other data with the same classes, to be scored in place of the run's own.
+    /// Where the run's data are now, or other data with the same tasks to be scored in their place (which is said).
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
+    /// File (images) or folder (text) of the weights, if they are elsewhere now; they must be the same.
+    #[arg(long)]
+    pub(crate) weights: Option<PathBuf>,
     /// Score all test examples of all tasks in one shuffled sequence instead of task by task; the
     /// accuracies must not change.
     #[arg(long, value_name = "SEED")]
@@ -228,6 +245,8 @@ pub(crate) struct PredictArguments {
     /// Image files, or folders of them.
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inputs: InputArguments,
     /// Task of all images, counted from 0, where it is known: its adapter answers, if the method
     /// keeps one a task.
     #[arg(long)]

@@ -3,6 +3,19 @@
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 
+/// The devices that this binary was built for, by their names.
+pub(crate) fn compiled_in() -> Vec<&'static str> {
+    let all = [
+        ("flex", cfg!(feature = "flex")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("metal", cfg!(feature = "metal")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    let there = all.into_iter().filter(|(_, there)| *there);
+    there.map(|(name, _)| name).collect()
+}
+
 /// The device called `name`, or the best one compiled in.
 pub(crate) fn choose(name: Option<&str>) -> Result<Device> {
     if let Some(name) = name {

@@ -6,6 +6,7 @@ mod commands;
 mod device;
 mod interrupt;
 mod progress;
+mod settings;
 mod table;
 mod tensorboard;
 

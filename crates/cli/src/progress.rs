@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use indicatif::{FormattedDuration, HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use treelora_cl_bench::metrics::decimals;
 use treelora_experiment::{Event, resident_memory};
 
 use crate::{arguments::OutputArguments, tensorboard::TensorBoard};
@@ -169,17 +170,17 @@ impl Progress {
                 let earlier = self.row.len().saturating_sub(ROW);
                 let mut row: Vec<String> = self.row[earlier..]
                     .iter()
-                    .map(|a| format!("{:5.1}", 100.0 * a))
+                    .map(|a| format!("{:>5}", decimals(100.0 * a, 1)))
                     .collect();
                 if earlier > 0 {
                     row.insert(0, "...".to_owned());
                 }
                 let mean = self.row.iter().sum::<f64>() / self.row.len().max(1) as f64;
                 let line = format!(
-                    "after task {:>2} | {} | mean {:5.1}",
+                    "after task {:>2} | {} | mean {:>5}",
                     after.0 + 1,
                     row.join(" "),
-                    100.0 * mean
+                    decimals(100.0 * mean, 1)
                 );
                 self.print(&line);
             }

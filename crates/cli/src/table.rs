@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use treelora_cl_bench::metrics::{MetricValue, mean_and_spread};
+use treelora_cl_bench::metrics::{MetricValue, decimals, mean_and_spread};
 use treelora_experiment::RunSummary;
 
 /// The metrics that fit into a row; all of them are in `metrics.json`.
@@ -23,7 +23,8 @@ pub(crate) fn summary(summary: &RunSummary) -> String {
     );
     for (name, metric) in &summary.metrics {
         if let Some(value) = metric.value {
-            text += &format!("  {name:<26} {:8.2}   {}\n", 100.0 * value, metric.formula);
+            let percent = decimals(100.0 * value, 2);
+            text += &format!("  {name:<26} {percent:>8}   {}\n", metric.formula);
         }
     }
     text += &format!(
@@ -130,8 +131,8 @@ fn row(name: String, values: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Cell> {
             .collect();
         Cell::new(match (values.len(), mean_and_spread(&values)) {
             (0, _) | (_, None) => "-".to_owned(),
-            (1, Some((mean, _))) => format!("{mean:.2}"),
-            (_, Some((mean, spread))) => format!("{mean:.2} ± {spread:.2}"),
+            (1, Some((mean, _))) => decimals(mean, 2),
+            (_, Some((mean, spread))) => format!("{} ± {spread:.2}", decimals(mean, 2)),
         })
     });
     std::iter::once(Cell::new(name)).chain(cells).collect()

@@ -309,6 +309,13 @@ fn the_lists_and_the_simulation_print_tables() {
         "ViT-B/16",
         "qwen3",
         "bwt_treelora_paper",
+        "domain-incremental",
+        "adamw",
+        "imagenet",
+        "horizontal_flip",
+        "mean-shift",
+        "edit-similarity",
+        "  flex\n",
     ] {
         assert!(text.contains(name), "{name}: {text}");
     }

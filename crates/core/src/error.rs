@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use treelora_tensor_file::TensorFileError;
+use treelora_tensor_file::{TensorFileError, TextFileError};
 
 use crate::StepInfo;
 
@@ -70,18 +70,48 @@ impl Error {
     }
 
     /// An [`Error::Format`] at `path`.
+    ///
+    /// Messages of other errors often begin with the file that they are about. Where that is `path`, or lies in it, the
+    /// error is about that file, so that no path stands twice in a message:
+    ///
+    /// ```
+    /// use treelora_core::Error;
+    ///
+    /// let same = Error::format("run/a", "run/a: tensor `x` is missing");
+    /// assert_eq!(same.to_string(), "run/a: tensor `x` is missing");
+    /// let inside = Error::format("run", "run/a: tensor `x` is missing");
+    /// assert_eq!(inside.to_string(), "run/a: tensor `x` is missing");
+    /// let other = Error::format("run", "runs: tensor `x` is missing");
+    /// assert_eq!(other.to_string(), "run: runs: tensor `x` is missing");
+    /// ```
     pub fn format(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Format {
-            path: path.as_ref().to_owned(),
-            problem: problem.into(),
+        let (path, problem) = (path.as_ref(), problem.into());
+        match named(&problem).filter(|(file, _)| lies_at(file, path)) {
+            Some((file, problem)) => Self::Format {
+                path: file.to_owned(),
+                problem: problem.to_owned(),
+            },
+            None => Self::Format {
+                path: path.to_owned(),
+                problem,
+            },
         }
     }
 
-    /// An [`Error::Setting`] of `key`.
+    /// An [`Error::Setting`] of `key`; of a key in the table `key` where the problem is the message of such an error.
+    ///
+    /// ```
+    /// use treelora_core::Error;
+    ///
+    /// let error = Error::setting("lora", "setting `rank`: 0 is not above 0");
+    /// assert_eq!(error.to_string(), "setting `lora.rank`: 0 is not above 0");
+    /// ```
     pub fn setting(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Setting {
-            key: key.into(),
-            problem: problem.into(),
+        let (key, problem) = (key.into(), problem.into());
+        let inner = problem.strip_prefix("setting `");
+        match inner.and_then(|inner| inner.split_once("`: ")) {
+            Some((inner, problem)) => Self::setting(format!("{key}.{inner}"), problem),
+            None => Self::Setting { key, problem },
         }
     }
 
@@ -108,6 +138,17 @@ impl Error {
     }
 }
 
+/// Whether `file` is `path` or lies in it.
+fn lies_at(file: &Path, path: &Path) -> bool {
+    !path.as_os_str().is_empty() && file.starts_with(path)
+}
+
+/// The file that a message begins with, and the rest.
+fn named(message: &str) -> Option<(&Path, &str)> {
+    let (file, problem) = message.split_once(": ")?;
+    Some((Path::new(file), problem))
+}
+
 impl From<TensorFileError> for Error {
     fn from(error: TensorFileError) -> Self {
         match error {
@@ -116,6 +157,15 @@ impl From<TensorFileError> for Error {
                 Some(path) => Self::format(path, problem.to_string()),
                 None => Self::Data(problem.to_string()),
             },
+        }
+    }
+}
+
+impl From<TextFileError> for Error {
+    fn from(error: TextFileError) -> Self {
+        match error {
+            TextFileError::Io { path, source } => Self::Io { path, source },
+            TextFileError::Content { path, problem } => Self::Format { path, problem },
         }
     }
 }

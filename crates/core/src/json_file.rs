@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use treelora_tensor_file::read_json_text;
+
 use crate::{Error, write_atomically};
 
 /// Write a value as indented JSON, atomically.
@@ -17,11 +19,10 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     Ok(write_atomically(path, &bytes)?)
 }
 
-/// Read a value that [`write_json`] wrote.
+/// Read a JSON file, with or without a byte order mark.
 ///
 /// # Errors
-/// When the file is missing or damaged; the message names it.
+/// When the file is missing, damaged or not UTF-8; the message names it.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::format(path, e.to_string()))
+    Ok(read_json_text(path)?)
 }

@@ -56,6 +56,10 @@ mod method_row;
 
 mod json_file;
 
+mod text_file;
+
+mod token_ids;
+
 mod optimizer_state;
 
 mod error;
@@ -76,9 +80,14 @@ pub use optimizer_state::{load_optimizer, save_optimizer};
 pub use prefixes::{Prefix, Prefixes};
 pub use seeds::{Seeds, mix};
 pub use task::{StepInfo, Task, TaskId};
+pub use text_file::read_text;
+pub use token_ids::token_ids;
 pub use token_model::{ReadOut, TokenModel};
 pub use tokens::{Pooling, Tokens};
-pub use treelora_tensor_file::{TensorFile, TensorFileError, rename_durably, write_atomically};
+pub use treelora_tensor_file::{
+    FileKind, MAX_TEXT_BYTES, TensorFile, TensorFileError, json_problem, other_weights, parse_json,
+    rename_durably, write_atomically,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

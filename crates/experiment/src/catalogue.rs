@@ -1,16 +1,17 @@
 //! What can be named in a configuration file.
 
-use treelora_cl_bench::{dataset::DatasetConfig, metrics::Convention, text::TextBenchmark};
-use treelora_core::Error;
+use treelora_cl_bench::{
+    dataset::DatasetConfig,
+    metrics::Convention,
+    scorers::{Flavour, TaskMetric},
+    text::TextBenchmark,
+};
 use treelora_models::{
     decoder::Family,
     vision::{FamilyRow, VisionFamily},
 };
 
-use crate::methods::{
-    method_config::without_nulls,
-    rows::{method_row, method_rows},
-};
+use crate::methods::rows::method_rows;
 
 /// A list of names with their meaning.
 #[derive(Clone, Debug)]
@@ -21,41 +22,56 @@ pub struct Section {
     pub entries: Vec<(&'static str, &'static str)>,
 }
 
-/// Methods, classifiers, data sets, families of models, presets and metrics by their names in files.
+/// Everything that a file can name, and the metrics that a run is measured by.
 pub fn catalogue() -> Vec<Section> {
-    vec![
-        methods(),
-        classifiers(),
-        Section {
-            title: "data sets of images ([data] name)",
-            entries: DatasetConfig::ALL.to_vec(),
-        },
-        Section {
-            title: "data sets of text ([data] name, modality = \"text\")",
-            entries: TextBenchmark::ALL.to_vec(),
-        },
-        Section {
-            title: "families of vision models ([model] family)",
-            entries: of_families(|row| vec![(row.name, row.meaning)]),
-        },
-        Section {
-            title: "their presets ([model] preset)",
-            entries: of_families(|row| row.presets.to_vec()),
-        },
-        Section {
-            title: "families of decoders (model_type of the folder in [model] weights)",
-            entries: Family::ALL
-                .map(|family| (family.name(), family.meaning()))
-                .to_vec(),
-        },
-        Section {
-            title: "metrics (metrics.json)",
-            entries: Convention::ALL
-                .iter()
-                .map(|convention| (convention.name(), convention.formula()))
-                .collect(),
-        },
-    ]
+    let mut sections = vec![
+        section(
+            "methods ([method] name, --method; their settings: treelora list METHOD)",
+            method_rows().map(|row| (row.name, row.sentence)),
+        ),
+        section(
+            "data sets of images ([data] name)",
+            DatasetConfig::ALL.iter().copied(),
+        ),
+        section(
+            "data sets of text ([data] name, modality = \"text\")",
+            TextBenchmark::ALL.iter().copied(),
+        ),
+        section(
+            "families of vision models ([model] family)",
+            of_families(|row| vec![(row.name, row.meaning)]),
+        ),
+        section(
+            "their presets ([model] preset)",
+            of_families(|row| row.presets.to_vec()),
+        ),
+        section(
+            "families of decoders (model_type of the folder in [model] weights)",
+            Family::ALL.map(|family| (family.name(), family.meaning())),
+        ),
+    ];
+    sections.extend(choices().map(|(title, entries)| section(title, entries.iter().copied())));
+    sections.extend([
+        section(
+            "scorers of text, by the name of the task (stream.json, answers/)",
+            TaskMetric::ALL.map(|metric| (metric.name(), metric.formula(Flavour::Strict))),
+        ),
+        section(
+            "metrics (metrics.json)",
+            Convention::ALL.map(|convention| (convention.name(), convention.formula())),
+        ),
+    ]);
+    sections
+}
+
+fn section(
+    title: &'static str,
+    entries: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> Section {
+    Section {
+        title,
+        entries: entries.into_iter().collect(),
+    }
 }
 
 fn of_families(
@@ -64,89 +80,261 @@ fn of_families(
     VisionFamily::ALL.iter().flat_map(entries).collect()
 }
 
-fn methods() -> Section {
-    Section {
-        title: "methods ([method] name, --method; their settings: treelora list METHOD)",
-        entries: method_rows().map(|row| (row.name, row.sentence)).collect(),
-    }
+type Entries = &'static [(&'static str, &'static str)];
+
+/// Settings that are one of several words, which are in no registry.
+fn choices() -> [(&'static str, Entries); 17] {
+    [
+        ("heads ([classifier])", HEADS),
+        (
+            "classifiers ([classifier] discriminant, [floors], [routing]: kind)",
+            CLASSIFIERS,
+        ),
+        (
+            "transports of class statistics ([classifier] transport: kind)",
+            TRANSPORTS,
+        ),
+        (
+            "inference, with an adapter for each task (inference)",
+            INFERENCE,
+        ),
+        ("scenarios ([stream] scenario)", SCENARIOS),
+        ("orders of the classes ([stream] class_order)", CLASS_ORDERS),
+        (
+            "which examples, where not all are taken ([stream] subset; of text [data] subset)",
+            SUBSETS,
+        ),
+        ("normalisations ([images] normalization)", NORMALIZATIONS),
+        ("interpolations ([images] interpolation)", INTERPOLATIONS),
+        ("augmentations ([images.augmentation])", AUGMENTATIONS),
+        (
+            "number formats of the frozen model ([model] precision)",
+            PRECISIONS,
+        ),
+        ("optimisers ([training] optimizer: name)", OPTIMIZERS),
+        ("schedules ([training] schedule)", SCHEDULES),
+        ("activations ([training] activations)", ACTIVATIONS),
+        (
+            "what is left out of long prompts ([encoding] truncation)",
+            TRUNCATIONS,
+        ),
+        (
+            "what stands in front of a prompt ([encoding] beginning)",
+            BEGINNINGS,
+        ),
+        ("whose scoring of text ([generation] scoring)", SCORINGS),
+    ]
 }
 
-/// What a method is, what it needs, and every setting of it with its default, as the `[method]` table of a file.
-///
-/// # Errors
-/// When there is no method of that name.
-pub fn method_page(name: &str) -> Result<String, Error> {
-    let row = method_row(name).ok_or_else(|| {
-        let names = method_rows().map(|row| row.name).collect::<Vec<_>>();
-        let problem = format!("`{name}` is no method; there is: {}", names.join(", "));
-        Error::setting("METHOD", problem)
-    })?;
-    let mut page = format!("# {}\n# needs {}", row.sentence, row.needs.words());
-    if row.keeps_adapters {
-        page += "; keeps an adapter for each task (inference = \"oracle\"";
-        page += match row.infers_tasks {
-            true => "); infers the task of an example itself",
-            false => " or \"routed\")",
-        };
-    }
-    let mut absent = Vec::new();
-    let mut settings = toml::Table::new();
-    for (key, value) in (row.defaults)().as_object().into_iter().flatten() {
-        match value.is_null() {
-            true => absent.push(format!("# {key} = ...        (none by default)\n")),
-            false => {
-                let value = toml::Value::try_from(without_nulls(value.clone()));
-                let value = value.map_err(|e| Error::Data(e.to_string()))?;
-                settings.insert(key.clone(), value);
-            }
-        }
-    }
-    let method = toml::Table::from_iter([("method".to_owned(), settings.into())]);
-    let method = toml::to_string(&method).map_err(|e| Error::Data(e.to_string()))?;
-    let method = method.strip_prefix("[method]\n").unwrap_or(&method);
-    let absent = absent.concat();
-    Ok(format!(
-        "{page}\n\n[method]\nname = \"{name}\"\n{absent}{method}"
-    ))
-}
+const HEADS: Entries = &[
+    (
+        "discriminant",
+        "class statistics answer in the place of the trained head",
+    ),
+    (
+        "transport",
+        "they follow the features as the adapter changes",
+    ),
+    (
+        "alignment",
+        "the trained head, re-balanced over all classes",
+    ),
+];
 
-/// What answers.
-fn classifiers() -> Section {
-    Section {
-        title: "classifiers ([classifier] discriminant, [floors])",
-        entries: vec![
-            ("nearest-class-mean", "nearest class mean by cosine"),
-            ("lda", "linear discriminant analysis"),
-            ("rda", "regularised discriminant analysis"),
-            (
-                "random-projection",
-                "ridge on random ReLU features (RanPAC)",
-            ),
-        ],
-    }
-}
+const CLASSIFIERS: Entries = &[
+    ("nearest-class-mean", "nearest class mean by cosine"),
+    ("lda", "linear discriminant analysis"),
+    ("rda", "regularised discriminant analysis"),
+    (
+        "random-projection",
+        "ridge on random ReLU features (RanPAC)",
+    ),
+];
+
+const TRANSPORTS: Entries = &[
+    ("mean-shift", "one shift for all points"),
+    ("kernel-shift", "semantic drift compensation"),
+    ("linear", "learnable drift compensation in closed form"),
+];
+
+const INFERENCE: Entries = &[
+    (
+        "latest",
+        "as the method itself does, mostly the newest adapter",
+    ),
+    (
+        "routed",
+        "a discriminant on the frozen backbone infers the task",
+    ),
+    ("oracle", "the task is told: an upper bound"),
+];
+
+const SCENARIOS: Entries = &[
+    (
+        "class-incremental",
+        "new classes with every task, which is not told",
+    ),
+    (
+        "task-incremental",
+        "new classes with every task, which is told",
+    ),
+    (
+        "domain-incremental",
+        "the same classes from another domain, a task each",
+    ),
+];
+
+const CLASS_ORDERS: Entries = &[
+    ("label", "as the data set numbers them"),
+    ("shuffled", "{ shuffled = SEED }"),
+    ("given", "{ given = [3, 1, ...] }, and no other class"),
+];
+
+const SUBSETS: Entries = &[
+    ("file-order", "the first"),
+    ("sampled", "{ sampled = SEED }"),
+];
+
+const NORMALIZATIONS: Entries = &[
+    ("half", "mean 0.5, deviation 0.5"),
+    ("imagenet", "mean and deviation of ImageNet"),
+    ("cifar-10", "mean and deviation of CIFAR-10"),
+    ("cifar-100", "mean and deviation of CIFAR-100"),
+    ("none", "values stay in [0, 1]"),
+    (
+        "custom",
+        "{ custom = { mean = [R, G, B], std = [R, G, B] } }",
+    ),
+];
+
+const INTERPOLATIONS: Entries = &[
+    ("bicubic", "as timm for vision transformers"),
+    ("bilinear", "triangle"),
+];
+
+const AUGMENTATIONS: Entries = &[
+    (
+        "horizontal_flip",
+        "probability that left and right are exchanged",
+    ),
+    (
+        "random_resized_crop",
+        "a random part of the area in `scale` and the shape in `ratio`",
+    ),
+];
+
+const PRECISIONS: Entries = &[("f32", "4 bytes a weight"), ("bf16", "2 bytes a weight")];
+
+const OPTIMIZERS: Entries = &[
+    ("adam", "betas 0.9 and 0.999, epsilon 1e-8"),
+    ("adamw", "the same with a decoupled `weight_decay`"),
+    ("sgd", "stochastic gradient descent"),
+];
+
+const SCHEDULES: Entries = &[
+    ("constant", "always 1"),
+    ("cosine", "half a cosine from 1 to 0 over the task"),
+    ("linear", "a line from 1 to 0 over the task"),
+];
+
+const ACTIVATIONS: Entries = &[
+    ("kept", "until the backward has used them"),
+    ("recomputed", "where that is cheap: less memory"),
+];
+
+const TRUNCATIONS: Entries = &[("left", "the beginning"), ("right", "the end")];
+
+const BEGINNINGS: Entries = &[
+    ("as-tokenizer", "what the tokenizer itself puts there"),
+    ("token", "the beginning-of-text token"),
+    ("nothing", "nothing"),
+];
+
+const SCORINGS: Entries = &[
+    ("strict", "TRACE: the text as it was generated"),
+    (
+        "treelora",
+        "TreeLoRA's released code, which forgives what follows the answer",
+    ),
+];
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use serde::de::DeserializeOwned;
+    use treelora_cl_bench::{
+        image_pipeline::{Augmentation, Interpolation, Normalization},
+        stream::{ClassOrder, Scenario, Subset},
+        text::{Beginning, TruncationSide},
+    };
+    use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
+    use treelora_models::Precision;
+
     use super::*;
-    use crate::methods::method_config::MethodConfig;
+    use crate::{Activations, ClassifierConfig, Inference, Optimizer, Schedule};
+
+    /// The names that a type knows, from its complaint about another: bare, under a key, or as a key.
+    fn known<T: DeserializeOwned>(key: Option<&str>) -> Vec<String> {
+        let wrong = match key {
+            Some("") => serde_json::json!({ "?": 1 }),
+            Some(key) => serde_json::json!({ key: "?" }),
+            None => "?".into(),
+        };
+        let problem = serde_json::from_value::<T>(wrong)
+            .err()
+            .unwrap()
+            .to_string();
+        let (_, names) = problem.split_once(", expected ").unwrap();
+        names
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    }
 
     #[test]
-    fn the_page_of_a_method_is_a_table_that_gives_its_defaults() {
-        for row in method_rows() {
-            let page = method_page(row.name).unwrap();
-            assert!(page.contains(row.sentence), "{page}");
-            let mut table: toml::Table = toml::from_str(&page).unwrap();
-            let read: MethodConfig = table.remove("method").unwrap().try_into().unwrap();
-            let mut defaults = (row.defaults)();
-            defaults["name"] = row.name.into();
-            assert_eq!(read, MethodConfig::try_from(defaults).unwrap(), "{page}");
+    fn every_choice_that_there_is_is_listed() {
+        let known = [
+            known::<ClassifierConfig>(Some("")),
+            known::<DiscriminantConfig>(Some("kind")),
+            known::<TransportConfig>(Some("kind")),
+            known::<Inference>(None),
+            known::<Scenario>(None),
+            known::<ClassOrder>(None),
+            known::<Subset>(None),
+            known::<Normalization>(None),
+            known::<Interpolation>(None),
+            known::<Augmentation>(Some("")),
+            known::<Precision>(None),
+            known::<Optimizer>(Some("name")),
+            known::<Schedule>(None),
+            known::<Activations>(None),
+            known::<TruncationSide>(None),
+            known::<Beginning>(None),
+            known::<Flavour>(None),
+        ];
+        for ((title, entries), mut known) in choices().into_iter().zip(known) {
+            let mut listed: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
+            listed.sort_unstable();
+            known.sort_unstable();
+            assert_eq!(listed, known, "{title}");
         }
-        let error = method_page("tree-lore").unwrap_err().to_string();
-        assert!(
-            error.contains("tree-lore") && error.contains("tree-lora"),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn no_section_is_empty_and_none_has_a_name_twice() {
+        for section in catalogue() {
+            let mut names: Vec<&str> = section.entries.iter().map(|(name, _)| *name).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            let presets = section.title.contains("presets");
+            assert!(
+                count > 1 && (presets || names.len() == count),
+                "{}",
+                section.title
+            );
+        }
     }
 }

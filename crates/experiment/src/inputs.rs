@@ -5,7 +5,7 @@ use treelora_cl_bench::{StreamData, metrics::TaskScore};
 use treelora_core::{ContinualModel, Error, Learner, Method, TaskId};
 
 use crate::{
-    config::experiment_settings::ExperimentSettings,
+    config::{experiment_config::ExperimentConfig, experiment_settings::ExperimentSettings},
     event::Event,
     folder::{checkpoint::RunFolder, summary::Floors},
     run::evaluation::Scoring,
@@ -15,7 +15,10 @@ use crate::{
 /// [`PreparedExperiment`](crate::PreparedExperiment) has to know of images or of text.
 pub trait Inputs: Sized {
     /// What is set in a file.
-    type Settings: ExperimentSettings;
+    type Settings: ExperimentSettings
+        + Clone
+        + Into<ExperimentConfig>
+        + TryFrom<ExperimentConfig, Error = ExperimentConfig>;
 
     /// What learns.
     type Model: ContinualModel;

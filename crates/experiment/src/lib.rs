@@ -30,6 +30,8 @@ mod images;
 
 mod inputs;
 
+mod method_page;
+
 mod methods;
 
 mod prepare;
@@ -44,7 +46,7 @@ mod streams;
 
 mod text;
 
-pub use catalogue::{Section, catalogue, method_page};
+pub use catalogue::{Section, catalogue};
 pub use config::{
     experiment_config::ExperimentConfig,
     experiment_settings::ExperimentSettings,
@@ -75,6 +77,7 @@ pub use images::{
     },
 };
 pub use inputs::Inputs;
+pub use method_page::method_page;
 pub use methods::{
     classifier_config::ClassifierConfig,
     method_config::MethodConfig,

@@ -1,8 +1,8 @@
 //! An experiment made ready, whatever its examples are.
 
 use burn::tensor::Device;
-use treelora_cl_bench::{metrics::TaskScore, sha256};
-use treelora_core::{ContinualModel, Error, Learner, Method, TaskId};
+use treelora_cl_bench::{metrics::TaskScore, sha256, stages};
+use treelora_core::{ContinualModel, Error, Learner, Method, Task, TaskId};
 
 use crate::{
     config::{experiment_config::ExperimentConfig, experiment_settings::ExperimentSettings},
@@ -24,6 +24,7 @@ pub struct PreparedExperiment<I: Inputs> {
     pub(crate) device: Device,
     weights_sha256: Option<String>,
     data_sha256: Option<String>,
+    more_data_sha256: Option<String>,
 }
 
 /// A model under a method, as a checkpoint left them.
@@ -52,6 +53,7 @@ impl<I: Inputs> PreparedExperiment<I> {
             inputs: I::open(&config, &device, on_event)?,
             weights_sha256: config.weights().map(sha256).transpose()?,
             data_sha256: config.data().map(sha256).transpose()?,
+            more_data_sha256: config.more_data().map(sha256).transpose()?,
             config,
             device,
         })
@@ -67,37 +69,46 @@ impl<I: Inputs> PreparedExperiment<I> {
     /// # Errors
     /// When the settings do not fit the model, or the checkpoint is damaged.
     pub fn restored(&self, folder: &RunFolder) -> Result<Restored<I::Model>, Error> {
-        let mut method = self.inputs.method(&self.config)?;
-        let learner = method
-            .attach(self.inputs.model().clone())
-            .map_err(|e| e.within("method"))?;
-        let (learner, result) = folder.restore(learner, method.as_mut(), &self.device)?;
-        Ok(Restored {
+        let method = self.inputs.method(&self.config)?;
+        Restored::from(folder, method, self.inputs.model().clone(), &self.device)
+    }
+}
+
+impl<M: ContinualModel> Restored<M> {
+    /// `method` and `model` at the folder's last checkpoint, or at the start.
+    ///
+    /// # Errors
+    /// When the method does not fit the model, or the checkpoint is damaged.
+    pub(crate) fn from(
+        folder: &RunFolder,
+        mut method: Box<dyn Method<M>>,
+        model: M,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let learner = method.attach(model).map_err(|e| e.within("method"))?;
+        let (learner, result) = folder.restore(learner, method.as_mut(), device)?;
+        Ok(Self {
             method,
             learner,
             result: result.unwrap_or_default(),
         })
     }
 
-    /// The task that a restored run was trained on last.
+    /// Which of the run's tasks it was trained on last.
     ///
     /// # Errors
     /// When the run has no checkpoint.
-    pub(crate) fn last_task(
-        &self,
-        folder: &RunFolder,
-        restored: &Restored<I::Model>,
-    ) -> Result<TaskId, Error> {
-        let stages = self.inputs.data().stages(restored.method.exposure());
-        Ok(folder.last_stage(&stages, &restored.result)?.task.id)
+    pub(crate) fn last_task(&self, folder: &RunFolder, tasks: &[Task]) -> Result<TaskId, Error> {
+        let stages = stages(tasks, self.method.exposure());
+        Ok(folder.last_stage(&stages, &self.result)?.task.id)
     }
 }
 
 impl<I: Inputs + 'static> Experiment for PreparedExperiment<I> {
     fn reconfigured(self: Box<Self>, config: ExperimentConfig) -> Result<Reconfigured, Error> {
-        let config = match I::Settings::of(config) {
+        let config = match I::Settings::try_from(config) {
             Ok(config) if self.config.has_inputs_of(&config) => config,
-            Ok(config) => return Ok(Reconfigured::NeedsOtherInputs(config.into_config())),
+            Ok(config) => return Ok(Reconfigured::NeedsOtherInputs(config.into())),
             Err(other) => return Ok(Reconfigured::NeedsOtherInputs(other)),
         };
         Ok(match self.inputs.reused(&config)? {
@@ -106,18 +117,20 @@ impl<I: Inputs + 'static> Experiment for PreparedExperiment<I> {
                 config,
                 ..*self
             })),
-            None => Reconfigured::NeedsOtherInputs(config.into_config()),
+            None => Reconfigured::NeedsOtherInputs(config.into()),
         })
     }
 
     fn config_toml(&self) -> Result<String, Error> {
-        self.config.to_toml()
+        let config: ExperimentConfig = self.config.clone().into();
+        config.to_toml()
     }
 
     fn manifest(&self) -> Manifest {
         Manifest {
             weights_sha256: self.weights_sha256.clone(),
             data_sha256: self.data_sha256.clone(),
+            more_data_sha256: self.more_data_sha256.clone(),
             tasks: task_names(self.inputs.data().tasks()),
             ..Manifest::here(&self.device, self.config.training().seed)
         }
@@ -167,7 +180,7 @@ impl<I: Inputs + 'static> Experiment for PreparedExperiment<I> {
         shuffle: Option<u64>,
     ) -> Result<Vec<TaskScore>, Error> {
         let restored = self.restored(folder)?;
-        let after = self.last_task(folder, &restored)?;
+        let after = restored.last_task(folder, self.inputs.data().tasks())?;
         let method = restored.method.as_ref();
         let answering = method.for_evaluation(&restored.learner)?;
         match shuffle {

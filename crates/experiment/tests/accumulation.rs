@@ -20,6 +20,8 @@ const BATCH: usize = 2;
 struct OneTask {
     tasks: Vec<Task>,
     pairs: Pairs,
+    /// Batches that it says an epoch has.
+    announced: usize,
 }
 
 impl OneTask {
@@ -27,6 +29,7 @@ impl OneTask {
         Self {
             tasks: vec![task(0)],
             pairs: pairs(0, 5, device),
+            announced: 3,
         }
     }
 
@@ -48,6 +51,10 @@ impl StreamData<Pairs> for OneTask {
 
     fn train_len(&self, _stage: &Stage) -> usize {
         self.pairs.len()
+    }
+
+    fn num_batches(&self, _stage: &Stage, _batch_size: usize) -> usize {
+        self.announced
     }
 
     fn epoch(
@@ -92,6 +99,11 @@ impl Scoring<TwoLayers> for NoScores {
 /// Values of the parameters after one epoch of the run loop, and the loss that it told of each step.
 fn run(accumulation: usize) -> (Vec<f32>, Vec<f64>) {
     let device = Device::default().autodiff();
+    run_on(&OneTask::new(&device), accumulation).unwrap()
+}
+
+fn run_on(data: &OneTask, accumulation: usize) -> Result<(Vec<f32>, Vec<f64>), Error> {
+    let device = Device::default().autodiff();
     let training = TrainingConfig {
         epochs: 1,
         batch_size: BATCH,
@@ -105,7 +117,7 @@ fn run(accumulation: usize) -> (Vec<f32>, Vec<f64>) {
     let mut losses = Vec::new();
     let run = Run {
         method: &mut Plain,
-        data: &OneTask::new(&device),
+        data,
         training: &training,
         scoring: &NoScores,
         device: &device,
@@ -117,8 +129,8 @@ fn run(accumulation: usize) -> (Vec<f32>, Vec<f64>) {
         },
     };
     let learner = Learner::of(TwoLayers::new(&device));
-    let (learner, _) = run.train(learner, RunResult::default()).unwrap();
-    (parameters(&learner.model), losses)
+    let (learner, _) = run.train(learner, RunResult::default())?;
+    Ok((parameters(&learner.model), losses))
 }
 
 /// The same epoch by hand: step `i` takes the batches `steps[i]` and divides the sum of their losses by `divisors[i]`.
@@ -192,4 +204,16 @@ fn without_accumulation_each_batch_is_a_step() {
     assert!(distance(&found, &expected) < 1e-6, "{found:?} {expected:?}");
     assert_eq!(losses.len(), 3);
     assert!((losses[2] - means[2]).abs() < 1e-6, "{losses:?} {means:?}");
+}
+
+#[test]
+fn data_that_end_before_the_epoch_does_are_an_error() {
+    let data = OneTask {
+        announced: 5,
+        ..OneTask::new(&Device::default().autodiff())
+    };
+    for accumulation in [1, 2, 8] {
+        let message = run_on(&data, accumulation).unwrap_err().to_string();
+        assert!(message.contains("ended after 3 batches"), "{message}");
+    }
 }

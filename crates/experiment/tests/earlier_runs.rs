@@ -163,7 +163,9 @@ fn a_run_of_format_1_is_read_without_the_seed_of_its_method() {
     assert!(now.contains("noise = 0.06\nseed = 0"), "{now}");
     assert!(now.contains("checkpoint_seconds = 60.0\nseed = 1"), "{now}");
     // The other ways to the file.
-    config.check_same_as(&run.config_path()).unwrap();
+    config
+        .check_same_as(&run.config_path(), Path::new("/"))
+        .unwrap();
     let again = ExperimentConfig::load(&run.config_path(), None, &[]).unwrap();
     assert_eq!(again, config);
     let more = run.config(&changes("training.epochs", "9")).unwrap();

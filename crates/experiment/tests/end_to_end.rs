@@ -310,15 +310,19 @@ fn a_run_of_other_settings_is_not_taken_for_this_one() {
     let toml = experiment.config_toml().unwrap();
     let folder = RunFolder::create(dir.path(), &toml, &experiment.manifest()).unwrap();
     let asked = |changes: &[_]| ExperimentConfig::Images(Box::new(config(None, changes)));
-    asked(&[]).check_same_as(&folder.config_path()).unwrap();
+    asked(&[])
+        .check_same_as(&folder.config_path(), Path::new("/"))
+        .unwrap();
     // A folder of the time before a setting that has a default.
     let kept = toml.replace("accumulation = 1\n", "");
     assert_ne!(kept, toml);
     fs::write(folder.config_path(), kept).unwrap();
-    asked(&[]).check_same_as(&folder.config_path()).unwrap();
+    asked(&[])
+        .check_same_as(&folder.config_path(), Path::new("/"))
+        .unwrap();
     let other = asked(&[("training.epochs", "7")]);
     let message = other
-        .check_same_as(&folder.config_path())
+        .check_same_as(&folder.config_path(), Path::new("/"))
         .unwrap_err()
         .to_string();
     for part in ["config.toml", "epochs = 2", "epochs = 7"] {
@@ -545,7 +549,7 @@ fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
 #[test]
 fn wrong_settings_name_file_and_key() {
     let cases = [
-        ("method.lora.rank", "0", "`method.lora`"),
+        ("method.lora.rank", "0", "`method.lora.rank`"),
         ("method.lora.rnak", "2", "rnak"),
         ("method.max_depth", "0", "`method.max_depth`"),
         ("method.seed", "0", "`training.seed`"),
@@ -591,8 +595,10 @@ fn wrong_settings_name_file_and_key() {
 
 #[test]
 fn inference_is_named_and_refused_where_it_means_nothing() {
-    let label =
-        |variant, inference| config(Some(variant), &[("inference", inference)]).method_label();
+    let label = |variant, inference| {
+        let config = config(Some(variant), &[("inference", inference)]);
+        treelora_experiment::ExperimentConfig::from(config).method_label()
+    };
     assert_eq!(label("plain", "latest"), "plain");
     assert_eq!(label("plain", "routed"), "plain-routed");
     assert_eq!(label("oracle", "oracle"), "oracle");
@@ -655,7 +661,7 @@ fn what_does_not_fit_the_model_is_an_error_before_training() {
     assert!(error.contains("rank") && error.contains("17"), "{error}");
     let error = refused(&[("method.lora.target_modules", "['nowhere']")]);
     assert!(
-        error.contains("`method.lora`") && error.contains("nowhere"),
+        error.contains("`method.lora.target_modules`") && error.contains("nowhere"),
         "{error}"
     );
     let error = refused(&[("model.heads", "3")]);

@@ -121,7 +121,8 @@ fn a_finished_run_of_every_family_is_read_back_scores_the_same_and_answers() {
             panic!("an experiment on images");
         };
         assert_eq!(config.model.family, family);
-        let experiment = config.prepare(&Device::default(), &mut |_| {}).unwrap();
+        let prepared = config.clone().prepare(&Device::default(), &mut |_| {});
+        let experiment = prepared.unwrap();
         let row = experiment.score_again(&folder, Some(1)).unwrap();
         for (on, score) in row.iter().enumerate() {
             assert_eq!(
@@ -140,8 +141,12 @@ fn a_finished_run_of_every_family_is_read_back_scores_the_same_and_answers() {
             task: None,
             classes: 2,
         };
-        let files = image_files(&[picture]).unwrap();
+        let files = image_files(&[picture], &mut |_| {}).unwrap();
         let answers = experiment.predict(&folder, &files, request).unwrap();
+        // From the run's folder, without its data where the weights are in a file.
+        let device = Device::default();
+        let alone = config.predict(&folder, &files, request, &device);
+        assert_eq!(alone.unwrap(), answers);
         assert_eq!(answers[0].classes.len(), 2);
         assert!(answers[0].classes[0].score >= answers[0].classes[1].score);
     }

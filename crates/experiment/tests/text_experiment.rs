@@ -423,11 +423,25 @@ fn a_run_that_diverges_keeps_its_last_task_and_names_step_and_batch() {
 #[test]
 fn an_exported_adapter_answers_as_the_run_did() {
     let world = World::new();
-    for (number, method) in [METHODS[0], "name = 'o-lora'"].into_iter().enumerate() {
-        let experiment = world.prepare(method, &[]);
+    // The model's head is tied: what adapts it adapts no less.
+    let ends = [(
+        "method.lora.target_modules",
+        r"['(q_proj|lm_head|embed_tokens)\.weight$']",
+    )];
+    let runs = [
+        (METHODS[0], &[][..]),
+        ("name = 'o-lora'", &[]),
+        ("name = 'sequential-lora'", &ends),
+    ];
+    for (number, (method, changes)) in runs.into_iter().enumerate() {
+        let experiment = world.prepare(method, changes);
         let (folder, _) = world.run(&experiment, &format!("run-{number}"));
         let out = world.dir.path().join(format!("peft-{number}"));
         export_adapter(&folder, 2, &out).unwrap();
+        let adapted = fs::read_to_string(out.join("adapter_config.json")).unwrap();
+        for end in ["\"lm_head\"", "\"model.embed_tokens\""] {
+            assert_eq!(adapted.contains(end), !changes.is_empty(), "{adapted}");
+        }
         let device = Device::default();
         let model = LanguageModel::load(&world.model(), &device).unwrap();
         let plain = model.decoder.clone();

@@ -27,6 +27,32 @@ pub fn attention(
     mask: &AttentionMask,
     rounding: Rounding,
 ) -> Tensor<4> {
+    within([q, k, v], mask, None, rounding)
+}
+
+/// As [`attention`], with scores that stay within `cap`: `cap tanh(score / cap)` in the place of each.
+///
+/// Source: Gemma 2, <https://arxiv.org/abs/2408.00118>.
+///
+/// # Shapes / # Panics
+/// As [`attention`].
+pub fn capped_attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    mask: &AttentionMask,
+    cap: f64,
+    rounding: Rounding,
+) -> Tensor<4> {
+    within([q, k, v], mask, Some(cap), rounding)
+}
+
+fn within(
+    [q, k, v]: [Tensor<4>; 3],
+    mask: &AttentionMask,
+    soft_cap: Option<f64>,
+    rounding: Rounding,
+) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = q.dims();
     let [key_batch, key_heads, keys, key_dim] = k.dims();
     let [value_batch, value_heads, values, _] = v.dims();
@@ -59,6 +85,7 @@ pub fn attention(
                 .padding()
                 .map(|padding| padding.to_data().iter::<bool>().collect()),
             reach: mask.reach(),
+            soft_cap: soft_cap.map(|cap| cap as f32),
             rounding,
         };
         let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
@@ -67,6 +94,10 @@ pub fn attention(
     let group = heads / key_heads;
     let (k, v) = (repeat_heads(k, group), repeat_heads(v, group));
     let scores = q.matmul(k.transpose()) * (head_dim as f64).powf(-0.5);
+    let scores = match soft_cap {
+        Some(cap) => (scores / cap).tanh() * cap,
+        None => scores,
+    };
     let weights = match mask.dense(queries, keys, &scores.device().without_autodiff()) {
         None => activation::softmax(scores, 3),
         Some(hidden) => {

@@ -10,7 +10,7 @@
 //! | activations | [`gelu`], [`gelu_tanh`], [`silu_gate`] |
 //! | normalisation | [`layer_norm`], [`rms_norm`], [`softmax`] |
 //! | projections | [`linear`], [`lora_linear`] |
-//! | attention | [`attention`] with an [`AttentionMask`] and a [`Rounding`] |
+//! | attention | [`attention`] with an [`AttentionMask`] and a [`Rounding`]; [`capped_attention`] of bounded scores |
 //! | residual stream | [`add_bias_residual`] |
 //! | loss | [`cross_entropy`] |
 //!
@@ -46,7 +46,7 @@ mod residual;
 mod rounding;
 
 pub use activation::{gelu, gelu_tanh, silu_gate};
-pub use attention::attention;
+pub use attention::{attention, capped_attention};
 pub use cross_entropy::cross_entropy;
 pub use fused::{Fused, fused, set_fused};
 pub use mask::AttentionMask;

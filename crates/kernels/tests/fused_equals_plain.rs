@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use treelora_kernels::{
-    AttentionMask, Fused, Rounding, add_bias_residual, attention, cross_entropy, gelu, gelu_tanh,
-    layer_norm, linear, lora_linear, rms_norm, set_fused, silu_gate, softmax,
+    AttentionMask, Fused, Rounding, add_bias_residual, attention, capped_attention, cross_entropy,
+    gelu, gelu_tanh, layer_norm, linear, lora_linear, rms_norm, set_fused, silu_gate, softmax,
 };
 
 /// The switch is global to the process: one comparison at a time.
@@ -201,11 +201,17 @@ fn attention_masks() {
         for mask in masks {
             let name =
                 format!("attention {batch}x{heads}/{key_heads}x{queries}x{keys}x{dim} {mask:?}");
+            let split = |x: Tensor<3>, heads: usize| {
+                let [b, t, _] = x.dims();
+                x.reshape([b, t, heads, dim]).swap_dims(1, 2)
+            };
+            compare(&format!("capped {name}"), &inputs, |l| {
+                let [q, k, v] = [(0, heads), (1, key_heads), (2, key_heads)]
+                    .map(|(i, heads)| split(l[i].view(), heads));
+                // About the size of the scores.
+                capped_attention(q, k, v, &mask, 0.8, Rounding::None)
+            });
             compare(&name, &inputs, |l| {
-                let split = |x: Tensor<3>, heads: usize| {
-                    let [b, t, _] = x.dims();
-                    x.reshape([b, t, heads, dim]).swap_dims(1, 2)
-                };
                 let q = split(l[0].view(), heads);
                 attention(
                     q,

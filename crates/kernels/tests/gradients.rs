@@ -3,8 +3,8 @@
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use treelora_kernels::{
-    AttentionMask, Rounding, add_bias_residual, attention, cross_entropy, gelu, gelu_tanh,
-    layer_norm, linear, lora_linear, rms_norm, silu_gate, softmax,
+    AttentionMask, Rounding, add_bias_residual, attention, capped_attention, cross_entropy, gelu,
+    gelu_tanh, layer_norm, linear, lora_linear, rms_norm, silu_gate, softmax,
 };
 
 fn device() -> Device {
@@ -139,6 +139,18 @@ fn attention_and_loss() {
             ))
         });
     }
+    check("capped_attention", 2 * 4 * 2 + 2 * 4 * 2, |x| {
+        let (q, k) = (part(&x, 0, [1, 2, 4, 2]), part(&x, 16, [1, 1, 4, 2]));
+        let v = part(&x, 24, [1, 1, 4, 2]);
+        flat(capped_attention(
+            q,
+            k,
+            v,
+            &AttentionMask::causal(),
+            0.6,
+            Rounding::None,
+        ))
+    });
     let targets = Tensor::<1, Int>::from_data([2, -1, 0], &device());
     let open = Tensor::<1, Bool>::from_data([true, false, true, true], &device());
     check("cross_entropy", 12, |x| {

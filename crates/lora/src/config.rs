@@ -68,6 +68,14 @@ impl LoraConfig {
         self.compile().map(drop)
     }
 
+    /// Whether a parameter of this path gets an adapter.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn adapts(&self, path: &str) -> Result<bool, LoraError> {
+        Ok(self.compile()?.targets.matches(path))
+    }
+
     pub(crate) fn compile(&self) -> Result<CompiledPatterns, LoraError> {
         let check = |holds: bool, key: &'static str, problem: String| match holds {
             true => Ok(()),

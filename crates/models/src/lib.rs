@@ -1,8 +1,8 @@
 //! A readable vision transformer and a readable decoder language model, with weight import.
 //!
 //! [`vision`] holds families of vision models, a file and a row each; [`vit`] is the first: presets Ti, S, B and L, any
-//! patch and image size, published weights in timm's safetensors layout. [`decoder`] holds the second: LLaMA, Mistral, Gemma and Qwen from
-//! Hugging Face folders, training on answers, generation. Both are ordinary burn modules:
+//! patch and image size, published weights in timm's safetensors layout. [`decoder`] holds the second: LLaMA, Mistral, Gemma,
+//! Qwen, Phi 3 and SmolLM from Hugging Face folders, training on answers, generation. Both are ordinary burn modules:
 //! `treelora-lora` attaches adapters to them from outside and the models compute their factored
 //! forward wherever they have a linear layer. Both are open between their blocks
 //! ([`TokenModel`](treelora_core::TokenModel)), for prompts, prefixes, early exits and probes. Which method trains them, or that there are methods

@@ -203,7 +203,7 @@ fn a_missing_file_is_named() {
 fn damaged_files_are_errors_and_never_panics() {
     let whole = fs::read(fixture()).unwrap();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    let cuts = [0, 3, 8, 9, header / 2, header, header + 5, whole.len() - 1];
+    let cuts = [3, 8, 9, header / 2, header, header + 5, whole.len() - 1];
     for length in cuts {
         let (_dir, path) = write_bytes(&whole[..length]);
         let error = load(&config(), &path).unwrap_err();
@@ -247,7 +247,10 @@ fn what_is_saved_comes_back_bit_by_bit() {
         let again = load(&config, &folder.path().join("model.safetensors")).unwrap();
 
         let bits = |model: &VisionTransformer| -> Vec<u32> {
-            let images = Tensor::ones([2, channels, 32, 32], &model.class_token.val().device());
+            let images = Tensor::ones(
+                [2, channels, 32, 32],
+                &model.position_embedding.val().device(),
+            );
             let batch = ImageBatch::of_images(images * 0.3, vec![0, 1]);
             let logits = model.logits(&batch).into_data();
             logits.iter::<f32>().map(f32::to_bits).collect()
@@ -261,4 +264,45 @@ fn what_is_saved_comes_back_bit_by_bit() {
     assert_eq!(json["pretrained_cfg"]["input_size"][0], 1);
     let leftovers = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(leftovers, 2, "only the two files");
+}
+
+#[test]
+fn files_of_other_kinds_are_told_by_their_first_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let cases: [(&[u8], &str); 6] = [
+        (
+            b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0archive/data.pkl",
+            "torch.load",
+        ),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", "torch.load"),
+        (b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0", "GGUF"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "git lfs pull",
+        ),
+        (b"<!DOCTYPE html><html></html>", "web page"),
+        (b"", "an empty file"),
+    ];
+    for (bytes, part) in cases {
+        fs::write(&path, bytes).unwrap();
+        let error = load(&config(), &path).unwrap_err();
+        assert!(matches!(error, ImportError::OtherFile { .. }), "{error}");
+        let error = error.to_string();
+        assert!(
+            error.contains("model.safetensors") && error.contains(part),
+            "{error}"
+        );
+    }
+    let error = load(&config(), folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("a folder") && error.contains("name the file in it"),
+        "{error}"
+    );
+    fs::rename(&path, folder.path().join("pytorch_model.bin")).unwrap();
+    let error = load(&config(), folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("a folder") && error.contains("pytorch_model.bin"),
+        "{error}"
+    );
 }

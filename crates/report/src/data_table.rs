@@ -42,7 +42,8 @@ impl DataTable {
     /// A number that reads back as itself; empty without one.
     pub fn number(value: impl Into<Option<f64>>) -> String {
         let value = value.into().filter(|value| value.is_finite());
-        value.map_or_else(String::new, |value| value.to_string())
+        // -0 is 0.
+        value.map_or_else(String::new, |value| (value + 0.0).to_string())
     }
 
     /// Comma-separated values as RFC 4180 has them, lines ending in a line feed.
@@ -93,9 +94,10 @@ mod tests {
         table.push(vec!["a, \"b\"".into(), DataTable::number(0.1 + 0.2)]);
         table.push(vec!["plain".into(), DataTable::number(f64::NAN)]);
         table.push(vec!["two\nlines".into(), DataTable::number(None)]);
+        table.push(vec!["nothing".into(), DataTable::number(-0.0)]);
         assert_eq!(
             table.to_csv(),
-            "task,score\n\"a, \"\"b\"\"\",0.30000000000000004\nplain,\n\"two\nlines\",\n"
+            "task,score\n\"a, \"\"b\"\"\",0.30000000000000004\nplain,\n\"two\nlines\",\nnothing,0\n"
         );
     }
 

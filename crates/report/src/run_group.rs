@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use treelora_cl_bench::metrics::{MetricValue, mean_and_spread};
+use treelora_cl_bench::metrics::{MetricValue, decimals, mean_and_spread};
 
 use crate::RunRecord;
 
@@ -95,7 +95,9 @@ fn of_one_experiment(runs: &[RunRecord]) -> bool {
 pub(crate) fn mean_with_spread(values: &[f64]) -> String {
     match (values.len(), mean_and_spread(values)) {
         (_, None) => "–".to_owned(),
-        (1, Some((mean, _))) => format!("{:.2}", 100.0 * mean),
-        (_, Some((mean, spread))) => format!("{:.2} ± {:.2}", 100.0 * mean, 100.0 * spread),
+        (1, Some((mean, _))) => decimals(100.0 * mean, 2),
+        (_, Some((mean, spread))) => {
+            format!("{} ± {:.2}", decimals(100.0 * mean, 2), 100.0 * spread)
+        }
     }
 }

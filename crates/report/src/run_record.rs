@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use treelora::TaskRelatives;
 use treelora_cl_bench::metrics::{AccuracyMatrix, MetricValue};
-use treelora_core::{Error, TaskId};
+use treelora_core::{Error, TaskId, read_text};
 use treelora_experiment::{Floors, Manifest, RunFolder, RunResult, StageCost};
 
 use crate::{StepLog, TaskNames};
@@ -51,7 +51,7 @@ impl RunRecord {
         let folder = RunFolder::open(path)?;
         let manifest = folder.manifest()?;
         let config_path = folder.config_path();
-        let config = fs::read_to_string(&config_path).map_err(|e| Error::io(&config_path, e))?;
+        let config = read_text(&config_path)?;
         let summary = folder.summary()?;
         let result = folder.result()?;
         let costs = result.as_ref().map_or_else(Vec::new, |r| r.costs.clone());

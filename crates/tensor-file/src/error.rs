@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::DType;
 
+use crate::FileKind;
+
 /// An error of a file of tensors.
 #[derive(Debug, thiserror::Error)]
 pub enum TensorFileError {
@@ -31,6 +33,9 @@ pub enum TensorProblem {
     /// It is not safetensors, or not all of it.
     #[error("{0}")]
     Damaged(String),
+    /// It is another kind of file.
+    #[error("not a safetensors file but {0}")]
+    Kind(FileKind),
     /// It says that it is something else.
     #[error("format `{}`, expected `{expected}`", found.as_deref().unwrap_or("none"))]
     Format {

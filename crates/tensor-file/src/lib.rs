@@ -1,9 +1,11 @@
-//! Named tensors in one safetensors file, each in its own type, and atomic writes.
+//! Named tensors in one safetensors file, each in its own type; atomic writes; text files of others.
 //!
 //! | what | where |
 //! |---|---|
 //! | tensors by name, and their file | [`TensorFile`] |
 //! | write any file so that a reader finds all of it or the one before | [`write_atomically`], [`rename_durably`] |
+//! | read text and JSON that others wrote: byte order marks, other encodings | [`read_text`], [`read_json_text`] |
+//! | what a file is that is none: pickle, archive, pointer, web page | [`FileKind`], [`other_weights`] |
 //! | what can go wrong: file, tensor, and the two sides that disagree | [`TensorFileError`], [`TensorProblem`] |
 //!
 //! The README has an example.
@@ -15,11 +17,22 @@ mod tensor_file;
 
 mod atomic_write;
 
+mod text_file;
+
 mod error;
+
+mod file_kind;
+
+mod other_weights;
 
 pub use atomic_write::{rename_durably, write_atomically};
 pub use error::{TensorFileError, TensorProblem};
+pub use file_kind::FileKind;
+pub use other_weights::other_weights;
 pub use tensor_file::TensorFile;
+pub use text_file::{
+    MAX_TEXT_BYTES, TextFileError, decode_text, json_problem, parse_json, read_json_text, read_text,
+};
 
 /// The example of the README, kept running.
 #[cfg(doctest)]

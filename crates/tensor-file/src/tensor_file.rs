@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, Element, Tensor, TensorData};
 use safetensors::{SafeTensors, tensor::TensorView};
 
 use crate::{
-    TensorFileError, TensorProblem,
+    FileKind, TensorFileError, TensorProblem,
     element::{decode, stored},
     write_atomically,
 };
@@ -191,12 +191,12 @@ impl TensorFile {
         self.values(name, &[DType::F32])
     }
 
-    /// Numbers that were stored as `f32`, `f16` or `bf16`, in row order, widened to `f32`.
+    /// Numbers that were stored as `f64`, `f32`, `f16` or `bf16`, in row order, as `f32`.
     ///
     /// # Errors
     /// When there is no tensor of that name or it has another type.
     pub fn widened(&self, name: &str) -> Result<Vec<f32>, TensorFileError> {
-        let data = self.data_of(name, &[DType::F32, DType::F16, DType::BF16])?;
+        let data = self.data_of(name, &[DType::F64, DType::F32, DType::F16, DType::BF16])?;
         Ok(data.iter::<f32>().collect())
     }
 
@@ -293,8 +293,12 @@ impl TensorFile {
     /// Read a file of tensors.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or holds a type that is not read.
+    /// When the file cannot be read, is damaged or [something else](FileKind), or holds a type that is not read.
     pub fn load(path: &Path) -> Result<Self, TensorFileError> {
+        if path.is_dir() {
+            let problem = TensorProblem::Kind(FileKind::Folder);
+            return Err(TensorFileError::content(Some(path), problem));
+        }
         let bytes = fs::read(path).map_err(|e| TensorFileError::io(path, e))?;
         let file = Self::decode(&bytes)
             .map_err(|problem| TensorFileError::content(Some(path), problem))?;
@@ -335,7 +339,10 @@ impl TensorFile {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, TensorProblem> {
-        let damaged = |e: safetensors::SafeTensorError| TensorProblem::Damaged(e.to_string());
+        let damaged = |e: safetensors::SafeTensorError| match FileKind::of(bytes) {
+            Some(kind) if kind != FileKind::Safetensors => TensorProblem::Kind(kind),
+            _ => TensorProblem::Damaged(e.to_string()),
+        };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let metadata = header.metadata().as_ref();
         let parsed = SafeTensors::deserialize(bytes).map_err(damaged)?;

@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 
 use burn::tensor::{DType, Device, Tensor, TensorData, bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use treelora_tensor_file::{TensorFile, TensorFileError, TensorProblem, write_atomically};
+use treelora_tensor_file::{
+    FileKind, TensorFile, TensorFileError, TensorProblem, write_atomically,
+};
 
 const F32: [u32; 9] = [
     0,
@@ -267,7 +269,7 @@ fn cut_and_damaged_files_are_errors_that_name_the_file() {
     let path = dir.path().join("damaged.safetensors");
     file().save(&path).unwrap();
     let whole = fs::read(&path).unwrap();
-    for length in 0..whole.len() {
+    for length in 1..whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
         let error = TensorFile::load(&path).unwrap_err();
         assert!(error.to_string().contains("damaged.safetensors"), "{error}");
@@ -343,6 +345,28 @@ fn headers_that_lie_are_errors() {
     fs::write(&path, u64::MAX.to_le_bytes()).unwrap();
     let error = TensorFile::load(&path).unwrap_err();
     assert!(matches!(problem(error), TensorProblem::Damaged(_)));
+}
+
+#[test]
+fn files_of_other_kinds_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("adapter.safetensors");
+    let cases: [(&[u8], FileKind); 3] = [
+        (b"", FileKind::Empty),
+        (b"\x80\x02}q\0(X\x01\0\0\0a", FileKind::Pickle),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            FileKind::GitLfsPointer,
+        ),
+    ];
+    for (bytes, kind) in cases {
+        fs::write(&path, bytes).unwrap();
+        let error = TensorFile::load(&path).unwrap_err();
+        assert!(error.to_string().contains("adapter.safetensors"), "{error}");
+        assert_eq!(problem(error), TensorProblem::Kind(kind));
+    }
+    let error = TensorFile::load(dir.path()).unwrap_err();
+    assert_eq!(problem(error), TensorProblem::Kind(FileKind::Folder));
 }
 
 #[test]

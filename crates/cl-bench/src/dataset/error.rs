@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use treelora_core::Error;
 
+use super::class_names::twin;
+
 /// A data set cannot be used; the message names the file and the values that disagree.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -79,13 +81,27 @@ pub enum DatasetError {
         /// What it should hold.
         expected: &'static str,
     },
+    /// A folder holds no image.
+    #[error(
+        "{}: no image{}",
+        path.display(),
+        left_out.as_ref().map_or_else(String::new, |files| format!("; {files}"))
+    )]
+    NoImage {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds besides.
+        left_out: Option<String>,
+    },
     /// The test split has a class that the training split lacks.
-    #[error("{}: class `{class}` does not occur in training", path.display())]
+    #[error("{}: class `{class}` does not occur in training{hint}", path.display())]
     UnknownClass {
         /// The folder of the class.
         path: PathBuf,
         /// Its name.
         class: String,
+        /// What may be the cause, behind a semicolon.
+        hint: String,
     },
     /// An image file does not decode.
     #[error("{}: the image does not decode: {problem}", path.display())]
@@ -129,6 +145,23 @@ impl DatasetError {
         }
     }
 
+    /// A class that only the test split has; `names` are those of training.
+    pub(in crate::dataset) fn unknown_class(path: PathBuf, class: &str, names: &[String]) -> Self {
+        let hint = twin(class, names).map(|twin| {
+            format!(
+                "; training has `{}`, the same letters in another Unicode composition than `{}`: give both folders \
+                 one name",
+                twin.escape_default(),
+                class.escape_default()
+            )
+        });
+        Self::UnknownClass {
+            path,
+            class: class.to_owned(),
+            hint: hint.unwrap_or_default(),
+        }
+    }
+
     /// The file or folder that is wrong.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -138,6 +171,7 @@ impl DatasetError {
             | Self::ClassNames { path, .. }
             | Self::MissingFolder { path, .. }
             | Self::Empty { path, .. }
+            | Self::NoImage { path, .. }
             | Self::UnknownClass { path, .. }
             | Self::Image { path, .. }
             | Self::Format { path, .. } => Some(path),

@@ -20,6 +20,12 @@ pub mod sources;
 
 mod error;
 
+mod class_names;
+
+mod decoding;
+
+mod image_files;
+
 mod picture;
 
 mod source;
@@ -28,13 +34,16 @@ mod unlabelled;
 
 use std::sync::Arc;
 
+pub use class_names::differ_in_composition;
+pub use decoding::MAX_SIDE;
 pub use error::DatasetError;
-pub use picture::{MAX_SIDE, Picture};
+pub use image_files::{ENDINGS, LeftOut, images_in};
+pub use picture::Picture;
 pub use source::{DataFolder, ImageSource};
 pub use sources::{
     DatasetConfig,
     cifar::{Cifar, CifarVariant},
-    image_folder::{ImageFolder, images_in},
+    image_folder::ImageFolder,
     procedural::{Procedural, ProceduralConfig},
 };
 pub use unlabelled::UnlabelledImages;
@@ -79,6 +88,11 @@ pub trait Dataset: Send + Sync {
     /// Names of the domains; empty where the data set does not tell them apart.
     fn domain_names(&self) -> &[String] {
         &[]
+    }
+
+    /// What lies beside the examples and is not used, for a warning.
+    fn left_out(&self) -> Option<&str> {
+        None
     }
 }
 

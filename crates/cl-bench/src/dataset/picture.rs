@@ -2,17 +2,7 @@
 
 use std::path::Path;
 
-use image::{ImageReader, Limits};
-
-use super::DatasetError;
-
-/// Largest width or height of an image file in pixels; larger files are refused before anything is
-/// allocated for them.
-pub const MAX_SIDE: u32 = 16_384;
-
-/// Largest memory that decoding one image may take, in bytes: a file of a few bytes can declare a
-/// huge picture.
-const MAX_DECODED_BYTES: u64 = 256 << 20;
+use super::{DatasetError, decoding::decode};
 
 /// Red, green and blue bytes of a picture, row by row, `[height, width, 3]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,30 +30,20 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// Decode a JPEG or PNG file; grey, 16-bit and transparent images become plain RGB.
+    /// Decode a file of any format that image folders may hold; grey, 16-bit and transparent images become plain RGB.
+    /// As with Pillow, an orientation in EXIF turns nothing, and of several pictures in a file the first counts.
     ///
     /// # Errors
-    /// When the file cannot be read, does not decode, or declares more than [`MAX_SIDE`] pixels.
+    /// When the file cannot be read, does not hold one whole picture, or declares more than [`MAX_SIDE`] pixels.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let io = |e| DatasetError::io(path, e);
-        let mut reader = ImageReader::open(path)
-            .map_err(io)?
-            .with_guessed_format()
-            .map_err(io)?;
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        limits.max_alloc = Some(MAX_DECODED_BYTES);
-        reader.limits(limits);
-        let problem = |problem: String| DatasetError::Image {
-            path: path.to_owned(),
-            problem,
-        };
-        let image = reader.decode().map_err(|e| problem(e.to_string()))?;
+        let image = decode(path)?;
         let (width, height) = (image.width(), image.height());
         match width > 0 && height > 0 {
             true => Ok(Self::new(width, height, image.into_rgb8().into_raw())),
-            false => Err(problem(format!("{width}x{height} pixels"))),
+            false => Err(DatasetError::Image {
+                path: path.to_owned(),
+                problem: format!("{width}x{height} pixels"),
+            }),
         }
     }
 

@@ -30,6 +30,13 @@ macro_rules! image_datasets {
                 }
             }
 
+            /// The same, to be changed.
+            pub fn path_mut(&mut self) -> Option<&mut std::path::PathBuf> {
+                match self {
+                    $(Self::$variant(source) => $crate::dataset::ImageSource::path_mut(source)),+
+                }
+            }
+
             /// Open or generate both splits.
             ///
             /// # Errors

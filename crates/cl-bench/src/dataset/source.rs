@@ -11,6 +11,9 @@ pub trait ImageSource {
     /// Where the files are; `None` when there are none or nobody has said yet.
     fn path(&self) -> Option<&Path>;
 
+    /// The same, to be changed.
+    fn path_mut(&mut self) -> Option<&mut PathBuf>;
+
     /// Open or generate both splits.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Cell;
+use super::{Cell, decimals};
 
 /// `R[i][j]`: the score on task `j` after training on task `i`, both counted from 0.
 ///
@@ -52,7 +52,8 @@ impl AccuracyMatrix {
         if let Some(cell) = self.counts.get_mut(after).and_then(|row| row.get_mut(on)) {
             *cell = None;
         }
-        *at(at(&mut self.scores, after), on) = Some(score);
+        // -0 is 0.
+        *at(at(&mut self.scores, after), on) = Some(score + 0.0);
     }
 
     /// Add answers on one class after training on task `after`.
@@ -115,7 +116,7 @@ impl std::fmt::Display for AccuracyMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let columns = self.scores.iter().map(Vec::len).max().unwrap_or(0);
         let percent = |score: Option<f64>| match score {
-            Some(score) => format!("{:6.2}", 100.0 * score),
+            Some(score) => format!("{:>6}", decimals(100.0 * score, 2)),
             None => format!("{:>6}", "-"),
         };
         write!(f, "{:>8}", "after")?;

@@ -135,7 +135,8 @@ impl Convention {
     /// The number with its meaning.
     pub fn of(self, matrix: &AccuracyMatrix) -> MetricValue {
         MetricValue {
-            value: self.value(matrix),
+            // -0 is 0.
+            value: self.value(matrix).map(|value| value + 0.0),
             formula: self.formula().to_owned(),
             direction: self.direction(),
         }

@@ -22,6 +22,7 @@ mod accuracy_matrix;
 mod best_classes;
 mod cell;
 mod convention;
+mod decimals;
 mod spread;
 mod task_score;
 
@@ -29,5 +30,6 @@ pub use accuracy_matrix::AccuracyMatrix;
 pub use best_classes::best_classes;
 pub use cell::Cell;
 pub use convention::{Convention, Direction, MetricValue};
+pub use decimals::decimals;
 pub use spread::mean_and_spread;
 pub use task_score::{TaskInferenceCount, TaskScore};

@@ -27,7 +27,8 @@ impl Score {
         let per_sample: Vec<_> = samples.iter().map(score).collect();
         let sum: f64 = per_sample.iter().flatten().sum();
         Self {
-            mean: (!samples.is_empty()).then(|| sum / samples.len() as f64),
+            // A sum of nothing is -0.
+            mean: (!samples.is_empty()).then(|| sum / samples.len() as f64 + 0.0),
             counted: per_sample.iter().flatten().count(),
             empty: samples.iter().filter(|sample| sample.is_empty()).count(),
             per_sample,

@@ -21,8 +21,10 @@ pub struct StreamConfig {
     /// What distinguishes the tasks.
     #[serde(default)]
     pub scenario: Scenario,
-    /// Number of tasks.
-    pub tasks: usize,
+    /// Number of tasks. When absent, a domain-incremental stream has a task for each domain of `domain_order` or of the
+    /// data set; the other scenarios need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<usize>,
     /// Classes of each task; the classes left over are not used. When absent, the tasks share all
     /// classes evenly. Not for domains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +78,7 @@ impl StreamConfig {
     pub fn with_tasks(tasks: usize) -> Self {
         Self {
             scenario: Scenario::default(),
-            tasks,
+            tasks: Some(tasks),
             classes_per_task: None,
             class_order: ClassOrder::default(),
             exclude_classes: Vec::new(),
@@ -87,9 +89,10 @@ impl StreamConfig {
         }
     }
 
-    /// Number of tasks.
-    pub fn num_tasks(&self) -> usize {
-        self.tasks
+    /// Number of tasks; `None` where the domains of the data set say it.
+    pub fn num_tasks(&self) -> Option<usize> {
+        let ordered = || Some(self.domain_order.len()).filter(|domains| *domains > 0);
+        self.tasks.or_else(ordered)
     }
 
     /// Check what can be checked without the data.
@@ -104,13 +107,15 @@ impl StreamConfig {
             }),
             _ => Ok(()),
         };
-        if self.tasks == 0 {
-            return Err(StreamError::NoTasks);
+        let domains = self.scenario == Scenario::DomainIncremental;
+        match self.tasks {
+            Some(0) => return Err(StreamError::NoTasks),
+            None if !domains => return Err(StreamError::TasksNotSaid),
+            _ => {}
         }
         positive("classes_per_task", self.classes_per_task)?;
         positive("train_per_class", self.train_per_class)?;
         positive("test_per_class", self.test_per_class)?;
-        let domains = self.scenario == Scenario::DomainIncremental;
         if domains && self.classes_per_task.is_some() {
             return Err(StreamError::Setting {
                 key: "classes_per_task",
@@ -156,7 +161,7 @@ impl StreamConfig {
         if self.scenario == Scenario::DomainIncremental {
             return Ok(classes);
         }
-        let (tasks, found) = (self.tasks, classes.len());
+        let (tasks, found) = (self.class_tasks()?, classes.len());
         if tasks > found {
             return Err(StreamError::MoreTasksThanClasses {
                 tasks,
@@ -183,23 +188,32 @@ impl StreamConfig {
         }
     }
 
+    /// Number of tasks that share out the classes.
+    pub(super) fn class_tasks(&self) -> Result<usize, StreamError> {
+        self.tasks.ok_or(StreamError::TasksNotSaid)
+    }
+
     /// Number and name of the domain of each task, of a data set with the domains `available`.
     pub(super) fn domains(
         &self,
         available: &[String],
     ) -> Result<Vec<(usize, String)>, StreamError> {
         duplicate("domain_order", &self.domain_order)?;
+        if available.is_empty() {
+            return Err(StreamError::NoDomains);
+        }
         let names = match self.domain_order.is_empty() {
             true => available,
             false => &self.domain_order,
         };
-        if self.tasks > names.len() {
+        let tasks = self.tasks.unwrap_or(names.len());
+        if tasks > names.len() {
             return Err(StreamError::MoreTasksThanDomains {
-                tasks: self.tasks,
+                tasks,
                 domains: names.len(),
             });
         }
-        names[..self.tasks]
+        names[..tasks]
             .iter()
             .map(|name| match available.iter().position(|a| a == name) {
                 Some(domain) => Ok((domain, name.clone())),

@@ -8,6 +8,15 @@ pub enum StreamError {
     /// A stream without tasks.
     #[error("the stream is empty: it has 0 tasks")]
     NoTasks,
+    /// A stream of classes without the number of its tasks.
+    #[error(
+        "is missing: over how many tasks the classes are shared (a domain-incremental stream alone needs none, it has a \
+         task for each domain)"
+    )]
+    TasksNotSaid,
+    /// A stream of domains over data that does not tell them apart.
+    #[error("the data set has no domains; `image-domains` has a folder for each")]
+    NoDomains,
     /// A stream without classes.
     #[error("the stream is empty: none of the {available} classes of the data set is left")]
     NoClasses {
@@ -114,11 +123,13 @@ impl StreamError {
     pub fn key(&self) -> Option<&'static str> {
         match self {
             Self::NoTasks
+            | Self::TasksNotSaid
             | Self::MoreTasksThanClasses { .. }
             | Self::MoreTasksThanDomains { .. }
             | Self::Uneven { .. }
             | Self::TooFewClasses { .. } => Some("tasks"),
             Self::NoClasses { .. } => Some("class_order"),
+            Self::NoDomains => Some("scenario"),
             Self::UnknownDomain { .. } => Some("domain_order"),
             Self::Duplicate { key, .. }
             | Self::UnknownClass { key, .. }

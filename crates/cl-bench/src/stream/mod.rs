@@ -12,6 +12,7 @@
 mod config;
 mod error;
 mod order;
+mod outline;
 mod scenario;
 mod task_identity;
 
@@ -22,6 +23,7 @@ use treelora_core::{Task, TaskId};
 pub use config::{ClassOrder, StreamConfig, Subset};
 pub use error::StreamError;
 pub use order::shuffled;
+pub use outline::StreamOutline;
 pub use scenario::Scenario;
 pub use task_identity::TaskIdentity;
 
@@ -123,15 +125,15 @@ impl Stream {
     /// # Panics
     /// When a task is not in the stream.
     pub fn allowed(&self, on: TaskId, after: TaskId) -> Vec<usize> {
-        match self.scenario {
-            Scenario::ClassIncremental => {
-                let tasks = self.tasks[..=after.0].iter();
-                let mut seen: Vec<usize> = tasks.flat_map(|t| t.task.classes.clone()).collect();
-                seen.sort_unstable();
-                seen
-            }
-            Scenario::TaskIncremental => self.tasks[on.0].task.classes.clone(),
-            Scenario::DomainIncremental => (0..self.num_labels()).collect(),
+        self.outline().allowed(on, after)
+    }
+
+    /// The tasks without their examples.
+    pub fn outline(&self) -> StreamOutline {
+        StreamOutline {
+            scenario: self.scenario,
+            tasks: self.tasks.iter().map(|task| task.task.clone()).collect(),
+            label_names: self.label_names.clone(),
         }
     }
 
@@ -141,8 +143,9 @@ impl Stream {
         train: &Examples,
         test: &Examples,
     ) -> Result<Vec<StreamTask>, StreamError> {
-        let per_task = self.num_labels() / config.tasks;
-        (0..config.tasks)
+        let tasks = config.class_tasks()?;
+        let per_task = self.num_labels() / tasks;
+        (0..tasks)
             .map(|id| {
                 let labels: Vec<usize> = (id * per_task..(id + 1) * per_task).collect();
                 let pick = |examples: &Examples| {

@@ -6,9 +6,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use treelora_core::Error;
+use treelora_core::{Error, read_text};
 
-use super::{bounded_file::read_bytes, dataset_config::TextDatasetConfig};
+use super::dataset_config::TextDatasetConfig;
 use crate::sha256::sha256_of_parts;
 
 /// The `[data]` table of pre-training on text.
@@ -77,9 +77,9 @@ impl CorpusConfig {
         let mut documents = Vec::new();
         for path in &self.files {
             for file in text_files(&self.located(path))? {
-                let text = String::from_utf8(read_bytes(&file)?)
-                    .map_err(|e| Error::format(&file, format!("not UTF-8: {e}")))?;
-                documents.push(Document { parts: vec![text] });
+                documents.push(Document {
+                    parts: vec![read_text(&file)?],
+                });
             }
         }
         for (index, config) in self.tasks.iter().enumerate() {

@@ -40,7 +40,8 @@ pub struct TextDatasetConfig {
     /// Number of O-LoRA's task order, 1 to 6. Only for `o-lora`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<usize>,
-    /// Leave out what has no file, and report it, instead of refusing the data.
+    /// Leave out tasks without a file to train on or to be scored by, and report them, instead of refusing the data. A
+    /// task without validation examples is none of them: they are reported missing in either case.
     #[serde(default)]
     pub allow_missing: bool,
     /// Training examples of each task, at most; all when absent.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
-use super::{chat_template::ChatTemplate, record::TextRecord, tokenizer::Tokenizer};
+use super::{chat_template::ChatTemplate, date::Date, record::TextRecord, tokenizer::Tokenizer};
 
 /// How texts become token ids. The defaults are TRACE's: raw prompts of at most 1024 tokens that
 /// lose their beginning, answers of at most 512.
@@ -26,6 +26,10 @@ pub struct Encoding {
     pub end: bool,
     /// Whether prompts are put into the model's chat template. TRACE doesn't.
     pub chat_template: bool,
+    /// The day that a chat template may print, such as `2026-11-28`. Without one, a template prints what it has for
+    /// this case, so that a run does not depend on the day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
 }
 
 /// Which part of a prompt is left out.
@@ -90,6 +94,7 @@ impl Default for Encoding {
             beginning: Beginning::default(),
             end: true,
             chat_template: false,
+            date: None,
         }
     }
 }
@@ -251,6 +256,10 @@ impl Frame {
     fn of(encoding: &Encoding, tokenizer: &Tokenizer) -> Result<Self, Error> {
         if encoding.chat_template {
             let template = tokenizer.chat_template()?;
+            let template = match encoding.date {
+                Some(date) => template.with_date(date),
+                None => template,
+            };
             let (before, after) = template.frame()?;
             return Ok(Self {
                 before: tokenizer.encode(&before)?,

@@ -34,7 +34,19 @@ mod chat_template;
 
 mod byte_pair_training;
 
-mod bounded_file;
+mod optional_file;
+
+mod token_names;
+
+mod added_tokens;
+
+mod template_values;
+
+mod template_methods;
+
+mod template_source;
+
+mod date;
 
 mod record;
 
@@ -70,12 +82,12 @@ mod report;
 
 pub use batching::TextBatching;
 pub use benchmarks::{TextBenchmark, o_lora_order};
-pub use bounded_file::MAX_BYTES;
 pub use byte_pair_training::BytePairTraining;
 pub use chat_template::ChatTemplate;
 pub use corpus::{Corpus, CorpusConfig, Document};
 pub use dataset::{MissingPart, TextDataset, TextSplit, TextTask};
 pub use dataset_config::{TextDatasetConfig, TrainSplit};
+pub use date::Date;
 pub use demonstrations::{DemonstratedPrompts, Demonstrations};
 pub use duplicates::Duplicates;
 pub use encoding::{

@@ -131,7 +131,8 @@ impl Reading<'_> {
                 return Err(Error::setting("train_split", problem));
             }
             Found::NotOffered => return Ok(None),
-            Found::Missing(file) if self.config.allow_missing => {
+            // Nothing is learned from or scored on the validation split.
+            Found::Missing(file) if self.config.allow_missing || !needed => {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
                 self.missing.push(MissingPart {
                     task: self.source.name().to_owned(),

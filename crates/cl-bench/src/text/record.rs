@@ -4,11 +4,9 @@ use std::{fmt, marker::PhantomData, path::Path};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor},
 };
-use treelora_core::Error;
-
-use super::bounded_file::read_bytes;
+use treelora_core::{Error, json_problem, parse_json, read_text};
 
 /// One example as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +40,10 @@ pub(super) fn read_as<T: DeserializeOwned>(
     path: &Path,
     convert: impl Fn(T) -> Result<TextRecord, String>,
 ) -> Result<Vec<TextRecord>, Error> {
-    let bytes = read_bytes(path)?;
+    let text = read_text(path)?;
     let (kind, first, items) = match path.extension().is_some_and(|end| end == "jsonl") {
-        true => ("line", 1, lines(&bytes)),
-        false => ("record", 0, list(&bytes)),
+        true => ("line", 1, lines(&text)),
+        false => ("record", 0, list(&text)),
     };
     let items: Vec<(usize, T)> = items.map_err(|problem| Error::format(path, problem))?;
     if items.is_empty() {
@@ -63,21 +61,62 @@ pub(super) fn read_as<T: DeserializeOwned>(
     records.collect()
 }
 
-fn list<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<(usize, T)>, String> {
-    let Numbered(items) = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    Ok(items.into_iter().enumerate().collect())
+fn list<T: DeserializeOwned>(text: &str) -> Result<Vec<(usize, T)>, String> {
+    match parse_json(text) {
+        Ok(Numbered(items)) => Ok(items.into_iter().enumerate().collect()),
+        Err(_) if begins_with(text, '{') && values(text) > 1 => Err(
+            "objects one after the other, which is the form of a `.jsonl` file; a `.json` file \
+             holds one list, `[...]`"
+                .into(),
+        ),
+        Err(problem) => Err(problem),
+    }
 }
 
-fn lines<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<(usize, T)>, String> {
-    bytes
-        .split(|byte| *byte == b'\n')
+fn lines<T: DeserializeOwned>(text: &str) -> Result<Vec<(usize, T)>, String> {
+    if begins_with(text, '[') {
+        let problem = "a list, which is the form of a `.json` file; a `.jsonl` file holds one \
+                       object a line, without brackets and commas around them";
+        return Err(problem.into());
+    }
+    // Files joined with `cat` have their byte order marks at the beginnings of lines.
+    let lines = text
+        .split('\n')
+        .map(|line| line.trim_start_matches('\u{feff}'));
+    lines
         .zip(1..)
-        .filter(|(line, _)| !line.trim_ascii().is_empty())
-        .map(|(line, number)| match serde_json::from_slice(line) {
+        .filter(|(line, _)| !line.trim().is_empty())
+        .map(|(line, number)| match serde_json::from_str(line) {
             Ok(item) => Ok((number, item)),
-            Err(error) => Err(format!("line {number} (from 1): {error}")),
+            Err(error) if error.is_eof() && values(&from_line(text, number)) > 0 => {
+                let problem = "the object goes on in the next line; a `.jsonl` file holds a whole \
+                               one in each line, a `.json` file a list of them, `[...]`";
+                Err(format!("line {number} (from 1): {problem}"))
+            }
+            Err(error) => {
+                let problem = json_problem(&error, line);
+                // The parser has seen this line alone.
+                let problem = problem.replace(" at line 1 column ", " at column ");
+                Err(format!("line {number} (from 1): {problem}"))
+            }
         })
         .collect()
+}
+
+/// What stands from a line on, the first being 1.
+fn from_line(text: &str, number: usize) -> String {
+    let lines: Vec<&str> = text.split('\n').skip(number - 1).collect();
+    lines.join("\n")
+}
+
+fn begins_with(text: &str, bracket: char) -> bool {
+    text.trim_start().starts_with(bracket)
+}
+
+/// How many JSON values follow each other up to the first error; two are enough to know.
+fn values(text: &str) -> usize {
+    let values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.take(2).take_while(Result::is_ok).count()
 }
 
 /// A list whose errors tell the position of the item.

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-use treelora_core::Error;
+use serde_json::{Map, Value};
+use treelora_core::{Error, token_ids};
 
-use super::bounded_file::read_json_if_present;
+use super::{optional_file::read_json_if_present, token_names::TokenNames};
 
 /// Ids of the tokens that are not text.
 ///
 /// The names in `tokenizer_config.json`, then `special_tokens_map.json`, come first; where neither
-/// has one, the ids in `generation_config.json`, then `config.json`.
+/// has one, the ids in `generation_config.json`, then `config.json`. A negative id is no token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpecialTokens {
     /// Beginning of a text.
@@ -23,73 +23,50 @@ pub struct SpecialTokens {
     pub stops: Vec<u32>,
 }
 
-/// Token names of `tokenizer_config.json` and `special_tokens_map.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Names {
-    bos_token: Option<Name>,
-    eos_token: Option<Name>,
-    pad_token: Option<Name>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Name {
-    Plain(String),
-    Described { content: String },
-}
-
-/// Token ids of `generation_config.json` and `config.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Numbers {
-    bos_token_id: Option<OneOrMany>,
-    eos_token_id: Option<OneOrMany>,
-    pad_token_id: Option<OneOrMany>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(i64),
-    Many(Vec<i64>),
-}
-
 impl SpecialTokens {
     /// Read the files in `folder`; `id_of` knows the vocabulary.
     ///
     /// # Errors
     /// When a file is damaged, or names a token that the vocabulary lacks.
-    pub(super) fn read(folder: &Path, id_of: impl Fn(&str) -> Option<u32>) -> Result<Self, Error> {
-        let mut special = Self::default();
-        for file in ["tokenizer_config.json", "special_tokens_map.json"] {
-            let path = folder.join(file);
-            let names: Names = read_json_if_present(&path)?;
-            let id = |key: &str, name: Option<Name>| {
-                let Some(Name::Plain(name) | Name::Described { content: name }) = name else {
-                    return Ok(None);
-                };
-                id_of(&name).map(Some).ok_or_else(|| {
-                    let problem = format!("{key} is `{name}`, which tokenizer.json lacks");
-                    Error::format(&path, problem)
-                })
+    pub(super) fn read(
+        folder: &Path,
+        names: &TokenNames,
+        id_of: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Self, Error> {
+        let named = |key: &str| {
+            let Some(token) = names.get(key) else {
+                return Ok(None);
             };
-            let (bos, eos) = (
-                id("bos_token", names.bos_token)?,
-                id("eos_token", names.eos_token)?,
-            );
-            let pad = id("pad_token", names.pad_token)?;
-            special.bos = special.bos.or(bos);
-            special.eos = special.eos.or(eos);
-            special.pad = special.pad.or(pad);
-        }
+            id_of(&token.content).map(Some).ok_or_else(|| {
+                let problem = format!(
+                    "{key} is `{}`, which the vocabulary of tokenizer.json lacks",
+                    token.content
+                );
+                Error::format(folder.join(token.file), problem)
+            })
+        };
+        let mut special = Self {
+            bos: named("bos_token")?,
+            eos: named("eos_token")?,
+            pad: named("pad_token")?,
+            stops: Vec::new(),
+        };
         special.stops.extend(special.eos);
         for file in ["generation_config.json", "config.json"] {
-            let numbers: Numbers = read_json_if_present(&folder.join(file))?;
-            let (bos, eos) = (ids(numbers.bos_token_id), ids(numbers.eos_token_id));
+            let path = folder.join(file);
+            let fields: Map<String, Value> = read_json_if_present(&path)?;
+            let ids = |key: &str| {
+                let ids = token_ids(fields.get(key).unwrap_or(&Value::Null));
+                ids.map_err(|problem| Error::format(&path, format!("`{key}` {problem}")))
+            };
+            let (bos, eos, pad) = (
+                ids("bos_token_id")?,
+                ids("eos_token_id")?,
+                ids("pad_token_id")?,
+            );
             special.bos = special.bos.or(bos.first().copied());
             special.eos = special.eos.or(eos.first().copied());
-            special.pad = special.pad.or(ids(numbers.pad_token_id).first().copied());
+            special.pad = special.pad.or(pad.first().copied());
             special.stops.extend(eos);
         }
         special.pad = special.pad.or(special.eos);
@@ -97,15 +74,4 @@ impl SpecialTokens {
         special.stops.dedup();
         Ok(special)
     }
-}
-
-/// Negative numbers stand for no token.
-fn ids(numbers: Option<OneOrMany>) -> Vec<u32> {
-    let numbers = match numbers {
-        None => Vec::new(),
-        Some(OneOrMany::One(number)) => vec![number],
-        Some(OneOrMany::Many(numbers)) => numbers,
-    };
-    let ids = numbers.into_iter().map(u32::try_from);
-    ids.filter_map(Result::ok).collect()
 }

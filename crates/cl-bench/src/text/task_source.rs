@@ -5,10 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use treelora_core::Error;
+use treelora_core::{Error, read_json};
 
 use super::{
-    bounded_file::read_json,
     classification_task::{ClassificationTask, LabelledSentence},
     record::{self, TextRecord},
 };

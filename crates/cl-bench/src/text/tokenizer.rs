@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use treelora_core::Error;
+use treelora_core::{Error, parse_json, read_text};
 
-use super::{bounded_file::read_bytes, chat_template::ChatTemplate, special_tokens::SpecialTokens};
+use super::{
+    added_tokens::{self, FILE},
+    chat_template::ChatTemplate,
+    special_tokens::SpecialTokens,
+    token_names::TokenNames,
+};
 
 /// A Hugging Face tokenizer, from the folder of a model.
 ///
@@ -15,49 +20,75 @@ pub struct Tokenizer {
     /// The model's folder, for messages and the chat template.
     folder: PathBuf,
     inner: tokenizers::Tokenizer,
+    names: TokenNames,
     special: SpecialTokens,
     vocabulary: usize,
+    /// Rows that `tokenizer.json` alone needs.
+    own_vocabulary: usize,
+    /// Rows of the model's embedding, once it is known.
+    rows: usize,
     prefix: Vec<u32>,
+    suffix: Vec<u32>,
 }
 
 impl Tokenizer {
-    /// Read `tokenizer.json`, and which tokens are special from the files beside it.
+    /// Read `tokenizer.json`, and further tokens and which are special from the files beside it.
     ///
     /// # Errors
-    /// When a file is missing or damaged; the message names it.
+    /// When a file is missing or damaged, or two give a token or an id differently; the message names them.
     pub fn load(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("tokenizer.json");
-        let bytes = read_bytes(&path)?;
-        let mut inner = parse(&bytes).map_err(|problem| Error::format(&path, problem))?;
+        let path = folder.join(FILE);
+        let text = read_text(&path)?;
+        let mut inner = parse(&text).map_err(|problem| Error::format(&path, problem))?;
         // Files may ask for both; here every text is encoded whole.
         inner.with_padding(None);
         inner
             .with_truncation(None)
             .map_err(|e| Error::format(&path, e.to_string()))?;
-        let largest = inner.get_vocab(true).into_values().max();
-        let Some(largest) = largest else {
-            return Err(Error::format(&path, "the vocabulary is empty"));
+        let rows = |inner: &tokenizers::Tokenizer| {
+            let largest = inner.get_vocab(true).into_values().max();
+            largest
+                .map(|largest| largest as usize + 1)
+                .ok_or_else(|| Error::format(&path, "the vocabulary is empty"))
         };
-        let special = SpecialTokens::read(folder, |token| inner.token_to_id(token))?;
+        let own_vocabulary = rows(&inner)?;
+        let names = TokenNames::read(folder)?;
+        let inner = added_tokens::extend(inner, folder, &names)?;
+        let vocabulary = rows(&inner)?;
+        let special = SpecialTokens::read(folder, &names, |token| inner.token_to_id(token))?;
         let mut tokenizer = Self {
             folder: folder.to_owned(),
             inner,
+            names,
             special,
-            vocabulary: largest as usize + 1,
+            vocabulary,
+            own_vocabulary,
+            rows: usize::MAX,
             prefix: Vec::new(),
+            suffix: Vec::new(),
         };
-        tokenizer.prefix = tokenizer.find_prefix()?;
+        (tokenizer.prefix, tokenizer.suffix) = tokenizer.fixed_parts()?;
         Ok(tokenizer)
     }
 
-    /// What the post-processor puts in front of a text.
-    fn find_prefix(&self) -> Result<Vec<u32>, Error> {
-        let (bare, full) = (self.encode("a")?, self.encode_with_special("a")?);
-        let start = match bare.is_empty() {
-            true => None,
-            false => full.windows(bare.len()).position(|part| part == bare),
-        };
-        Ok(full[..start.unwrap_or(0)].to_vec())
+    /// What the post-processor puts before and after a text, seen on a token that no vocabulary has, so that it does
+    /// not matter which letters this one knows.
+    fn fixed_parts(&self) -> Result<(Vec<u32>, Vec<u32>), Error> {
+        const PROBE: u32 = u32::MAX;
+        let probe = tokenizers::Token::new(PROBE, "a".to_owned(), (0, 1));
+        let bare = tokenizers::Encoding::from_tokens(vec![probe], 0);
+        let full = self.inner.post_process(bare, None, true);
+        let full = full.map_err(|e| self.error(&e.to_string()))?;
+        let mut parts = full.get_ids().split(|id| *id == PROBE);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(before), Some(after), None) => {
+                Ok((self.known(before.to_vec())?, self.known(after.to_vec())?))
+            }
+            _ => Err(self.error(
+                "the post-processor does not leave a text once in its place, so that what \
+                 begins and ends it cannot be told",
+            )),
+        }
     }
 
     /// Token ids of a text alone.
@@ -117,6 +148,28 @@ impl Tokenizer {
         &self.prefix
     }
 
+    /// What the tokenizer itself puts behind a text. Prompts do without it, because an answer follows.
+    pub fn suffix(&self) -> &[u32] {
+        &self.suffix
+    }
+
+    /// What is done otherwise here than the files say, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let name = |id: &u32| {
+            self.inner
+                .id_to_token(*id)
+                .unwrap_or_else(|| id.to_string())
+        };
+        match self.suffix.as_slice() {
+            [] => Vec::new(),
+            suffix => vec![format!(
+                "{}: it ends every text with `{}`; prompts are left open, because an answer follows",
+                self.folder.join(FILE).display(),
+                suffix.iter().map(name).collect::<String>()
+            )],
+        }
+    }
+
     /// Id of a token by its name.
     pub fn id_of(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -127,26 +180,35 @@ impl Tokenizer {
     /// # Errors
     /// When the folder has no chat template, or a damaged one.
     pub fn chat_template(&self) -> Result<ChatTemplate, Error> {
-        let name = |id: Option<u32>| id.and_then(|id| self.inner.id_to_token(id));
-        let (bos, eos) = (name(self.special.bos), name(self.special.eos));
-        ChatTemplate::read(
-            &self.folder,
-            &bos.unwrap_or_default(),
-            &eos.unwrap_or_default(),
-        )
+        let named = self.names.named.iter();
+        let named = named.map(|(key, token)| (key.clone(), token.content.clone()));
+        ChatTemplate::read(&self.folder, named.collect())
+    }
+
+    /// The tokenizer of a model with an embedding of `embeddings` rows. Tokens that only the files beside
+    /// `tokenizer.json` name may lie beyond it, as a padding token often does: they are refused where a text has them.
+    ///
+    /// # Errors
+    /// As [`check_model`](Self::check_model).
+    pub fn of_model(self, embeddings: usize, eos: &[u32]) -> Result<Self, Error> {
+        self.check_model(embeddings, eos)?;
+        Ok(Self {
+            rows: embeddings,
+            ..self
+        })
     }
 
     /// Refuse a model that this tokenizer is not for: one with an embedding of fewer rows than
-    /// there are ids, or one whose texts end (`eos`, empty where the model does not say) with other
-    /// tokens.
+    /// `tokenizer.json` has ids, or one whose texts end (`eos`, empty where the model does not say) with a token that
+    /// is not there. That the tokenizer itself names another end is usual: a text ends at each of them.
     ///
     /// # Errors
     /// Naming the file and both numbers.
     pub fn check_model(&self, embeddings: usize, eos: &[u32]) -> Result<(), Error> {
-        if self.vocabulary > embeddings {
+        if self.own_vocabulary > embeddings {
             return Err(self.error(&format!(
                 "a vocabulary of {}, but the embedding of the model has {embeddings} rows",
-                self.vocabulary
+                self.own_vocabulary
             )));
         }
         for id in eos {
@@ -156,41 +218,42 @@ impl Tokenizer {
                 )));
             }
         }
-        match self.special.eos {
-            Some(own) if !eos.is_empty() && !eos.contains(&own) => Err(self.error(&format!(
-                "a text ends with token {own}, but one of the model with {eos:?}"
-            ))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    /// The ids, each below the vocabulary.
     fn ids(
         &self,
         encoding: Result<tokenizers::Encoding, tokenizers::Error>,
     ) -> Result<Vec<u32>, Error> {
         let encoding = encoding.map_err(|e| self.error(&e.to_string()))?;
-        let ids = encoding.get_ids().to_vec();
-        match ids.iter().find(|id| **id as usize >= self.vocabulary) {
+        self.known(encoding.get_ids().to_vec())
+    }
+
+    /// The ids, each in the vocabulary and in the model.
+    fn known(&self, ids: Vec<u32>) -> Result<Vec<u32>, Error> {
+        let rows = self.rows.min(self.vocabulary);
+        let Some(id) = ids.iter().find(|id| **id as usize >= rows) else {
+            return Ok(ids);
+        };
+        Err(self.error(&match self.inner.id_to_token(*id) {
+            Some(token) => format!(
+                "the text has the token `{token}` of id {id}, but the embedding of the model has {rows} rows"
+            ),
             // A post-processor may name an id of its own.
-            Some(id) => Err(self.error(&format!(
-                "token {id} of a vocabulary of {}",
-                self.vocabulary
-            ))),
-            None => Ok(ids),
-        }
+            None => format!("token {id} of a vocabulary of {}", self.vocabulary),
+        }))
     }
 
     fn error(&self, problem: &str) -> Error {
-        Error::format(self.folder.join("tokenizer.json"), problem)
+        Error::format(self.folder.join(FILE), problem)
     }
 }
 
 /// The crate panics on some damaged files: on JSON that breaks off within a decoder, which is looked
 /// for first, and on decoders of no known type.
-fn parse(bytes: &[u8]) -> Result<tokenizers::Tokenizer, String> {
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|e| e.to_string())?;
-    match std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes)) {
+fn parse(text: &str) -> Result<tokenizers::Tokenizer, String> {
+    parse_json::<serde::de::IgnoredAny>(text)?;
+    match std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text)) {
         Ok(parsed) => parsed.map_err(|e| e.to_string()),
         Err(_) => Err("damaged: a part of it is of no known type".into()),
     }

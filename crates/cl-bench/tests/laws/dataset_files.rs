@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use image::{ExtendedColorType, ImageFormat};
 use tempfile::TempDir;
 use treelora_cl_bench::dataset::{
-    Cifar, CifarVariant, DatasetConfig, DatasetError, ImageFolder, Picture,
+    Cifar, CifarVariant, DatasetConfig, DatasetError, ENDINGS, ImageFolder, Picture,
 };
 use treelora_core::Error;
 
@@ -192,12 +192,12 @@ fn incomplete_image_folders_name_the_folder() {
     fs::create_dir(root.join("train/dog")).unwrap();
     assert!(matches!(
         fails("train/dog: no image"),
-        DatasetError::Empty { .. }
+        DatasetError::NoImage { left_out: None, .. }
     ));
     fs::write(root.join("train/dog/readme.md"), "nothing here").unwrap();
     assert!(matches!(
-        fails("train/dog: no image"),
-        DatasetError::Empty { .. }
+        fails("train/dog: no image; left out 1 of other endings"),
+        DatasetError::NoImage { .. }
     ));
     fs::remove_dir_all(root.join("train/dog")).unwrap();
 
@@ -259,6 +259,92 @@ fn crc(bytes: &[u8]) -> u32 {
             (crc >> 1) ^ (0xEDB8_8320 * (crc & 1))
         })
     })
+}
+
+#[test]
+fn every_ending_is_read_in_any_case_and_the_others_are_counted() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    image(&root.join("train/cat/a.png"), [1, 2, 3]);
+    let png = fs::read(root.join("train/cat/a.png")).unwrap();
+    let mut endings: Vec<String> = ENDINGS.map(String::from).to_vec();
+    endings.extend(["JPG", "Png", "TIFF", "WebP"].map(String::from));
+    // The bytes tell the format, the ending only that it is an image.
+    for (number, ending) in endings.iter().enumerate() {
+        let file = root.join(format!("train/cat/{number}.{ending}"));
+        fs::write(file, &png).unwrap();
+    }
+    image(&root.join("test/cat/a.png"), [1, 2, 3]);
+    for system in [
+        ".DS_Store",
+        "._a.png",
+        "Thumbs.db",
+        "desktop.ini",
+        "Desktop.ini",
+    ] {
+        fs::write(root.join("train/cat").join(system), "x").unwrap();
+    }
+    fs::create_dir_all(root.join("train/cat/@eaDir")).unwrap();
+    fs::write(root.join("train/cat/@eaDir/thumb.jpg"), "x").unwrap();
+    let splits = ImageFolder::open(root).unwrap();
+    assert_eq!(splits.train.len(), 1 + endings.len());
+    assert_eq!(splits.train.left_out(), None);
+    for index in 0..splits.train.len() {
+        assert_eq!(splits.train.picture(index).unwrap().pixel(0, 0), [1, 2, 3]);
+    }
+
+    for other in ["b.GIF", "c.gif", "d.heic", "notes"] {
+        fs::write(root.join("train/cat").join(other), "x").unwrap();
+    }
+    let splits = ImageFolder::open(root).unwrap();
+    let left_out = splits.train.left_out().unwrap();
+    for part in [
+        "training",
+        "left out 4",
+        "2 .gif",
+        "1 .heic",
+        "1 without ending",
+    ] {
+        assert!(left_out.contains(part), "{part}: {left_out}");
+    }
+    assert_eq!(splits.test.left_out(), None);
+}
+
+#[test]
+fn folders_below_a_class_are_of_the_class() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    two_classes(root);
+    image(&root.join("train/ant/2019/may/a.png"), [9, 9, 9]);
+    image(&root.join("train/ant/2018/b.png"), [8, 8, 8]);
+    image(&root.join("train/ant/.cache/c.png"), [7, 7, 7]);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(root.join("train/ant"), root.join("train/ant/2018/again")).unwrap();
+    let splits = ImageFolder::open(root).unwrap();
+    let classes: Vec<usize> = (0..splits.train.len())
+        .map(|index| splits.train.class(index))
+        .collect();
+    assert_eq!(classes, [0, 0, 0, 1, 1]);
+    assert_eq!(splits.train.picture(1).unwrap().pixel(0, 0), [8, 8, 8]);
+    assert_eq!(splits.train.picture(2).unwrap().pixel(0, 0), [9, 9, 9]);
+}
+
+#[test]
+fn class_names_in_two_compositions_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    image(&root.join("train/caf\u{e9}/a.png"), [1, 1, 1]);
+    image(&root.join("test/cafe\u{301}/a.png"), [1, 1, 1]);
+    let message = ImageFolder::open(root).unwrap_err().to_string();
+    for part in ["Unicode composition", r"caf\u{e9}", r"cafe\u{301}"] {
+        assert!(message.contains(part), "{message}");
+    }
+    image(&root.join("train/cafe\u{301}/a.png"), [1, 1, 1]);
+    let message = ImageFolder::open(root).unwrap_err().to_string();
+    assert!(
+        message.contains("differ only in their Unicode composition"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod dataset_files;
 mod image_pipeline;
 mod metrics;
+mod pictures;
 mod procedural;
 mod stream;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use treelora_cl_bench::{
     dataset::{Dataset, DatasetError, Picture, Splits},
-    stream::{ClassOrder, Scenario, Stream, StreamConfig, StreamError, Subset},
+    stream::{ClassOrder, Scenario, Stream, StreamConfig, StreamError, StreamOutline, Subset},
 };
 use treelora_core::{Error, TaskId};
 
@@ -187,10 +187,56 @@ fn a_domain_is_a_task_with_all_classes() {
 }
 
 #[test]
+fn without_a_number_of_tasks_every_domain_is_one() {
+    let names = |toml: &str| -> Vec<String> {
+        let config = config(&format!("scenario = 'domain-incremental'\n{toml}"));
+        let stream = Stream::new(&config, &splits(3, 4)).unwrap();
+        let tasks = stream.tasks().iter();
+        tasks.map(|task| task.task.name.clone()).collect()
+    };
+    assert_eq!(names(""), ["d0", "d1", "d2", "d3"]);
+    assert_eq!(names("domain_order = ['d2', 'd1']"), ["d2", "d1"]);
+    assert_eq!(names("tasks = 1\ndomain_order = ['d2', 'd1']"), ["d2"]);
+    let whole = toml::to_string(&config("scenario = 'domain-incremental'")).unwrap();
+    assert!(!whole.contains("tasks"), "{whole}");
+    let mut splits = splits(3, 1);
+    splits.train = Arc::new(Labels {
+        domain_names: Vec::new(),
+        ..labels(3, 1, 10)
+    });
+    let error = Stream::new(&config("scenario = 'domain-incremental'"), &splits).unwrap_err();
+    assert_eq!(error, StreamError::NoDomains);
+    assert!(Error::from(error).to_string().contains("scenario"));
+}
+
+#[test]
+fn an_outline_answers_as_the_stream_does() {
+    for (toml, domains) in [
+        ("tasks = 3", 1),
+        ("tasks = 3\nscenario = 'task-incremental'", 1),
+        ("scenario = 'domain-incremental'", 2),
+    ] {
+        let stream = Stream::new(&config(toml), &splits(12, domains)).unwrap();
+        let outline = toml::to_string(&stream.outline()).unwrap();
+        let outline: StreamOutline = toml::from_str(&outline).unwrap();
+        assert_eq!(outline.label_names, stream.label_names());
+        for after in (0..stream.tasks().len()).map(TaskId) {
+            let allowed = outline.allowed(TaskId(0), after);
+            assert_eq!(allowed, stream.allowed(TaskId(0), after), "{toml}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_cut_is_a_typed_error_that_names_the_key() {
     let domains = |tail: &str| format!("scenario = 'domain-incremental'\n{tail}");
     let cases = [
         ("tasks = 0".into(), StreamError::NoTasks, "tasks"),
+        (
+            "scenario = 'task-incremental'".into(),
+            StreamError::TasksNotSaid,
+            "tasks",
+        ),
         (
             "tasks = 13".into(),
             StreamError::MoreTasksThanClasses {

@@ -1,7 +1,7 @@
 //! Chat templates.
 
 use serde_json::json;
-use treelora_cl_bench::text::{Encoding, TokenLimits, Tokenizer, TruncationSide};
+use treelora_cl_bench::text::{Date, Encoding, TokenLimits, Tokenizer, TruncationSide};
 
 use crate::{record, tiny_tokenizer, write, write_json};
 
@@ -55,6 +55,38 @@ fn templates_by_name_offer_the_default_one() {
 }
 
 #[test]
+fn a_template_has_the_day_where_one_is_given() {
+    // As LLaMA 3.2 asks for it.
+    let template = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}some day{% endif %}: \
+                    {{ messages[0].content }}";
+    let (_folder, tokenizer) = with_template(template);
+    assert!(tokenizer.chat_template().unwrap().reads_clock());
+    let mut encoding = Encoding {
+        chat_template: true,
+        ..Encoding::default()
+    };
+    let text = |encoding: &Encoding| {
+        let prompt = encoding.prompt(&tokenizer, "the cat", 99).unwrap();
+        tokenizer.decode(&prompt.ids).unwrap()
+    };
+    assert_eq!(text(&encoding), "some day: the cat");
+    encoding.date = Date::parse("2026-11-28");
+    assert_eq!(text(&encoding), "28 Nov 2026: the cat");
+    let (_folder, tokenizer) = with_template("{{ strftime_now('%Q') }}");
+    let template = tokenizer.chat_template().unwrap();
+    let error = template.with_date(Date::from_unix(0)).render("a");
+    assert!(error.unwrap_err().to_string().contains("`%Q`"));
+}
+
+#[test]
+fn a_frame_is_found_around_json() {
+    let (_folder, tokenizer) = with_template("{{ messages | tojson }}!");
+    let (before, after) = tokenizer.chat_template().unwrap().frame().unwrap();
+    assert_eq!(before, "[{\"role\": \"user\", \"content\": \"");
+    assert_eq!(after, "\"}]!");
+}
+
+#[test]
 fn what_a_template_refuses_or_lacks_is_an_error() {
     let (_folder, tokenizer) = tiny_tokenizer();
     let error = tokenizer.chat_template().unwrap_err().to_string();
@@ -66,6 +98,15 @@ fn what_a_template_refuses_or_lacks_is_an_error() {
     let template = tokenizer.chat_template().unwrap();
     let error = template.render("a").unwrap_err().to_string();
     assert!(error.contains("not for you"), "{error}");
+    let (folder, _) = tiny_tokenizer();
+    let named = json!({ "chat_template": { "tool_use": "tools" } });
+    write_json(folder.path(), "tokenizer_config.json", &named);
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let error = tokenizer.chat_template().unwrap_err().to_string();
+    assert!(
+        error.contains("`default`") && error.contains("tool_use"),
+        "{error}"
+    );
     let (_folder, tokenizer) = with_template("nothing");
     assert!(tokenizer.chat_template().unwrap().frame().is_err());
 }

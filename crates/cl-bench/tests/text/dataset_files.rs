@@ -133,7 +133,7 @@ fn records_that_are_wrong_are_named() {
         ),
         (r#"{"prompt":"p","answer":"a"}"#, &["a list of records"]),
         ("[]", &["no record"]),
-        ("", &["EOF"]),
+        ("", &["empty"]),
     ];
     for (content, parts) in cases {
         write(root, "b/train.json", content);
@@ -161,7 +161,7 @@ fn records_that_are_wrong_are_named() {
         "b/train.json",
         [b"[{\"prompt\":\"", &[0xFF_u8][..], b"\",\"answer\":\"a\"}]"].concat(),
     );
-    refused(&config, &["train.json", "record 0"]);
+    refused(&config, &["train.json", "byte FF", "Latin-1"]);
     fs::remove_file(root.join("b/train.json")).unwrap();
     write(
         root,
@@ -181,13 +181,91 @@ fn records_that_are_wrong_are_named() {
 }
 
 #[test]
+fn files_of_other_systems_are_read_or_named() {
+    let folder = folder();
+    let root = folder.path();
+    let config = config(root);
+    let plain = config.open().unwrap();
+    // A mark in front, newlines of two characters, and a mark within where files were joined.
+    let line = |prompt: &str, answer: &str| {
+        json!({ "prompt": prompt, "answer": answer }).to_string() + "\r\n"
+    };
+    let lines = format!("\u{feff}{}\u{feff}{}", line("a0?", "x"), line("a1?", "y"));
+    write(root, "a/train.jsonl", &lines);
+    let list = fs::read_to_string(root.join("b/test.json")).unwrap();
+    write(root, "b/test.json", format!("\u{feff}{list}"));
+    assert_eq!(config.open().unwrap(), plain);
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for text in [lines.as_str(), lines.trim_start_matches('\u{feff}')] {
+        write(root, "a/train.jsonl", wide(text));
+        refused(&config, &["train.jsonl", "UTF-16", "UTF-8"]);
+    }
+    write(
+        root,
+        "a/train.jsonl",
+        b"{\"prompt\":\"caf\xe9\",\"answer\":\"x\"}",
+    );
+    refused(&config, &["train.jsonl", "Latin-1", "line 1"]);
+}
+
+#[test]
+fn half_a_surrogate_pair_is_named_with_its_record() {
+    let folder = folder();
+    let root = folder.path();
+    let config = config(root);
+    let good = r#"{"prompt":"\ud83d\ude00","answer":"x"}"#;
+    for half in [r"\ud83d", r"\ude00", r"\ud83d and more"] {
+        let bad = format!(r#"{{"prompt":"p {half}","answer":"x"}}"#);
+        let escape = format!("half a surrogate pair `{}`", &half[..6]);
+        write(root, "a/train.jsonl", format!("{good}\n{bad}\n"));
+        refused(&config, &["train.jsonl", "line 2", &escape, "at column"]);
+        write_json(root, "a/test.json", &records(&[("a3?", "y")]));
+        write(root, "a/train.jsonl", good);
+        write(root, "a/test.json", format!("[{good},\n{bad}]"));
+        refused(&config, &["test.json", "record 1", &escape]);
+        write_json(root, "a/test.json", &records(&[("a3?", "y")]));
+    }
+    let dataset = config.open().unwrap();
+    assert_eq!(prompts(&dataset, 0), ["\u{1f600}"]);
+}
+
+#[test]
+fn the_form_that_a_name_asks_for_is_named() {
+    let folder = folder();
+    let root = folder.path();
+    let config = config(root);
+    let record = r#"{"prompt":"p","answer":"a"}"#;
+    write(root, "b/train.json", format!("{record}\n{record}\n"));
+    refused(&config, &["train.json", "`.jsonl`", "one list"]);
+    write(root, "b/train.json", format!("[{record}]"));
+    for list in [format!("[{record},\n{record}]"), "[\n]".to_owned()] {
+        write(root, "a/train.jsonl", list);
+        refused(&config, &["train.jsonl", "a list", "`.json` file"]);
+    }
+    let indented = "{\n \"prompt\": \"p\",\n \"answer\": \"a\"\n}\n";
+    write(root, "a/train.jsonl", indented.repeat(2));
+    refused(
+        &config,
+        &[
+            "train.jsonl",
+            "line 1 (from 1)",
+            "next line",
+            "`.json` file",
+        ],
+    );
+    // A line that breaks off is no object of several lines.
+    write(root, "a/train.jsonl", format!("{record}\n{{\"prompt\":"));
+    refused(&config, &["train.jsonl", "line 2 (from 1)", "EOF"]);
+}
+
+#[test]
 fn what_is_missing_is_an_error_or_reported() {
     let folder = folder();
     let root = folder.path();
     let mut config = config(root);
     fs::remove_file(root.join("b/train.json")).unwrap();
     fs::remove_file(root.join("a/eval.json")).unwrap();
-    refused(&config, &["a", "eval.json", "allow_missing"]);
+    refused(&config, &["b", "train.json", "allow_missing"]);
     config.tasks = vec!["b".into(), "a".into()];
     refused(&config, &["train.json", "`b`", "train_split"]);
     config.allow_missing = true;
@@ -203,6 +281,29 @@ fn what_is_missing_is_an_error_or_reported() {
     refused(&config, &["no task"]);
     config.allow_missing = false;
     refused(&config, &["c", "train.json", "missing"]);
+}
+
+#[test]
+fn a_validation_split_is_needed_where_a_task_is_trained_on_it_alone() {
+    let folder = folder();
+    let root = folder.path();
+    let mut config = config(root);
+    for task in ["a", "b"] {
+        fs::remove_file(root.join(task).join("eval.json")).unwrap();
+    }
+    let dataset = config.open().unwrap();
+    assert_eq!(names(&dataset), ["a", "b"]);
+    assert!(dataset.tasks[0].eval.records.is_empty());
+    let missing = dataset.missing.iter();
+    let missing: Vec<_> = missing
+        .map(|part| (&*part.file, part.task_left_out))
+        .collect();
+    assert_eq!(missing, [("a/eval.json", false), ("b/eval.json", false)]);
+    config.train_split.insert("b".into(), TrainSplit::Eval);
+    refused(&config, &["eval.json", "`b`", "missing"]);
+    fs::remove_file(root.join("a/test.json")).unwrap();
+    config.train_split.clear();
+    refused(&config, &["test.json", "`a`", "missing"]);
 }
 
 #[test]

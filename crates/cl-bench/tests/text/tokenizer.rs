@@ -111,11 +111,8 @@ fn a_tokenizer_of_another_model_is_refused() {
     let numbers = [rows.to_string(), (rows - 1).to_string()];
     assert!(numbers.iter().all(|number| few.contains(number)), "{few}");
     assert!(few.contains("tokenizer.json"), "{few}");
-    let other = refused(rows, &[5]);
-    assert!(
-        other.contains("token 2") && other.contains("[5]"),
-        "{other}"
-    );
+    // A text ends at each of the tokens that a file names.
+    tokenizer.check_model(rows, &[5]).unwrap();
     let outside = refused(rows, &[2, 128_009]);
     assert!(outside.contains("128009"), "{outside}");
 }
@@ -156,6 +153,140 @@ fn the_files_beside_a_tokenizer_say_what_is_special() {
         (special.bos, special.eos, special.pad),
         (None, Some(2), Some(2))
     );
+}
+
+#[test]
+fn a_negative_id_is_no_token() {
+    let (folder, _) = tiny_tokenizer();
+    let root = folder.path();
+    fs::remove_file(root.join("tokenizer_config.json")).unwrap();
+    let numbers = json!({ "eos_token_id": [-1, 2], "bos_token_id": -1, "pad_token_id": -100 });
+    write_json(root, "generation_config.json", &numbers);
+    write_json(root, "added_tokens.json", &json!({ "<none>": -1 }));
+    let tokenizer = Tokenizer::load(root).unwrap();
+    let special = tokenizer.special();
+    assert_eq!(
+        (special.bos, special.eos, special.pad),
+        (None, Some(2), Some(2))
+    );
+    assert_eq!(special.stops, [2]);
+    assert_eq!(tokenizer.id_of("<none>"), None);
+    write_json(root, "config.json", &json!({ "eos_token_id": "2" }));
+    let error = Tokenizer::load(root).unwrap_err().to_string();
+    assert!(
+        error.contains("config.json") && error.contains("`eos_token_id` is \"2\""),
+        "{error}"
+    );
+}
+
+fn added(id: u32, content: &str) -> Value {
+    json!({ "added_tokens_decoder": { id.to_string(): {
+        "content": content, "special": true, "normalized": false,
+        "lstrip": false, "rstrip": false, "single_word": false,
+    }}})
+}
+
+#[test]
+fn added_tokens_stand_at_their_ids_even_behind_a_gap() {
+    let (folder, plain) = tiny_tokenizer();
+    let root = folder.path();
+    let rows = plain.vocabulary() as u32;
+    let text = "the cat<|turn|> sat<|eos|>";
+    write_json(root, "tokenizer_config.json", &added(rows + 7, "<|turn|>"));
+    write_json(
+        root,
+        "added_tokens.json",
+        &json!({ "<late>": rows + 20, "<early>": rows }),
+    );
+    let tokenizer = Tokenizer::load(root).unwrap();
+    let ids = [
+        ("<|turn|>", rows + 7),
+        ("<late>", rows + 20),
+        ("<early>", rows),
+        ("<|eos|>", 2),
+    ];
+    for (token, id) in ids {
+        assert_eq!(tokenizer.id_of(token), Some(id));
+        assert_eq!(tokenizer.encode(token).unwrap(), [id]);
+    }
+    assert_eq!(tokenizer.vocabulary() as u32, rows + 21);
+    let expected = [
+        &plain.encode("the cat").unwrap()[..],
+        &[rows + 7],
+        &plain.encode(" sat").unwrap(),
+        &[2],
+    ];
+    assert_eq!(tokenizer.encode(text).unwrap(), expected.concat());
+    // A special one is not read out, a plain one is.
+    let decoded = tokenizer.decode(&[rows + 7, rows]).unwrap();
+    assert_eq!(decoded, "<early>");
+}
+
+#[test]
+fn tokens_and_ids_that_collide_are_refused() {
+    let (folder, plain) = tiny_tokenizer();
+    let root = folder.path();
+    let rows = plain.vocabulary() as u32;
+    let refused = |parts: &[&str]| {
+        let error = Tokenizer::load(root).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+    };
+    let config = "tokenizer_config.json";
+    write_json(root, config, &added(5, "<|turn|>"));
+    refused(&[config, "`<|turn|>` has id 5", "that of"]);
+    write_json(root, config, &added(rows, "<|eos|>"));
+    refused(&[config, "`<|eos|>`", "id 2 in tokenizer.json"]);
+    write_json(root, config, &added(u32::MAX, "<|turn|>"));
+    refused(&[config, "`<|turn|>` has id 4294967295"]);
+    write_json(root, config, &added(rows, "<|turn|>"));
+    write_json(root, "added_tokens.json", &json!({ "<|turn|>": rows + 1 }));
+    refused(&["added_tokens.json", "`<|turn|>`", config]);
+    write_json(root, "added_tokens.json", &json!({ "<other>": rows }));
+    refused(&["added_tokens.json", "`<other>`", "`<|turn|>`"]);
+    write_json(root, "added_tokens.json", &json!({ "<|turn|>": rows }));
+    Tokenizer::load(root).unwrap();
+}
+
+#[test]
+fn a_token_without_a_row_in_the_model_is_refused_where_a_text_has_it() {
+    let (folder, plain) = tiny_tokenizer();
+    let rows = plain.vocabulary();
+    write_json(
+        folder.path(),
+        "added_tokens.json",
+        &json!({ "[PAD]": rows }),
+    );
+    let load = || Tokenizer::load(folder.path()).unwrap();
+    let tokenizer = load().of_model(rows, &[2]).unwrap();
+    assert_eq!(
+        tokenizer.encode("the cat").unwrap(),
+        plain.encode("the cat").unwrap()
+    );
+    let error = tokenizer.encode("the [PAD]").unwrap_err().to_string();
+    for part in ["`[PAD]`", &rows.to_string(), "tokenizer.json"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    let wider = load().of_model(rows + 1, &[2]).unwrap();
+    assert_eq!(wider.encode("[PAD]").unwrap(), [rows as u32]);
+    load().of_model(rows - 1, &[2]).unwrap_err();
+}
+
+#[test]
+fn a_post_processor_that_hides_the_text_is_refused() {
+    let (folder, _) = tiny_tokenizer();
+    let path = folder.path().join("tokenizer.json");
+    let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let piece = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+    for single in [json!([]), json!([piece, piece])] {
+        file["post_processor"] = json!({
+            "type": "TemplateProcessing", "single": single, "pair": [piece], "special_tokens": {},
+        });
+        fs::write(&path, file.to_string()).unwrap();
+        let error = Tokenizer::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json"), "{error}");
+    }
 }
 
 #[test]

@@ -3,17 +3,28 @@
 use anyhow::Result;
 use treelora_experiment::write_json;
 
-use crate::{arguments::RunArguments, commands::run::configure, device, progress::Progress, table};
+use crate::{
+    arguments::RunArguments, commands::run::asked, device, progress::Progress, settings::Asked,
+    table,
+};
 
 /// Score the floors of an experiment; with `--out`, write them as JSON.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
+    let asked = asked(
+        &arguments.experiment,
+        arguments.method.as_deref(),
+        arguments.seed,
+    )?;
+    asked.placed(run_as(&asked, arguments))
+}
+
+fn run_as(asked: &Asked, arguments: &RunArguments) -> Result<()> {
     let RunArguments {
         experiment: of,
-        method,
-        seed,
         out,
+        ..
     } = arguments;
-    let config = configure(of, method.as_deref(), *seed)?;
+    let config = asked.config()?;
     let device = device::choose(of.device.as_deref())?;
     let mut progress = Progress::new(None, of.output)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;

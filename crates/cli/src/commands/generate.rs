@@ -1,9 +1,12 @@
 //! `treelora generate`: continue a prompt.
 
-use std::io::Write;
+use std::{
+    io::Write,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Result;
-use treelora_cl_bench::text::Encoding;
+use treelora_cl_bench::text::{Date, Encoding};
 use treelora_experiment::{GenerationConfig, LanguageModel};
 
 use crate::{arguments::GenerateArguments, device};
@@ -15,16 +18,20 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<()> {
     if let Some(adapter) = &arguments.adapter {
         model = model.with_peft_adapter(adapter)?;
     }
+    for note in &model.notes {
+        eprintln!("warning: {note}");
+    }
     let config = GenerationConfig {
         max_new_tokens: arguments.max_new_tokens,
         temperature: arguments.temperature,
         top_k: arguments.top_k,
         top_p: arguments.top_p,
-        stop_ids: model.tokenizer.special().stops.clone(),
         seed: arguments.seed,
+        ..model.generation()
     };
     let encoding = Encoding {
         chat_template: arguments.chat,
+        date: arguments.chat.then(now),
         ..Encoding::default()
     };
     let json = arguments.json;
@@ -41,4 +48,11 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<()> {
         false => println!(),
     }
     Ok(())
+}
+
+/// The day that a chat template may print, in coordinated universal time.
+fn now() -> Date {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    Date::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

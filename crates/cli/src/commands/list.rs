@@ -14,10 +14,12 @@ pub(crate) fn run(arguments: &ListArguments) -> Result<()> {
     for section in catalogue() {
         println!("{}", section.title);
         for (name, meaning) in section.entries {
-            println!("  {name:<18} {meaning}");
+            println!("  {name:<20} {meaning}");
         }
         println!();
     }
+    println!("devices of this binary (--device; another is compiled in by its feature)");
+    println!("  {}\n", device::compiled_in().join(", "));
     match device::choose(None) {
         Ok(device) => println!("default device\n  {device:?}"),
         Err(error) => println!("default device\n  none: {error}"),

@@ -2,31 +2,35 @@
 
 use anyhow::{Result, bail};
 use treelora_experiment::{
-    ExperimentConfig, ImagePrediction, PredictionRequest, RunFolder, TaskId, image_files,
+    Event, ExperimentConfig, ImagePrediction, PredictionRequest, RunFolder, TaskId, image_files,
 };
 
-use crate::{arguments::PredictArguments, device};
+use crate::{arguments::PredictArguments, device, settings::check_weights_there};
 
 /// Print the best classes of every image, a line each or as JSON.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<()> {
-    let images = image_files(&arguments.images)?;
+    let mut on_event = |event: &Event| {
+        if let Event::Warning { message } = event {
+            eprintln!("warning: {message}");
+        }
+    };
+    let images = image_files(&arguments.images, &mut on_event)?;
     let folder = RunFolder::open(&arguments.run)?;
-    // The run's own images are not looked at: nothing is computed of them ahead.
-    let no_cache = [("cache.prefix_bytes".to_owned(), "0".to_owned())];
-    let config = match folder.config(&no_cache)? {
+    let config = arguments.inputs.config_of(&folder)?;
+    let config = match config {
         ExperimentConfig::Images(config) => *config,
         ExperimentConfig::Text(_) => bail!(
             "{}: a run on text; `treelora export` and `treelora generate` answer prompts",
             arguments.run.display()
         ),
     };
+    check_weights_there(&config)?;
     let device = device::choose(arguments.device.as_deref())?;
-    let experiment = config.prepare(&device, &mut |_| {})?;
     let request = PredictionRequest {
         task: arguments.task.map(TaskId),
         classes: arguments.top,
     };
-    let predictions = experiment.predict(&folder, &images, request)?;
+    let predictions = config.predict(&folder, &images, request, &device)?;
     match arguments.json {
         true => println!("{}", serde_json::to_string_pretty(&predictions)?),
         false => predictions

@@ -7,9 +7,9 @@ use treelora_experiment::{PretrainingFile, PretrainingReport, RunFolder};
 
 use crate::{
     arguments::{OutputArguments, PretrainArguments},
-    commands::run::{key_and_value, quoted},
     device,
     progress::Progress,
+    settings::{key_and_value, path_setting},
 };
 
 /// Train, write the model's folder, print what it learned and how to use it.
@@ -43,9 +43,7 @@ pub(crate) fn run(arguments: &PretrainArguments) -> Result<()> {
 /// The pre-training of the file with the overrides of the command line.
 fn configure(arguments: &PretrainArguments) -> Result<PretrainingFile> {
     let mut overrides = Vec::new();
-    if let Some(data) = &arguments.data {
-        overrides.push(("data.path".to_owned(), quoted(&data.display().to_string())));
-    }
+    overrides.extend(path_setting("data.path", arguments.data.as_ref())?);
     if let Some(seed) = arguments.seed {
         overrides.push(("training.seed".to_owned(), seed.to_string()));
     }

@@ -29,7 +29,9 @@ pub(crate) fn run(arguments: &QuickstartArguments) -> Result<()> {
     });
     let configs = configs.into_iter().collect::<Result<_>>()?;
     // The pre-training happens once.
-    let summaries = run_all(configs, &arguments.out, &device, OutputArguments::default())?;
+    let as_is = |_, outcome| outcome;
+    let output = OutputArguments::default();
+    let summaries = run_all(configs, &arguments.out, &device, output, &as_is)?;
     println!();
     for summary in &summaries {
         println!("{}", table::summary(summary));

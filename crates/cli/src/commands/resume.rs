@@ -4,13 +4,15 @@ use anyhow::Result;
 use treelora_experiment::RunFolder;
 
 use crate::{
-    arguments::ResumeArguments, commands::run::execute, device, progress::Progress, table,
+    arguments::ResumeArguments, commands::run::execute, device, progress::Progress,
+    settings::check_there, table,
 };
 
 /// Continue the run in its own folder.
 pub(crate) fn run(arguments: &ResumeArguments) -> Result<()> {
     let folder = RunFolder::open(&arguments.run)?;
-    let config = folder.config(&[])?;
+    let config = arguments.inputs.config_of(&folder)?;
+    check_there(&config)?;
     let device = device::choose(arguments.device.as_deref())?;
     let mut progress = Progress::new(None, arguments.output)?;
     let experiment = config.prepare(&device, &mut |event| progress.on_event(event))?;

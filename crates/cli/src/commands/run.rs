@@ -3,22 +3,28 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use treelora_experiment::{Experiment, ExperimentConfig, RunFolder, RunSummary};
+use treelora_experiment::{Experiment, RunFolder, RunSummary};
 
 use crate::{
     arguments::{ExperimentArguments, OutputArguments, RunArguments},
     device, interrupt,
     progress::Progress,
+    settings::{Asked, key_and_value, path_setting},
     table,
 };
 
 /// Train, evaluate after each task, write the run's folder, print the tables.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
-    let config = configure(
+    let asked = asked(
         &arguments.experiment,
         arguments.method.as_deref(),
         arguments.seed,
     )?;
+    asked.placed(run_as(&asked, arguments))
+}
+
+fn run_as(asked: &Asked, arguments: &RunArguments) -> Result<()> {
+    let config = asked.config()?;
     let device = device::choose(arguments.experiment.device.as_deref())?;
     let out = match &arguments.out {
         Some(out) => out.clone(),
@@ -46,21 +52,14 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
 }
 
 /// The experiment of the file with the overrides of the command line.
-pub(crate) fn configure(
+pub(crate) fn asked(
     arguments: &ExperimentArguments,
     method: Option<&str>,
     seed: Option<u64>,
-) -> Result<ExperimentConfig> {
+) -> Result<Asked> {
     let mut overrides = Vec::new();
-    if let Some(data) = &arguments.data {
-        overrides.push(("data.path".to_owned(), quoted(&data.display().to_string())));
-    }
-    if let Some(weights) = &arguments.weights {
-        overrides.push((
-            "model.weights".to_owned(),
-            quoted(&weights.display().to_string()),
-        ));
-    }
+    overrides.extend(path_setting("data.path", arguments.data.as_ref())?);
+    overrides.extend(path_setting("model.weights", arguments.weights.as_ref())?);
     if let Some(seed) = seed {
         overrides.push(("training.seed".to_owned(), seed.to_string()));
     }
@@ -70,24 +69,11 @@ pub(crate) fn configure(
     for setting in &arguments.set {
         overrides.push(key_and_value(setting)?);
     }
-    Ok(ExperimentConfig::load(
-        &arguments.config,
-        method,
-        &overrides,
-    )?)
-}
-
-/// Key and value of a `--set`.
-pub(crate) fn key_and_value(setting: &str) -> Result<(String, String)> {
-    let Some((key, value)) = setting.split_once('=') else {
-        anyhow::bail!("--set {setting}: expected KEY=VALUE");
-    };
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
-}
-
-/// A TOML string.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("'''{text}'''")
+    Ok(Asked {
+        file: arguments.config.clone(),
+        method: method.map(str::to_owned),
+        changes: overrides,
+    })
 }
 
 /// Run a prepared experiment from the folder's last checkpoint to the end, or to Ctrl-C.

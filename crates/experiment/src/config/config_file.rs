@@ -1,4 +1,4 @@
-//! A configuration file, with variants and settings of the command line laid over it.
+//! A configuration file, with a variant and settings of the command line laid over it.
 
 use std::path::Path;
 
@@ -6,46 +6,107 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use treelora_core::Error;
 
-use crate::methods::rows::method_row;
+use crate::{
+    config::{
+        culprit::configured,
+        layers::{lay_over, only_method, set},
+        places::Places,
+    },
+    methods::rows::method_row,
+};
 
-/// The table of a file with a variant and single settings laid over it, without the variants.
-///
-/// A `variant` that the file does not list is the name of a method. Either way the method inherits what the file's
-/// `[method]` says and the other method has too, so that what is compared differs in nothing but what is said.
-///
-/// # Errors
-/// When the text is not TOML, a part of a dotted key is a value and not a table, or the variant is neither a table of
-/// the file nor a method.
-pub(crate) fn merged(
-    text: &str,
-    path: &Path,
-    variant: Option<&str>,
-    changes: &[(String, String)],
-) -> Result<Table, Error> {
-    let mut table = table(text, path)?;
-    let variants = match table.remove("variants") {
-        Some(Value::Table(variants)) => variants,
-        _ => Table::new(),
-    };
-    if let Some(name) = variant {
-        let laid_over = match variants.get(name) {
-            Some(Value::Table(variant)) => variant.clone(),
-            _ if method_row(name).is_some() => only_method(name),
-            _ => return Err(unknown(name, &variants, path)),
-        };
-        lay_over(&mut table, laid_over);
-        table.insert("variant".into(), name.into());
-    }
-    for (key, value) in changes {
-        set(&mut table, key, value)?;
-    }
-    Ok(table)
+/// What is asked for, and where each part of it was said.
+pub(crate) struct ConfigFile<'a> {
+    table: Table,
+    places: Places<'a>,
 }
 
-/// A variant that names another method and nothing else.
-fn only_method(name: &str) -> Table {
-    let method = Table::from_iter([("name".to_owned(), Value::from(name))]);
-    Table::from_iter([("method".to_owned(), method.into())])
+impl<'a> ConfigFile<'a> {
+    /// The table of a file with a variant and single settings (dotted key, TOML value) laid over it, without the
+    /// variants.
+    ///
+    /// A `variant` that the file does not list is the name of a method. Either way the method inherits what the file's
+    /// `[method]` says and the other method has too, so that what is compared differs in nothing but what is said.
+    ///
+    /// # Errors
+    /// When the text is not TOML, a part of a dotted key is a value and not a table, or the variant is neither a table
+    /// of the file nor a method.
+    pub(crate) fn merged(
+        text: &'a str,
+        path: &'a Path,
+        variant: Option<&'a str>,
+        changes: &'a [(String, String)],
+    ) -> Result<Self, Error> {
+        let mut table: Table = toml::from_str(text)
+            .map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))?;
+        let places = Places {
+            path,
+            text,
+            variant,
+            changes,
+        };
+        let variants = match table.remove("variants") {
+            Some(Value::Table(variants)) => variants,
+            Some(_) => return Err(places.error("variants", "`variants` is a value, not a table")),
+            None => Table::new(),
+        };
+        if let Some(name) = variant {
+            let laid_over = match variants.get(name) {
+                Some(Value::Table(variant)) => variant.clone(),
+                _ if method_row(name).is_some() => only_method(name),
+                _ => return Err(unknown(name, &variants, path)),
+            };
+            lay_over(&mut table, laid_over);
+            table.insert("variant".into(), name.into());
+        }
+        for (key, value) in changes {
+            set(&mut table, key, value).map_err(|problem| places.error(key, &problem))?;
+        }
+        Ok(Self { table, places })
+    }
+
+    /// What the tasks are made of, where that is said.
+    pub(crate) fn modality(&self) -> Option<&str> {
+        self.table.get("modality").and_then(Value::as_str)
+    }
+
+    /// All that is asked for.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The settings as a configuration.
+    ///
+    /// # Errors
+    /// When a key is unknown, missing or of another type; the message names the file and the line, or the setting of
+    /// the command line.
+    pub(crate) fn typed<C: DeserializeOwned>(&self) -> Result<C, Error> {
+        configured(&self.table).map_err(|mistake| {
+            let key = mistake.key.join(".");
+            self.places.error(&key, &mistake.problem)
+        })
+    }
+
+    /// An error about one of the settings with its place; any other as it came.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        match &error {
+            Error::Setting { key, .. } if self.places.know(key) => {
+                self.places.error(key, &error.to_string())
+            }
+            _ => error,
+        }
+    }
+
+    /// What was found out about the settings, with the place of a wrong one.
+    ///
+    /// # Errors
+    /// As it came; the message names the file and the line, or the setting of the command line.
+    pub(crate) fn checked(&self, outcome: Result<(), Error>) -> Result<(), Error> {
+        outcome.map_err(|error| match &error {
+            Error::Setting { key, .. } => self.places.error(key, &error.to_string()),
+            _ => Error::format(self.places.path, error.to_string()),
+        })
+    }
 }
 
 fn unknown(name: &str, variants: &Table, path: &Path) -> Error {
@@ -58,106 +119,6 @@ fn unknown(name: &str, variants: &Table, path: &Path) -> Error {
         "`{name}` is neither one of its [variants] ({known}) nor a method (`treelora list`)"
     );
     Error::format(path, problem)
-}
-
-/// A configuration from a table.
-///
-/// # Errors
-/// When a key is unknown, missing or of another type; the message names file, key and line.
-pub(crate) fn typed<C: DeserializeOwned>(table: Table, path: &Path) -> Result<C, Error> {
-    // Back to text, so that a mistake is shown with its line.
-    let merged = toml::to_string(&table).map_err(|e| Error::format(path, e.to_string()))?;
-    toml::from_str(&merged).map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))
-}
-
-/// Set the value at a dotted path; tables on the way are made as needed.
-///
-/// `text` is TOML; what does not parse as TOML is taken as a string.
-///
-/// # Errors
-/// When a part of the path is a value and not a table.
-fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Error> {
-    let value = parse(text);
-    let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut table = table;
-    for part in parents.split('.').filter(|part| !part.is_empty()) {
-        table = table
-            .entry(part)
-            .or_insert_with(|| Value::Table(Table::new()))
-            .as_table_mut()
-            .ok_or_else(|| Error::setting(key, format!("`{part}` is a value, not a table")))?;
-    }
-    table.insert(last.to_owned(), value);
-    Ok(())
-}
-
-/// Lay `variant` over `table`: `method` inherits, `training` is changed key by key, other tables are replaced as a
-/// whole, and `false` takes an optional one away.
-fn lay_over(table: &mut Table, variant: Table) {
-    for (key, value) in variant {
-        match (key.as_str(), table.get_mut(&key), value) {
-            ("method", Some(Value::Table(own)), Value::Table(other)) => inherit(own, other),
-            ("training", Some(Value::Table(own)), Value::Table(other)) => own.extend(other),
-            (_, _, Value::Boolean(false)) => {
-                table.remove(&key);
-            }
-            (_, _, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
-}
-
-/// Make `own`, the file's `[method]`, that of `other`: what both methods have stays, and `other` says what differs,
-/// table by table.
-fn inherit(own: &mut Table, other: Table) {
-    let name = |method: &Table| Some(method.get("name")?.as_str()?.to_owned());
-    let to = name(&other).or_else(|| name(own));
-    if to != name(own) {
-        let settings = to
-            .and_then(|to| method_row(&to))
-            .map(|row| (row.defaults)());
-        own.retain(|key, _| {
-            settings
-                .as_ref()
-                .is_some_and(|table| table.get(key).is_some())
-        });
-    }
-    deepen(own, other);
-}
-
-/// Put `changes` into `table`, tables key by key.
-fn deepen(table: &mut Table, changes: Table) {
-    for (key, value) in changes {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(own)), Value::Table(changes)) if !is_choice(&changes) => {
-                deepen(own, changes);
-            }
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
-}
-
-/// Whether a table says which of several kinds it is: another kind has other keys, and nothing to inherit.
-fn is_choice(table: &Table) -> bool {
-    table.contains_key("kind")
-}
-
-fn parse(text: &str) -> Value {
-    toml::from_str::<Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-/// Parse TOML, naming the file and the place of a mistake.
-///
-/// # Errors
-/// When it is not TOML.
-fn table(text: &str, path: &Path) -> Result<Table, Error> {
-    toml::from_str(text).map_err(|e| Error::format(path, e.to_string().trim_end().to_owned()))
 }
 
 #[cfg(test)]
@@ -184,8 +145,14 @@ mod tests {
     "#;
 
     fn method(variant: Option<&str>) -> Table {
-        let table = merged(FILE, Path::new("file.toml"), variant, &[]).unwrap();
-        table["method"].as_table().unwrap().clone()
+        merged(FILE, variant).unwrap().table["method"]
+            .as_table()
+            .unwrap()
+            .clone()
+    }
+
+    fn merged<'a>(text: &'a str, variant: Option<&'a str>) -> Result<ConfigFile<'a>, Error> {
+        ConfigFile::merged(text, Path::new("file.toml"), variant, &[])
     }
 
     fn read(text: &str) -> Table {
@@ -217,37 +184,66 @@ mod tests {
             expected("name = 'ewc'\nstrength = 7.0")
         );
         assert_eq!(method(Some("fix")), read("name = 'fix'"));
-        let held = merged(FILE, Path::new("file.toml"), Some("held"), &[]).unwrap();
-        assert!(!held.contains_key("classifier"));
+        let held = merged(FILE, Some("held")).unwrap();
+        assert!(!held.table.contains_key("classifier"));
     }
 
     #[test]
     fn a_name_that_is_nothing_says_what_there_is() {
-        let error = merged(FILE, Path::new("file.toml"), Some("helt"), &[]).unwrap_err();
+        let error = merged(FILE, Some("helt")).err().unwrap();
         let message = error.to_string();
         for part in ["file.toml", "`helt`", "held, wide", "treelora list"] {
             assert!(message.contains(part), "{message}");
         }
     }
 
+    /// What is wrong with the file under a variant and changes.
+    fn mistake(variant: Option<&str>, changes: &[(&str, &str)]) -> String {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let changes: Vec<_> = changes.iter().map(owned).collect();
+        let text = WRONG.trim_start();
+        let file = ConfigFile::merged(text, Path::new("file.toml"), variant, &changes);
+        let wrong = file.and_then(|file| {
+            file.checked(Err(Error::setting("method.lora.rank", "is wrong")))?;
+            file.typed::<Tiny>().map(|_| ())
+        });
+        wrong.unwrap_err().to_string()
+    }
+
+    const WRONG: &str = r#"
+name = "tiny"
+
+[method]
+name = "ewc"
+lora = { alpha = 2.0, rank = 0 }
+
+[variants.flat]
+method = { lora = { rank = 0 } }
+"#;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Tiny {}
+
     #[test]
-    fn values_keep_their_type_and_words_are_strings() {
-        let mut table = Table::new();
-        set(&mut table, "method.lora.rank", "4").unwrap();
-        set(&mut table, "method.choice", "flat-lcb").unwrap();
-        set(&mut table, "training.epochs_per_task", "[1, 2]").unwrap();
-        assert_eq!(table["method"]["lora"]["rank"], Value::Integer(4));
-        assert_eq!(table["method"]["choice"], Value::String("flat-lcb".into()));
-        assert_eq!(
-            table["training"]["epochs_per_task"]
-                .as_array()
-                .unwrap()
-                .len(),
-            2
+    fn a_setting_that_is_wrong_is_shown_where_it_was_said() {
+        let own = "file.toml: line 5: setting `method.lora.rank`: is wrong\n  |\n5 | lora = { alpha = 2.0, rank = 0 }\n  \
+                   |                       ^^^^";
+        assert_eq!(mistake(None, &[]), own);
+        assert_eq!(mistake(Some("ewc"), &[]), own);
+        let flat = mistake(Some("flat"), &[]);
+        assert!(flat.starts_with("file.toml: line 8: setting"), "{flat}");
+        for (key, value) in [("method.lora.rank", "0"), ("method.lora", "{ rank = 0 }")] {
+            let set = mistake(Some("flat"), &[("name", "x"), (key, value)]);
+            let said = format!("file.toml: --set {key}={value}: setting `method.lora.rank`");
+            assert!(set.starts_with(&said), "{set}");
+        }
+        // Another setting beside it has no part in it.
+        let beside = mistake(None, &[("method.lora.alpha", "1")]);
+        assert!(beside.starts_with("file.toml: line 5:"), "{beside}");
+        let value = mistake(None, &[("name.x", "1")]);
+        assert!(
+            value.contains("--set name.x=1") && value.contains("`name` is a value"),
+            "{value}"
         );
-        let error = set(&mut table, "method.choice.x", "1")
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("choice"), "{error}");
     }
 }

@@ -1,27 +1,22 @@
 //! What every experiment is set to, whatever its examples are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use treelora_core::Error;
-
-use crate::config::{
-    experiment_config::ExperimentConfig, image_experiment_config::ImageExperimentConfig,
-    text_experiment_config::TextExperimentConfig, training::TrainingConfig,
-};
+use crate::config::training::TrainingConfig;
 
 /// The settings of an experiment on one kind of examples.
-pub trait ExperimentSettings: Sized {
-    /// These settings, or those of an experiment on other examples back.
-    ///
-    /// # Errors
-    /// `config`, as it came.
-    fn of(config: ExperimentConfig) -> Result<Self, ExperimentConfig>;
+pub trait ExperimentSettings {
+    /// Name of the experiment.
+    fn name(&self) -> &str;
 
-    /// Back to an experiment on any examples.
-    fn into_config(self) -> ExperimentConfig;
+    /// The variant, or the method's own name.
+    fn method_label(&self) -> String;
 
     /// Optimiser, schedule, batch sizes, seed.
     fn training(&self) -> &TrainingConfig;
+
+    /// The same, to be changed.
+    fn training_mut(&mut self) -> &mut TrainingConfig;
 
     /// Where the weights of the model come from; `None` when they are made in the run.
     fn weights(&self) -> Option<&Path>;
@@ -29,100 +24,26 @@ pub trait ExperimentSettings: Sized {
     /// Where the data come from; `None` when they are generated.
     fn data(&self) -> Option<&Path>;
 
-    /// Whether `other` asks for the same examples and the same frozen model.
-    fn has_inputs_of(&self, other: &Self) -> bool;
+    /// Where the data are that do not lie there; `None` for most.
+    fn more_data(&self) -> Option<&Path> {
+        None
+    }
 
-    /// The method or its variant.
-    fn method_label(&self) -> String;
+    /// Every file and folder that the settings name.
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf>;
+
+    /// Whether `other` asks for the same examples and the same frozen model.
+    fn has_inputs_of(&self, other: &Self) -> bool
+    where
+        Self: Sized;
 
     /// Experiment and method: runs of equal label differ in the seed alone.
-    fn label(&self) -> String;
-
-    /// The configuration as TOML, every setting spelled out.
-    ///
-    /// # Errors
-    /// When a value has no TOML form.
-    fn to_toml(&self) -> Result<String, Error>;
-}
-
-impl ExperimentSettings for ImageExperimentConfig {
-    fn of(config: ExperimentConfig) -> Result<Self, ExperimentConfig> {
-        match config {
-            ExperimentConfig::Images(config) => Ok(*config),
-            other => Err(other),
-        }
-    }
-
-    fn into_config(self) -> ExperimentConfig {
-        ExperimentConfig::Images(Box::new(self))
-    }
-
-    fn training(&self) -> &TrainingConfig {
-        &self.training
-    }
-
-    fn weights(&self) -> Option<&Path> {
-        self.model.weights.as_deref()
-    }
-
-    fn data(&self) -> Option<&Path> {
-        self.data.path()
-    }
-
-    fn has_inputs_of(&self, other: &Self) -> bool {
-        Self::has_inputs_of(self, other)
-    }
-
-    fn method_label(&self) -> String {
-        Self::method_label(self)
-    }
-
     fn label(&self) -> String {
-        Self::label(self)
+        format!("{}-{}", self.name(), self.method_label())
     }
 
-    fn to_toml(&self) -> Result<String, Error> {
-        Self::to_toml(self)
-    }
-}
-
-impl ExperimentSettings for TextExperimentConfig {
-    fn of(config: ExperimentConfig) -> Result<Self, ExperimentConfig> {
-        match config {
-            ExperimentConfig::Text(config) => Ok(*config),
-            other => Err(other),
-        }
-    }
-
-    fn into_config(self) -> ExperimentConfig {
-        ExperimentConfig::Text(Box::new(self))
-    }
-
-    fn training(&self) -> &TrainingConfig {
-        &self.training
-    }
-
-    fn weights(&self) -> Option<&Path> {
-        Some(&self.model.weights)
-    }
-
-    fn data(&self) -> Option<&Path> {
-        self.data.path.as_deref()
-    }
-
-    fn has_inputs_of(&self, other: &Self) -> bool {
-        Self::has_inputs_of(self, other)
-    }
-
-    fn method_label(&self) -> String {
-        Self::method_label(self)
-    }
-
-    fn label(&self) -> String {
-        Self::label(self)
-    }
-
-    fn to_toml(&self) -> Result<String, Error> {
-        Self::to_toml(self)
+    /// Label and seed.
+    fn run_name(&self) -> String {
+        format!("{}-{}", self.label(), self.training().seed)
     }
 }

@@ -1,6 +1,6 @@
 //! One experiment as a file: data, stream, images, model, training, method.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -14,8 +14,9 @@ use treelora_core::Error;
 
 use crate::{
     config::{
-        config_file, image_pretraining_config::PretrainingConfig, inference::Inference,
-        method_seed, modality::Modality, model_config::ModelConfig, training::TrainingConfig,
+        config_file::ConfigFile, experiment_settings::ExperimentSettings,
+        image_pretraining_config::PretrainingConfig, inference::Inference, method_seed,
+        modality::Modality, model_config::ModelConfig, training::TrainingConfig,
     },
     methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
 };
@@ -99,19 +100,17 @@ impl ImageExperimentConfig {
         variant: Option<&str>,
         changes: &[(String, String)],
     ) -> Result<Self, Error> {
-        Self::from_table(config_file::merged(text, path, variant, changes)?, path)
+        Self::of_file(&ConfigFile::merged(text, path, variant, changes)?)
     }
 
-    /// The experiment of a merged table that came from `path`.
+    /// The experiment of a merged file.
     ///
     /// # Errors
-    /// When a key is unknown or a setting is out of range; the message names the file and the key.
-    pub(crate) fn from_table(table: Table, path: &Path) -> Result<Self, Error> {
-        method_seed::refuse(&table, path)?;
-        let config: Self = config_file::typed(table, path)?;
-        config
-            .validate()
-            .map_err(|e| Error::format(path, e.to_string()))?;
+    /// When a key is unknown or a setting is out of range; the message names the file, the line and the key.
+    pub(crate) fn of_file(file: &ConfigFile<'_>) -> Result<Self, Error> {
+        file.checked(method_seed::refuse(file.table()))?;
+        let config: Self = file.typed()?;
+        file.checked(config.validate())?;
         Ok(config)
     }
 
@@ -139,7 +138,10 @@ impl ImageExperimentConfig {
         }
         let training = self.training.validate();
         training
-            .and_then(|()| self.training.validate_for(self.stream.num_tasks()))
+            .and_then(|()| match self.stream.num_tasks() {
+                Some(tasks) => self.training.validate_for(tasks),
+                None => Ok(()),
+            })
             .map_err(|e| e.within("training"))?;
         self.method.validate().map_err(|e| e.within("method"))?;
         if let Some(classifier) = &self.classifier {
@@ -158,35 +160,6 @@ impl ImageExperimentConfig {
             )),
             _ => Ok(()),
         }
-    }
-
-    /// Whether `other` asks for the same examples and the same frozen backbone.
-    pub(crate) fn has_inputs_of(&self, other: &Self) -> bool {
-        let inputs = |config: &Self| {
-            let Self {
-                data,
-                stream,
-                images,
-                model,
-                pretraining,
-                cache,
-                ..
-            } = config.clone();
-            // The run's seed makes a backbone that has no weights.
-            let seed = model.weights.is_none().then_some(config.training.seed);
-            let activations = config.training.activations;
-            (
-                data,
-                stream,
-                images,
-                model,
-                pretraining,
-                cache,
-                seed,
-                activations,
-            )
-        };
-        inputs(self) == inputs(other)
     }
 
     /// # Errors
@@ -230,20 +203,64 @@ impl ImageExperimentConfig {
         let lda = || DiscriminantConfig::Lda(Default::default());
         (self.inference == Inference::Routed).then(|| self.routing.clone().unwrap_or_else(lda))
     }
+}
 
-    /// The variant, or the method's own name; with the kind of inference where it is not the
-    /// method's own.
-    pub fn method_label(&self) -> String {
+impl ExperimentSettings for ImageExperimentConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn training(&self) -> &TrainingConfig {
+        &self.training
+    }
+
+    fn training_mut(&mut self) -> &mut TrainingConfig {
+        &mut self.training
+    }
+
+    fn weights(&self) -> Option<&Path> {
+        self.model.weights.as_deref()
+    }
+
+    fn data(&self) -> Option<&Path> {
+        self.data.path()
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let data = self.data.path_mut();
+        data.into_iter().chain(&mut self.model.weights).collect()
+    }
+
+    fn has_inputs_of(&self, other: &Self) -> bool {
+        let inputs = |config: &Self| {
+            let Self {
+                data,
+                stream,
+                images,
+                model,
+                pretraining,
+                cache,
+                ..
+            } = config.clone();
+            // The run's seed makes a backbone that has no weights.
+            let seed = model.weights.is_none().then_some(config.training.seed);
+            let activations = config.training.activations;
+            (
+                data,
+                stream,
+                images,
+                model,
+                pretraining,
+                cache,
+                seed,
+                activations,
+            )
+        };
+        inputs(self) == inputs(other)
+    }
+
+    /// With the kind of inference where it is not the method's own.
+    fn method_label(&self) -> String {
         self.inference.labelled(&self.method.label(&self.variant))
-    }
-
-    /// Experiment and variant: runs of equal label differ in the seed alone.
-    pub fn label(&self) -> String {
-        format!("{}-{}", self.name, self.method_label())
-    }
-
-    /// Label and seed.
-    pub fn run_name(&self) -> String {
-        format!("{}-{}", self.label(), self.training.seed)
     }
 }

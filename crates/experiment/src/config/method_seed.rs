@@ -18,14 +18,13 @@ const FORMAT: u64 = 1;
 /// Refuse a table with the key.
 ///
 /// # Errors
-/// [`Error::Format`] saying which key it is.
-pub(crate) fn refuse(table: &Table, path: &Path) -> Result<(), Error> {
+/// [`Error::Setting`] of the key.
+pub(crate) fn refuse(table: &Table) -> Result<(), Error> {
     match has_seed(table) {
         false => Ok(()),
         true => {
             let problem = "`training.seed` is the seed of everything random in a run";
-            let error = Error::setting("method.seed", problem);
-            Err(Error::format(path, error.to_string()))
+            Err(Error::setting("method.seed", problem))
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | variants and settings of the command line laid over a file | [`config_file`] |
+//! | variants and settings of the command line laid over a file | [`config_file`], [`layers`] |
+//! | which setting is wrong, and where it was said | [`culprit`], [`places`] |
 //! | an experiment of either modality | [`experiment_config`], [`modality`], [`experiment_settings`] |
 //! | on images, on text | [`image_experiment_config`], [`text_experiment_config`] |
 //! | a family of vision models, the shape of one | [`model_config`] |
@@ -12,6 +13,12 @@
 //! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
 
 pub(crate) mod config_file;
+
+mod culprit;
+
+mod layers;
+
+mod places;
 
 pub(crate) mod experiment_config;
 

@@ -15,7 +15,10 @@ use treelora_core::Error;
 use treelora_models::{Precision, decoder::GenerationConfig};
 
 use crate::{
-    config::{config_file, method_seed, modality::Modality, training::TrainingConfig},
+    config::{
+        config_file::ConfigFile, experiment_settings::ExperimentSettings, method_seed,
+        modality::Modality, training::TrainingConfig,
+    },
     methods::method_config::MethodConfig,
 };
 
@@ -109,19 +112,25 @@ impl GenerationSettings {
 }
 
 impl TextExperimentConfig {
-    /// The experiment of a merged table that came from `path`.
+    /// The experiment of a merged file.
     ///
     /// # Errors
-    /// When a key is unknown or a setting is out of range; the message names the file and the key.
-    pub(crate) fn from_table(table: Table, path: &Path) -> Result<Self, Error> {
-        method_seed::refuse(&table, path)?;
-        let mut config: Self = config_file::typed(table, path)?;
+    /// When a key is unknown or a setting is out of range; the message names the file, the line and the key.
+    pub(crate) fn of_file(file: &ConfigFile<'_>) -> Result<Self, Error> {
+        file.checked(method_seed::refuse(file.table()))?;
+        let mut config: Self = file.typed()?;
         // A decoder answers through its own frozen head.
         config.method = config.method.without_trained_head();
-        config
-            .validate()
-            .map_err(|e| Error::format(path, e.to_string()))?;
+        file.checked(config.validate())?;
         Ok(config)
+    }
+
+    /// The configuration as TOML, every setting spelled out.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))
     }
 
     /// Check everything that can be checked without data and weights.
@@ -139,23 +148,52 @@ impl TextExperimentConfig {
                 "no folder of a decoder (--weights DIR)",
             ));
         }
-        let longest = self.generation.max_new_tokens_of.iter();
-        for (key, value) in longest
-            .map(|(task, value)| (task.as_str(), *value))
-            .chain([("max_new_tokens", self.generation.max_new_tokens)])
-        {
-            if value == 0 {
-                return Err(Error::setting(
-                    format!("generation.{key}"),
-                    "0 tokens hold no answer",
-                ));
+        let of_tasks = self.generation.max_new_tokens_of.iter();
+        let of_tasks =
+            of_tasks.map(|(task, longest)| (format!("max_new_tokens_of.{task}"), *longest));
+        let of_all = ("max_new_tokens".to_owned(), self.generation.max_new_tokens);
+        for (key, longest) in of_tasks.chain([of_all]) {
+            if longest == 0 {
+                let error = Error::setting(key, "0 tokens hold no answer");
+                return Err(error.within("generation"));
             }
         }
         Ok(())
     }
+}
 
-    /// Whether `other` asks for the same stream and the same decoder.
-    pub(crate) fn has_inputs_of(&self, other: &Self) -> bool {
+impl ExperimentSettings for TextExperimentConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn training(&self) -> &TrainingConfig {
+        &self.training
+    }
+
+    fn training_mut(&mut self) -> &mut TrainingConfig {
+        &mut self.training
+    }
+
+    fn weights(&self) -> Option<&Path> {
+        Some(&self.model.weights)
+    }
+
+    fn data(&self) -> Option<&Path> {
+        self.data.path.as_deref()
+    }
+
+    fn more_data(&self) -> Option<&Path> {
+        self.data.classification_path.as_deref()
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let data = self.data.path.iter_mut();
+        let data = data.chain(&mut self.data.classification_path);
+        data.chain([&mut self.model.weights]).collect()
+    }
+
+    fn has_inputs_of(&self, other: &Self) -> bool {
         let inputs = |config: &Self| {
             let Self {
                 data,
@@ -169,26 +207,7 @@ impl TextExperimentConfig {
         inputs(self) == inputs(other)
     }
 
-    /// The configuration as TOML, every setting spelled out.
-    ///
-    /// # Errors
-    /// When a value has no TOML form.
-    pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))
-    }
-
-    /// The variant, or the method's own name.
-    pub fn method_label(&self) -> String {
+    fn method_label(&self) -> String {
         self.method.label(&self.variant)
-    }
-
-    /// Experiment and variant: runs of equal label differ in the seed alone.
-    pub fn label(&self) -> String {
-        format!("{}-{}", self.name, self.method_label())
-    }
-
-    /// Label and seed.
-    pub fn run_name(&self) -> String {
-        format!("{}-{}", self.label(), self.training.seed)
     }
 }

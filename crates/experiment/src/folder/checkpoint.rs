@@ -6,6 +6,7 @@
 //!       matrix.json      scores so far, rows = time
 //!       metrics.json     every convention by name, and the floors
 //!       log.jsonl        one event a line
+//!       classes.json     images: scenario, tasks and the name of each label
 //!       stream.json      text: what was cut, left out, replaced or double
 //!       answers/03/01.json  text: what was written on task 1 after task 3
 //!       tasks/03/        adapter.safetensors: the adapter after the task; a JSON file for each of
@@ -133,6 +134,16 @@ impl RunFolder {
     /// # Errors
     /// When it is no run folder or of another format.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let refused = |problem: &str| Err(Error::format(path, problem));
+        if !path.exists() {
+            return refused("there is no such folder, so there is no run in it");
+        }
+        if !path.is_dir() {
+            return refused("a file, not the folder of a run");
+        }
+        if !path.join("manifest.json").exists() {
+            return refused("no folder of a run: there is no manifest.json in it");
+        }
         let folder = Self::at(path);
         let manifest = folder.manifest()?;
         if !(OLDEST_FORMAT..=FORMAT).contains(&manifest.format) {
@@ -159,47 +170,6 @@ impl RunFolder {
     /// When the file is missing or damaged.
     pub fn manifest(&self) -> Result<Manifest, Error> {
         self.read_json("manifest.json")
-    }
-
-    /// Refuse to go on with other weights or data than those of the run.
-    ///
-    /// # Errors
-    /// Naming both hashes.
-    pub fn check_provenance(&self, now: &Manifest) -> Result<(), Error> {
-        let then = self.manifest()?;
-        let pairs = [
-            ("weights", &then.weights_sha256, &now.weights_sha256),
-            ("data", &then.data_sha256, &now.data_sha256),
-        ];
-        for (what, then, now) in pairs {
-            if then != now {
-                let shown = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "none".into());
-                let problem = format!(
-                    "SHA-256 of the {what}: {} of the run, {} now",
-                    shown(then),
-                    shown(now)
-                );
-                return Err(Error::format(self.path.join("manifest.json"), problem));
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuse data whose tasks are not those of the run.
-    ///
-    /// # Errors
-    /// Naming both lists.
-    pub fn check_tasks(&self, now: &Manifest) -> Result<(), Error> {
-        let then = self.manifest()?;
-        if then.tasks == now.tasks {
-            return Ok(());
-        }
-        let problem = format!(
-            "tasks of the run: {}; of the data: {}",
-            then.tasks.join(", "),
-            now.tasks.join(", ")
-        );
-        Err(Error::format(self.path.join("manifest.json"), problem))
     }
 
     /// The experiment's TOML.

@@ -32,6 +32,9 @@ pub struct Manifest {
     pub weights_sha256: Option<String>,
     /// SHA-256 of the data; `None` when it is generated.
     pub data_sha256: Option<String>,
+    /// SHA-256 of the data in a second folder; `None` when there is none, and of runs that earlier versions made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_data_sha256: Option<String>,
     /// Names of the tasks in order.
     pub tasks: Vec<String>,
 }
@@ -48,6 +51,7 @@ impl Manifest {
             seed,
             weights_sha256: None,
             data_sha256: None,
+            more_data_sha256: None,
             tasks: Vec::new(),
         }
     }

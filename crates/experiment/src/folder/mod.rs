@@ -1,8 +1,12 @@
 //! A run on disk: where it comes from, its checkpoints and what it leaves for readers.
 
+mod agreement;
+
 pub(crate) mod checkpoint;
 
 pub(crate) mod checksums;
+
+mod classes;
 
 pub(crate) mod manifest;
 

@@ -104,7 +104,7 @@ pub struct RunCost {
 impl RunCost {
     /// Sum over the stages of a run.
     pub fn of(result: &RunResult) -> Self {
-        let sum = |f: fn(&StageCost) -> f64| result.costs.iter().map(f).sum::<f64>();
+        let sum = |f: fn(&StageCost) -> f64| result.costs.iter().map(f).sum::<f64>() + 0.0;
         let train_seconds = sum(|cost| cost.train_seconds);
         let examples = sum(|cost| cost.examples as f64);
         let share = |part: f64| match train_seconds > 0.0 {

@@ -69,11 +69,18 @@ impl<M: VisionModel> Inputs for ImageInputs<M> {
     ) -> Result<Self, Error> {
         let splits = config.data.open();
         let splits = splits.map_err(|e| Error::from(e).within("data"))?;
+        for split in [&splits.train, &splits.test] {
+            if let Some(message) = split.left_out().map(str::to_owned) {
+                on_event(&Event::Warning { message });
+            }
+        }
         let stream = Stream::new(&config.stream, &splits);
         let stream = stream.map_err(|e| Error::from(e).within("stream"))?;
+        let fits = config.training.validate_for(stream.tasks().len());
+        fits.map_err(|e| e.within("training"))?;
         let (classes, size) = (stream.num_labels(), config.model.family.image_size());
         let data = ImageStream::new(stream, &splits, size, &config.images, device)?;
-        let model = backbone(config, classes, &splits, device, on_event)?;
+        let model = backbone(config, classes, || Ok(splits), device, on_event)?;
         let prefix = prefix(&data, &model, config)?;
         let data = match prefix {
             Some(until_block) => data.with_prefix(&model, until_block, &mut |images| {
@@ -104,14 +111,7 @@ impl<M: VisionModel> Inputs for ImageInputs<M> {
     }
 
     fn method(&self, config: &ImageExperimentConfig) -> Result<Box<dyn Method<M>>, Error> {
-        let (seed, classifier) = (config.training.seed, config.classifier.as_ref());
-        let method = config.method.build(seed, self.classes, classifier)?;
-        Ok(match config.router() {
-            Some(router) => {
-                Box::new(Routed::new(method, &router).map_err(|e| e.within("routing"))?)
-            }
-            None => method,
-        })
+        method_of(config, self.classes)
     }
 
     fn scoring<'a>(
@@ -151,6 +151,10 @@ impl<M: VisionModel> Inputs for ImageInputs<M> {
             floors.insert(name.clone(), result.matrix.metrics());
         }
         Ok(floors)
+    }
+
+    fn describe(&self, folder: &RunFolder) -> Result<(), Error> {
+        folder.write_outline(&self.data.stream().outline())
     }
 
     fn score_mixed(
@@ -195,11 +199,25 @@ impl<M: VisionModel> Inputs for ImageInputs<M> {
     }
 }
 
-/// The model with a zero head over the stream's classes: loaded, or pre-trained in the run.
-fn backbone<M: VisionModel>(
+/// The method that learns `classes` classes.
+pub(crate) fn method_of<M: VisionModel>(
     config: &ImageExperimentConfig,
     classes: usize,
-    splits: &Splits,
+) -> Result<Box<dyn Method<M>>, Error> {
+    let (seed, classifier) = (config.training.seed, config.classifier.as_ref());
+    let method = config.method.build(seed, classes, classifier)?;
+    Ok(match config.router() {
+        Some(router) => Box::new(Routed::new(method, &router).map_err(|e| e.within("routing"))?),
+        None => method,
+    })
+}
+
+/// The model with a zero head over the stream's classes: loaded, or pre-trained in the run on the data, which nothing
+/// else needs.
+pub(crate) fn backbone<M: VisionModel>(
+    config: &ImageExperimentConfig,
+    classes: usize,
+    splits: impl FnOnce() -> Result<Splits, Error>,
     device: &Device,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<M, Error> {
@@ -213,11 +231,21 @@ fn backbone<M: VisionModel>(
     fits.map_err(|e| e.within("model"))?;
     let model: M = match (&config.model.weights, &config.pretraining) {
         (Some(weights), _) => match M::files() {
-            Some(WeightFiles { load, .. }) => load(shape, classes, weights, device)?,
+            Some(WeightFiles {
+                load,
+                uncertainties,
+                ..
+            }) => {
+                let model = load(shape, classes, weights, device)?;
+                for message in uncertainties(shape, weights) {
+                    on_event(&Event::Warning { message });
+                }
+                model
+            }
             None => return refused("model.weights", "the family has no weight files"),
         },
         (None, Some(pretraining)) => {
-            let model: M = pretrained(config, shape, pretraining, splits, device, on_event)?;
+            let model: M = pretrained(config, shape, pretraining, &splits()?, device, on_event)?;
             let mut rng = config.training.seeds().initialisation();
             let [features, _] = model.head().weight.dims();
             let zeros = head(features, classes, 0.0, &mut rng, device);

@@ -1,12 +1,12 @@
 //! A pre-training of either modality as one TOML file.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use treelora_core::Error;
+use treelora_core::{Error, read_text};
 
 use super::{ImagePretraining, Pretraining, TextPretraining};
 use crate::config::{
-    config_file, image_experiment_config::ImageExperimentConfig,
+    config_file::ConfigFile, image_experiment_config::ImageExperimentConfig,
     text_pretraining_config::TextPretrainingConfig,
 };
 
@@ -27,7 +27,7 @@ impl PretrainingFile {
     /// When the file cannot be read, a key is unknown, or a setting is out of range; the message
     /// names the file and the key.
     pub fn load(path: &Path, changes: &[(String, String)]) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = read_text(path)?;
         Self::parse(&text, path, changes)
     }
 
@@ -36,19 +36,15 @@ impl PretrainingFile {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, path: &Path, changes: &[(String, String)]) -> Result<Self, Error> {
-        let table = config_file::merged(text, path, None, changes)?;
-        match table.get("modality").and_then(toml::Value::as_str) {
+        let file = ConfigFile::merged(text, path, None, changes)?;
+        Ok(match file.modality() {
             Some("text") => {
-                let config: TextPretrainingConfig = config_file::typed(table, path)?;
-                config
-                    .validate()
-                    .map_err(|e| Error::format(path, e.to_string()))?;
-                Ok(Self::Text(Box::new(config)))
+                let config: TextPretrainingConfig = file.typed()?;
+                file.checked(config.validate())?;
+                Self::Text(Box::new(config))
             }
-            _ => Ok(Self::Images(Box::new(ImageExperimentConfig::from_table(
-                table, path,
-            )?))),
-        }
+            _ => Self::Images(Box::new(ImageExperimentConfig::of_file(&file)?)),
+        })
     }
 
     /// Name and seed.

@@ -75,9 +75,14 @@ impl TrainingStep<'_> {
         let mut sum = GradientsAccumulator::new();
         for index in 0..self.batches {
             let waiting = Instant::now();
-            let Some(batch) = batches.next().transpose()? else {
-                break;
-            };
+            let batch = batches.next().transpose()?.ok_or_else(|| {
+                Error::Data(format!(
+                    "task {}: the data ended after {} batches of an epoch that was to have at least {}",
+                    self.info.task,
+                    self.first_batch + index,
+                    self.first_batch + self.batches
+                ))
+            })?;
             report.waited += waiting.elapsed().as_secs_f64();
             report.examples += batch.len();
 

@@ -10,7 +10,7 @@ use treelora_cl_bench::{
     text::{DemonstratedPrompts, TextTestExample, Tokenizer},
 };
 use treelora_core::{Error, Learner, Method, TaskId};
-use treelora_models::decoder::{Decoder, GenerationRequest};
+use treelora_models::decoder::{Decoder, GenerationConfig, GenerationRequest, ScoreRules};
 
 use crate::{
     config::text_experiment_config::GenerationSettings, folder::checkpoint::RunFolder,
@@ -25,6 +25,8 @@ pub struct GeneratedAnswers<'a> {
     pub demonstrated: &'a [DemonstratedPrompts],
     /// From tokens to text.
     pub tokenizer: &'a Tokenizer,
+    /// What the decoder's files ask of a generation.
+    pub rules: &'a ScoreRules,
     /// How answers are written and scored.
     pub settings: &'a GenerationSettings,
     /// Prompts a batch; has no influence on results.
@@ -57,7 +59,10 @@ impl GeneratedAnswers<'_> {
         let examples = self.prompts(task);
         let name = &self.stream.tasks()[task.0].name;
         let stops = self.tokenizer.special().stops.clone();
-        let config = self.settings.of(name, self.seed, stops);
+        let config = GenerationConfig {
+            rules: self.rules.clone(),
+            ..self.settings.of(name, self.seed, stops)
+        };
         // Prompts of similar length share a batch, so that little of it is padding.
         let mut order: Vec<usize> = (0..examples.len()).collect();
         order.sort_by_key(|&index| examples[index].prompt_ids.len());

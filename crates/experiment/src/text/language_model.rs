@@ -6,10 +6,10 @@ use burn::tensor::Device;
 use serde::Serialize;
 use treelora_cl_bench::text::{Encoding, Tokenizer};
 use treelora_core::Error;
-use treelora_lora::{AdapterSnapshot, Selection, attach_bank, peft};
+use treelora_lora::{AdapterSnapshot, Selection, attach_bank};
 use treelora_models::{
     Precision,
-    decoder::{Decoder, GenerationConfig, GenerationRequest},
+    decoder::{Decoder, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules},
 };
 
 /// A decoder and its tokenizer, from one folder in Hugging Face layout.
@@ -19,6 +19,10 @@ pub struct LanguageModel {
     pub decoder: Decoder,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// What its files ask of a generation.
+    pub rules: ScoreRules,
+    /// What its files ask for and is done otherwise here, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A prompt and what was written after it.
@@ -49,23 +53,38 @@ impl LanguageModel {
         precision.check_on(device).map_err(|e| e.within("model"))?;
         let decoder =
             Decoder::load_in(folder, precision, device).map_err(|e| Error::Data(e.to_string()))?;
-        let tokenizer = Tokenizer::load(folder)?;
         let architecture = decoder.config();
-        tokenizer.check_model(architecture.vocab_size, &architecture.eos_token_ids)?;
-        Ok(Self { decoder, tokenizer })
+        let tokenizer = Tokenizer::load(folder)?
+            .of_model(architecture.vocab_size, &architecture.eos_token_ids)?;
+        let defaults = GenerationDefaults::load(folder, architecture.max_position_embeddings)?;
+        let mut notes = decoder.notes().to_vec();
+        notes.extend(tokenizer.notes());
+        notes.extend(defaults.notes);
+        Ok(Self {
+            decoder,
+            tokenizer,
+            rules: defaults.rules,
+            notes,
+        })
     }
 
-    /// The model with an adapter in a folder of Hugging Face PEFT.
+    /// Greedy generation that follows the model's files: it ends where they say, by their rules.
+    pub fn generation(&self) -> GenerationConfig {
+        GenerationConfig {
+            stop_ids: self.tokenizer.special().stops.clone(),
+            rules: self.rules.clone(),
+            ..GenerationConfig::default()
+        }
+    }
+
+    /// The model with an adapter in a folder of Hugging Face PEFT, and with the weights of its own that the folder
+    /// holds: those of modules that were trained as a whole, and copies.
     ///
     /// # Errors
     /// When the folder holds what is not understood, or the adapter does not fit the model.
     pub fn with_peft_adapter(self, folder: &Path) -> Result<Self, Error> {
-        let names = peft::ModuleNames::causal_lm();
-        let device = self.decoder.device();
-        let adapter = peft::load(folder, &names, &device)
-            .map_err(|e| Error::format(folder, e.to_string()))?;
-        self.with_adapter(&adapter)
-            .map_err(|e| Error::format(folder, e.to_string()))
+        let decoder = self.decoder.with_peft_adapter(folder)?;
+        Ok(Self { decoder, ..self })
     }
 
     /// The model with an adapter.

@@ -8,7 +8,7 @@ use treelora_cl_bench::{
     text::{DemonstratedPrompts, Tokenizer},
 };
 use treelora_core::{Error, Learner, Method, TaskId};
-use treelora_models::decoder::{Decoder, TextBatch};
+use treelora_models::decoder::{Decoder, ScoreRules, TextBatch};
 
 use crate::{
     config::text_experiment_config::TextExperimentConfig,
@@ -28,7 +28,11 @@ pub type TextExperiment = PreparedExperiment<TextInputs>;
 pub struct TextInputs {
     /// The frozen decoder, without adapters, on the training device.
     model: Decoder,
+    /// As it was loaded: other settings may adapt other parts of it.
+    loaded: Decoder,
     tokenizer: Tokenizer,
+    /// What the decoder's files ask of a generation.
+    rules: ScoreRules,
     stream: TextStream,
     /// Prompts with examples in front, one entry a task; empty without demonstrations.
     demonstrated: Vec<DemonstratedPrompts>,
@@ -58,13 +62,30 @@ impl Inputs for TextInputs {
     fn open(
         config: &TextExperimentConfig,
         device: &Device,
-        _on_event: &mut dyn FnMut(&Event),
+        on_event: &mut dyn FnMut(&Event),
     ) -> Result<Self, Error> {
         let folder = &config.model.weights;
         let LanguageModel {
-            decoder: model,
+            decoder: loaded,
             tokenizer,
+            rules,
+            mut notes,
         } = LanguageModel::load_in(folder, config.model.precision, device)?;
+        let encoding = &config.encoding;
+        if encoding.chat_template
+            && encoding.date.is_none()
+            && tokenizer.chat_template()?.reads_clock()
+        {
+            notes.push(
+                "the chat template can print the day: it is told none, so that a run does not depend on it; \
+                 `encoding.date` gives one"
+                    .into(),
+            );
+        }
+        for message in notes {
+            on_event(&Event::Warning { message });
+        }
+        let model = ready_for(config, &loaded)?;
         let context = model.config().max_position_embeddings;
         let records = config.data.open().map_err(|e| e.within("data"))?;
         let stream = TextStream::new(
@@ -79,7 +100,9 @@ impl Inputs for TextInputs {
         let demonstrated = demonstrated(config, &stream, &tokenizer, context)?;
         Ok(Self {
             model,
+            loaded,
             tokenizer,
+            rules,
             stream,
             demonstrated,
         })
@@ -91,6 +114,7 @@ impl Inputs for TextInputs {
         let context = self.model.config().max_position_embeddings;
         let demonstrated = demonstrated(next, &self.stream, &self.tokenizer, context)?;
         Ok(Some(Self {
+            model: ready_for(next, &self.loaded)?,
             demonstrated,
             ..self
         }))
@@ -117,6 +141,7 @@ impl Inputs for TextInputs {
             stream: &self.stream,
             demonstrated: &self.demonstrated,
             tokenizer: &self.tokenizer,
+            rules: &self.rules,
             settings: &config.generation,
             batch_size: config.training.evaluation_batch_size,
             seed: config.training.seed,
@@ -171,6 +196,17 @@ impl Inputs for TextInputs {
 
     fn describe(&self, folder: &RunFolder) -> Result<(), Error> {
         folder.write_json("stream.json", self.stream.report())
+    }
+}
+
+/// The decoder as the method adapts it.
+fn ready_for(config: &TextExperimentConfig, loaded: &Decoder) -> Result<Decoder, Error> {
+    let decoder = loaded.clone();
+    match config.method.lora() {
+        None => Ok(decoder),
+        Some(lora) => decoder
+            .ready_for(lora)
+            .map_err(|e| Error::setting("method.lora", e.to_string())),
     }
 }
 

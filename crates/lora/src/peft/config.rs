@@ -1,6 +1,6 @@
 //! `adapter_config.json`, as read.
 
-use std::{collections::BTreeMap, fmt, fs, marker::PhantomData, path::Path};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, path::Path};
 
 use regex::Regex;
 use serde::{
@@ -8,6 +8,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::Value;
+use treelora_tensor_file::{TextFileError, read_json_text};
 
 use crate::LoraError;
 
@@ -28,6 +29,10 @@ pub struct PeftConfig {
     pub task_type: Option<String>,
     /// The model that the adapter belongs to.
     pub base_model_name_or_path: Option<String>,
+    /// Modules that were trained as a whole, beside the adapter: their names, or the ends of those.
+    pub modules_to_save: Vec<String>,
+    /// Whether what is done to the embedding of a tied model is done to its head as well.
+    pub ensure_weight_tying: bool,
     rank_pattern: Vec<(Regex, usize)>,
     alpha_pattern: Vec<(Regex, f64)>,
 }
@@ -39,13 +44,11 @@ impl PeftConfig {
     /// When the file is missing or damaged, or when a setting is not supported; it is named.
     pub fn load(dir: &Path) -> Result<Self, LoraError> {
         let path = dir.join(CONFIG_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| LoraError::Io {
-            path: path.clone(),
-            source,
+        let file: File = read_json_text(&path).map_err(|error| match error {
+            TextFileError::Io { path, source } => LoraError::Io { path, source },
+            TextFileError::Content { path, problem } => LoraError::Format { path, problem },
         })?;
-        let parsed = serde_json::from_str::<File>(&text).map_err(|e| e.to_string());
-        parsed
-            .and_then(File::checked)
+        file.checked()
             .map_err(|problem| LoraError::Format { path, problem })
     }
 
@@ -54,11 +57,22 @@ impl PeftConfig {
         first_match(&self.rank_pattern, module).unwrap_or(self.r)
     }
 
+    /// Whether a module was trained as a whole, or lies in one that was.
+    pub fn saves(&self, module: &str) -> bool {
+        let mut names = self.modules_to_save.iter();
+        names.any(|name| lies_in(module, name))
+    }
+
     /// Factor of a module's update.
     pub fn scale(&self, module: &str) -> f64 {
         let alpha = first_match(&self.alpha_pattern, module).unwrap_or(self.lora_alpha);
         alpha / divisor(self.rank(module), self.use_rslora)
     }
+}
+
+/// Whether `name` is one or several of the components of `module`.
+pub(super) fn lies_in(module: &str, name: &str) -> bool {
+    format!(".{module}.").contains(&format!(".{name}."))
 }
 
 /// What alpha is divided by.
@@ -90,6 +104,8 @@ struct File {
     alpha_pattern: Option<InOrder<f64>>,
     task_type: Option<String>,
     base_model_name_or_path: Option<String>,
+    modules_to_save: Option<Vec<String>>,
+    ensure_weight_tying: Option<bool>,
     #[serde(flatten)]
     others: BTreeMap<String, Value>,
 }
@@ -108,6 +124,8 @@ impl Default for File {
             alpha_pattern: None,
             task_type: None,
             base_model_name_or_path: None,
+            modules_to_save: None,
+            ensure_weight_tying: None,
             others: BTreeMap::new(),
         }
     }
@@ -115,10 +133,9 @@ impl Default for File {
 
 /// Settings that don't change what the saved tensors compute: which modules were targeted, how training began, how
 /// the weight of the base is stored (`fan_in_fan_out`: A and B are not transposed with it), where files come from.
-const WITHOUT_INFLUENCE: [&str; 19] = [
+const WITHOUT_INFLUENCE: [&str; 18] = [
     "auto_mapping",
     "corda_config",
-    "ensure_weight_tying",
     "eva_config",
     "exclude_modules",
     "fan_in_fan_out",
@@ -182,6 +199,8 @@ impl File {
             lora_dropout: self.lora_dropout,
             task_type: self.task_type,
             base_model_name_or_path: self.base_model_name_or_path,
+            modules_to_save: self.modules_to_save.unwrap_or_default(),
+            ensure_weight_tying: self.ensure_weight_tying.unwrap_or(false),
             rank_pattern: ranks
                 .map(|(pattern, rank)| Ok((compile("rank_pattern", &pattern)?, rank)))
                 .collect::<Result<_, String>>()?,

@@ -66,7 +66,7 @@ pub fn save(
         problem: e.to_string(),
     })?;
     text.push(b'\n');
-    let encoded = tensors::encode(modules.layers())?;
+    let encoded = tensors::encode(modules.layers(), &options.names)?;
     fs::create_dir_all(dir).map_err(io)?;
     if path.exists() {
         fs::remove_file(&path).map_err(io)?;

@@ -9,10 +9,12 @@
 //! |---|---|
 //! | write a folder | [`save`], [`PeftOptions`] |
 //! | read a folder | [`load`]; its settings alone: [`PeftConfig`] |
+//! | read a folder that holds weights of the model too | [`load_with_copies`], [`with_copies`] |
 //! | our parameter paths and the modules of the other model | [`ModuleNames`] |
 //!
 //! What would change the function that the adapter computes and is not understood is an error, never skipped: DoRA,
-//! biases, trained copies of modules, adapters of embeddings or convolutions, variants of LoRA that PEFT adds.
+//! biases, adapters of convolutions, variants of LoRA that PEFT adds. Weights of the model itself (`modules_to_save`,
+//! copies of embeddings and heads) are for [`load_with_copies`]; [`load`] refuses them.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -45,6 +47,8 @@ mod names;
 
 mod config;
 
+mod copies;
+
 mod export;
 
 mod fused;
@@ -54,29 +58,76 @@ mod tensors;
 use std::path::Path;
 
 use burn::tensor::Device;
+use treelora_tensor_file::{FileKind, other_weights};
 
 use crate::{AdapterLayer, AdapterSnapshot, LoraError};
 
 use config::CONFIG_FILE;
 pub use config::PeftConfig;
+pub use copies::{WeightCopy, with_copies};
 pub use export::{PeftOptions, save};
 pub use names::ModuleNames;
 
 const TENSOR_FILE: &str = "adapter_model.safetensors";
 
-/// Read an adapter folder onto `device`. Tensors may be F32, F16 or BF16; the snapshot is `f32`.
+/// What an adapter folder holds.
+#[derive(Clone, Debug)]
+pub struct PeftFolder {
+    /// Its settings.
+    pub config: PeftConfig,
+    /// The adapter.
+    pub adapter: AdapterSnapshot,
+    /// Weights of the model itself.
+    pub copies: Vec<WeightCopy>,
+}
+
+/// Read an adapter folder onto `device`. Tensors may be F64, F32, F16 or BF16; the snapshot is `f32`.
 ///
 /// A module that `names` takes for several of our layers is split: each gets its columns of B and the components of
 /// A that they use, so the sum of the updates is exactly the module's.
 ///
 /// # Errors
 /// When a file is missing or damaged; when a setting or tensor is not understood; when an A has no B, shapes or ranks
-/// disagree, or a value is not finite; when a module has no place in `names`.
+/// disagree, or a value is not finite; when a module has no place in `names`; when the folder holds weights of the model
+/// itself.
 pub fn load(
     dir: &Path,
     names: &ModuleNames,
     device: &Device,
 ) -> Result<AdapterSnapshot, LoraError> {
+    let folder = load_with_copies(dir, names, device)?;
+    match folder.copies.first() {
+        None => Ok(folder.adapter),
+        Some(copy) => Err(LoraError::Format {
+            path: dir.join(TENSOR_FILE),
+            problem: format!(
+                "tensor `{}` is no part of an adapter but a weight of the model",
+                copy.tensor
+            ),
+        }),
+    }
+}
+
+/// As [`load`], with the weights of the model itself that the folder holds beside the adapter.
+///
+/// # Errors
+/// As [`load`], but for those weights; and when the settings name a module that was trained as a whole, and the file
+/// has no weights of it.
+pub fn load_with_copies(
+    dir: &Path,
+    names: &ModuleNames,
+    device: &Device,
+) -> Result<PeftFolder, LoraError> {
+    if dir.is_file() {
+        let kind = FileKind::at(dir).ok().flatten();
+        let kind = kind.map_or_else(String::new, |kind| format!("; it is {kind}"));
+        return Err(LoraError::Format {
+            path: dir.to_owned(),
+            problem: format!(
+                "a file, where a folder with {CONFIG_FILE} and {TENSOR_FILE} is asked for{kind}"
+            ),
+        });
+    }
     let device = device.clone().without_autodiff();
     let config = PeftConfig::load(dir)?;
     let path = dir.join(TENSOR_FILE);
@@ -84,8 +135,12 @@ pub fn load(
         path: path.clone(),
         problem,
     };
+    if let Some(found) = other_weights(dir, TENSOR_FILE) {
+        return Err(problem(format!("there is no such file; {found}")));
+    }
+    let contents = tensors::read(&path)?;
     let mut layers = Vec::new();
-    for (module, [a, b]) in tensors::read(&path)? {
+    for (module, [a, b]) in contents.factors {
         let (rank, settings) = (a.rows, config.rank(&module));
         if rank != b.columns {
             let (a, b) = ([rank, a.columns], [b.rows, b.columns]);
@@ -110,5 +165,32 @@ pub fn load(
     if layers.is_empty() {
         return Err(problem("no lora_A and lora_B in the file".into()));
     }
-    Ok(AdapterSnapshot::from_layers(layers))
+    let saved = |name: &&String| {
+        let mut copies = contents.copies.iter();
+        !copies.any(|copy| config::lies_in(&copy.module, name))
+    };
+    if let Some(name) = config.modules_to_save.iter().find(saved) {
+        return Err(LoraError::Format {
+            path: dir.join(CONFIG_FILE),
+            problem: format!(
+                "`modules_to_save` names `{name}`, of which {TENSOR_FILE} has no weights"
+            ),
+        });
+    }
+    let copies = contents.copies.into_iter().map(|stored| {
+        let is_trained = config.saves(&stored.module);
+        WeightCopy::new(stored, names, is_trained).map_err(problem)
+    });
+    let copies: Vec<WeightCopy> = copies.collect::<Result<_, _>>()?;
+    for (index, copy) in copies.iter().enumerate() {
+        if let Some(other) = copies[..index].iter().find(|other| other.path == copy.path) {
+            let (first, second) = (&other.tensor, &copy.tensor);
+            return Err(problem(format!("`{first}` and `{second}` are one weight")));
+        }
+    }
+    Ok(PeftFolder {
+        copies,
+        adapter: AdapterSnapshot::from_layers(layers),
+        config,
+    })
 }

@@ -20,6 +20,8 @@
 pub struct ModuleNames {
     endings: Vec<Ending>,
     others: Others,
+    /// Endings of their modules that are embeddings.
+    embeddings: Vec<String>,
 }
 
 /// Whole last components, and what they are called there: one of ours, or several that are one module there.
@@ -55,6 +57,7 @@ impl ModuleNames {
         Self {
             endings: Vec::new(),
             others: Others::Prefixed(prefix.to_owned()),
+            embeddings: Vec::new(),
         }
     }
 
@@ -63,12 +66,15 @@ impl ModuleNames {
         Self {
             endings: Vec::new(),
             others: Others::Refused,
+            embeddings: Vec::new(),
         }
     }
 
     /// Causal language models of Hugging Face transformers: everything lies in `model.`, but `lm_head`.
     pub fn causal_lm() -> Self {
-        Self::prefixed("model.").renamed("lm_head", "lm_head")
+        Self::prefixed("model.")
+            .renamed("lm_head", "lm_head")
+            .embedding("embed_tokens")
     }
 
     /// timm's vision transformer: query, key and value are `attn.qkv`, one above the other in its output. Its patch
@@ -95,6 +101,18 @@ impl ModuleNames {
             theirs: theirs.to_owned(),
         });
         self
+    }
+
+    /// The modules that end in `theirs` there are embeddings: PEFT names the factors of those otherwise.
+    pub fn embedding(mut self, theirs: &str) -> Self {
+        self.embeddings.push(theirs.to_owned());
+        self
+    }
+
+    /// Whether `module` of the other model is an embedding.
+    pub(super) fn is_embedding(&self, module: &str) -> bool {
+        let mut endings = self.embeddings.iter();
+        endings.any(|ending| front(module, ending).is_some())
     }
 
     /// Where the weight at `path` is in the other model, or why nowhere.

@@ -8,10 +8,13 @@ use std::{
 use burn::tensor::{Device, Tensor, TensorData};
 use treelora_tensor_file::TensorFile;
 
+use super::ModuleNames;
 use crate::{AdapterLayer, LoraError, host::host};
 
 const PREFIX: &str = "base_model.model.";
 const FACTORS: [&str; 2] = ["lora_A", "lora_B"];
+/// The factors of an embedding, which have no `.weight` behind them.
+const EMBEDDING_FACTORS: [&str; 2] = ["lora_embedding_A", "lora_embedding_B"];
 
 /// A matrix on the host, in row order.
 pub(super) struct Matrix {
@@ -58,11 +61,20 @@ impl Matrix {
 }
 
 /// The factors of modules whose names are their paths.
-pub(super) fn encode(modules: &[AdapterLayer]) -> Result<TensorFile, LoraError> {
+pub(super) fn encode(
+    modules: &[AdapterLayer],
+    names: &ModuleNames,
+) -> Result<TensorFile, LoraError> {
     // Tools that read weights look for this word.
     let mut file = TensorFile::new().with_format("pt");
     for module in modules {
-        for (factor, tensor) in FACTORS.into_iter().zip([&module.a, &module.b]) {
+        let path = &module.path;
+        let factors = match names.is_embedding(path) {
+            true => EMBEDDING_FACTORS.map(|factor| format!("{PREFIX}{path}.{factor}")),
+            false => FACTORS.map(|factor| format!("{PREFIX}{path}.{factor}.weight")),
+        };
+        for ((name, factor), tensor) in factors.into_iter().zip(FACTORS).zip([&module.a, &module.b])
+        {
             let Matrix {
                 rows,
                 columns,
@@ -70,30 +82,64 @@ pub(super) fn encode(modules: &[AdapterLayer]) -> Result<TensorFile, LoraError> 
             } = Matrix::of(tensor.clone()).transpose();
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
                 let problem = format!("{factor} holds {value}");
-                return Err(LoraError::layer(&module.path, problem));
+                return Err(LoraError::layer(path, problem));
             }
-            let name = format!("{PREFIX}{}.{factor}.weight", module.path);
             file.insert_f32(name, values, [rows, columns]);
         }
     }
     Ok(file)
 }
 
-/// A `[rank, d_in]` and B `[d_out, rank]` of each module.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, [Matrix; 2]>, LoraError> {
+/// What a file holds.
+pub(super) struct Contents {
+    /// A `[rank, d_in]` and B `[d_out, rank]` of each module.
+    pub(super) factors: BTreeMap<String, [Matrix; 2]>,
+    /// Weights of the model itself.
+    pub(super) copies: Vec<Stored>,
+}
+
+/// A weight or bias of the model itself.
+pub(super) struct Stored {
+    /// Name of the tensor.
+    pub(super) tensor: String,
+    pub(super) module: String,
+    /// `weight` or `bias`.
+    pub(super) parameter: &'static str,
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
+}
+
+pub(super) fn read(path: &Path) -> Result<Contents, LoraError> {
     let file = TensorFile::load(path)?;
     let problem = |problem: String| LoraError::from(file.unfit(problem));
     let mut adapters = BTreeSet::new();
     let mut modules: BTreeMap<&str, [Option<Matrix>; 2]> = BTreeMap::new();
+    let mut copies = Vec::new();
     for name in file.names() {
-        let key = Key::parse(name).ok_or_else(|| {
-            problem(format!(
-                "tensor `{name}` is not the lora_A or lora_B of a linear layer"
-            ))
-        })?;
-        adapters.insert(key.adapter);
-        let matrix = matrix(&file, name)?;
-        modules.entry(key.module).or_default()[key.factor] = Some(matrix);
+        match Key::parse(name) {
+            Some(Key::Factor {
+                module,
+                factor,
+                adapter,
+            }) => {
+                adapters.insert(adapter);
+                let matrix = matrix(&file, name)?;
+                modules.entry(module).or_default()[factor] = Some(matrix);
+            }
+            Some(Key::Copy { module, parameter }) => copies.push(Stored {
+                tensor: name.to_owned(),
+                module: module.to_owned(),
+                parameter,
+                shape: file.data(name)?.shape().to_vec(),
+                values: finite(&file, name)?,
+            }),
+            Some(Key::Replaced) => {}
+            None => {
+                return Err(problem(format!(
+                    "tensor `{name}` is neither the lora_A or lora_B of a layer nor a weight of the model"
+                )));
+            }
+        }
     }
     if adapters.len() > 1 {
         let names = adapters.into_iter().collect::<Vec<_>>().join("`, `");
@@ -109,32 +155,69 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, [Matrix; 2]>, LoraErr
             "`{module}` has {present} but no {missing}"
         )))
     });
-    complete.collect()
+    Ok(Contents {
+        factors: complete.collect::<Result<_, _>>()?,
+        copies,
+    })
 }
 
-/// The parts of a tensor's name.
-struct Key<'a> {
-    module: &'a str,
-    /// Index in [`FACTORS`].
-    factor: usize,
-    /// PEFT leaves it out of files; what others write may have it.
-    adapter: &'a str,
+/// What a tensor's name says it is.
+enum Key<'a> {
+    Factor {
+        module: &'a str,
+        /// Index in [`FACTORS`].
+        factor: usize,
+        /// PEFT leaves it out of files; what others write may have it.
+        adapter: &'a str,
+    },
+    Copy {
+        module: &'a str,
+        parameter: &'static str,
+    },
+    /// Of a module before it was trained as a whole: nothing computes with it.
+    Replaced,
 }
 
 impl<'a> Key<'a> {
     fn parse(name: &'a str) -> Option<Self> {
-        let name = name.strip_prefix(PREFIX)?.strip_suffix(".weight")?;
+        let name = name.strip_prefix(PREFIX)?;
+        let weight = name.strip_suffix(".weight");
+        let factor = match weight {
+            Some(weight) => Self::factor(weight, FACTORS),
+            None => Self::factor(name, EMBEDDING_FACTORS),
+        };
+        if factor.is_some() || name.contains(".lora_") {
+            return factor;
+        }
+        let (module, parameter) = match (weight, name.strip_suffix(".bias")) {
+            (Some(module), _) => (module, "weight"),
+            (None, Some(module)) => (module, "bias"),
+            (None, None) => return None,
+        };
+        if module.ends_with(".original_module") {
+            return Some(Self::Replaced);
+        }
+        // What wraps a layer that is adapted, or trained as a whole; the last may have the adapter's name behind it.
+        let module = ["base_layer", "modules_to_save"]
+            .into_iter()
+            .find_map(|wrapper| module.strip_suffix(&format!(".{wrapper}")))
+            .or_else(|| module.rsplit_once('.')?.0.strip_suffix(".modules_to_save"))
+            .unwrap_or(module);
+        Some(Self::Copy { module, parameter })
+    }
+
+    fn factor(name: &'a str, factors: [&str; 2]) -> Option<Self> {
         let (rest, last) = name.rsplit_once('.')?;
-        let factor = |word: &str| FACTORS.iter().position(|factor| *factor == word);
+        let factor = |word: &str| factors.iter().position(|factor| *factor == word);
         if let Some(factor) = factor(last) {
-            return Some(Self {
+            return Some(Self::Factor {
                 module: rest,
                 factor,
                 adapter: "",
             });
         }
         let (module, word) = rest.rsplit_once('.')?;
-        Some(Self {
+        Some(Self::Factor {
             module,
             factor: factor(word)?,
             adapter: last,
@@ -142,7 +225,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A matrix of finite values, narrow types widened.
+/// A matrix of finite values.
 fn matrix(file: &TensorFile, name: &str) -> Result<Matrix, LoraError> {
     let problem = |found: String| LoraError::from(file.unfit(format!("tensor `{name}` {found}")));
     let shape = file.data(name)?.shape().to_vec();
@@ -152,13 +235,21 @@ fn matrix(file: &TensorFile, name: &str) -> Result<Matrix, LoraError> {
     if rows == 0 || columns == 0 {
         return Err(problem(format!("is [{rows}, {columns}]: it is empty")));
     }
+    Ok(Matrix {
+        rows,
+        columns,
+        values: finite(file, name)?,
+    })
+}
+
+/// Finite values, of any type of float.
+fn finite(file: &TensorFile, name: &str) -> Result<Vec<f32>, LoraError> {
     let values = file.widened(name)?;
     match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(problem(format!("holds {value}"))),
-        None => Ok(Matrix {
-            rows,
-            columns,
-            values,
-        }),
+        Some(value) => {
+            let problem = format!("tensor `{name}` holds {value}");
+            Err(file.unfit(problem).into())
+        }
+        None => Ok(values),
     }
 }

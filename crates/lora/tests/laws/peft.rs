@@ -387,7 +387,7 @@ fn tensors_that_are_not_understood_are_named() {
     fn floats(shape: [usize; 2]) -> (Dtype, Vec<usize>, Vec<u8>) {
         (Dtype::F32, shape.to_vec(), vec![0; 4 * shape[0] * shape[1]])
     }
-    let cases: [(&[&str], Spoil); 12] = [
+    let cases: [(&[&str], Spoil); 14] = [
         (&["q_proj", "lora_A", "no lora_B"], |t| drop(t.remove(B))),
         (&["q_proj", "lora_B", "no lora_A"], |t| drop(t.remove(A))),
         (&["lora_A [2, 6]", "lora_B [8, 3]"], |t| {
@@ -407,10 +407,23 @@ fn tensors_that_are_not_understood_are_named() {
         (&[A, "[0, 6]"], |t| {
             t.insert(A.into(), floats([0, 6]));
         }),
-        (&[A, "F64"], |t| {
-            t.insert(A.into(), (Dtype::F64, vec![2, 6], vec![0; 96]));
+        (&[A, "I64"], |t| {
+            t.insert(A.into(), (Dtype::I64, vec![2, 6], vec![0; 96]));
         }),
-        (&["lora_embedding_A"], |t| {
+        (
+            &["lm_head.base_layer.weight", "a weight of the model"],
+            |t| {
+                let name = "base_model.model.lm_head.base_layer.weight";
+                t.insert(name.into(), floats([9, 6]));
+            },
+        ),
+        (&["lm_head.running_mean"], |t| {
+            t.insert(
+                "base_model.model.lm_head.running_mean".into(),
+                floats([9, 6]),
+            );
+        }),
+        (&["embed_tokens", "no lora_B"], |t| {
             let name = "base_model.model.model.embed_tokens.lora_embedding_A";
             t.insert(name.into(), floats([2, 6]));
         }),
@@ -438,6 +451,154 @@ fn tensors_that_are_not_understood_are_named() {
     write_tensors(dir.path(), &Tensors::new());
     let error = load(dir.path()).unwrap_err().to_string();
     assert!(error.contains("no lora_A"), "{error}");
+}
+
+/// What PEFT calls the factors of an embedding.
+#[test]
+fn the_adapter_of_an_embedding_has_names_of_its_own() {
+    let mut embedding = layer("embed_tokens.weight", 2, 4, 1.5);
+    embedding.a = random(9, 2, 1);
+    let head = layer("lm_head.weight", 2, 9, 1.5);
+    let snapshot = AdapterSnapshot::from_layers(vec![embedding, head]);
+    let dir = saved(&snapshot, &options(ModuleNames::causal_lm()));
+    let tensors = tensors(dir.path());
+    for (name, shape) in [
+        ("model.embed_tokens.lora_embedding_A", [2, 9]),
+        ("model.embed_tokens.lora_embedding_B", [4, 2]),
+        ("lm_head.lora_A.weight", [2, 6]),
+        ("lm_head.lora_B.weight", [9, 2]),
+    ] {
+        let (_, found, _) = &tensors[&format!("base_model.model.{name}")];
+        assert_eq!(found.as_slice(), shape, "{name}");
+    }
+    assert_eq!(tensors.len(), 4);
+    assert_same_snapshot(&load(dir.path()).unwrap(), &snapshot);
+}
+
+type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
+/// Floats of a matrix, row by row.
+fn stored(rows: Tensor<2>) -> Stored {
+    let shape = rows.dims().to_vec();
+    let bytes = rows.into_data();
+    let bytes = bytes.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+    (Dtype::F32, shape, bytes)
+}
+
+#[test]
+fn weights_of_the_model_beside_an_adapter_are_compared_and_taken_over() {
+    let device = Device::default();
+    let drawn = Model::new(2, &device);
+    let model = || drawn.clone();
+    let snapshot = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
+    let dir = saved(&snapshot, &PeftOptions::default());
+    let plain = tensors(dir.path());
+    let base = |layer: &str| {
+        let model = model();
+        let block = &model.blocks[0];
+        let layer = match layer {
+            "query" => &block.query,
+            _ => &block.value,
+        };
+        layer.weight.val().transpose()
+    };
+    let restored = |added: &[(&str, Stored)]| {
+        let mut tensors = plain.clone();
+        for (name, tensor) in added {
+            tensors.insert(format!("base_model.model.blocks.0.{name}"), tensor.clone());
+        }
+        write_tensors(dir.path(), &tensors);
+        let names = ModuleNames::identity();
+        let folder = peft::load_with_copies(dir.path(), &names, &device)?;
+        assert_same_snapshot(&folder.adapter, &snapshot);
+        let (model, changed) = peft::with_copies(model(), &folder.copies)?;
+        let changed = changed
+            .into_iter()
+            .map(|index| folder.copies[index].clone());
+        Ok::<_, treelora_lora::LoraError>((model, changed.collect::<Vec<_>>()))
+    };
+    // Equal ones, whatever wraps them, change nothing.
+    for name in [
+        "query.base_layer.weight",
+        "query.weight",
+        "query.modules_to_save.task.weight",
+    ] {
+        let (restored, changed) = restored(&[(name, stored(base("query")))]).unwrap();
+        assert!(changed.is_empty(), "{name}");
+        assert_same(
+            restored.blocks[0].query.weight.val(),
+            base("query").transpose(),
+        );
+    }
+    // Others take the place of the model's own, but not what a trained module was before.
+    let trained = random(base("value").dims()[0], 6, 5);
+    let before = ("value.original_module.weight", stored(random(6, 6, 6)));
+    let (replaced, changed) =
+        restored(&[("value.base_layer.weight", stored(trained.clone())), before]).unwrap();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(
+        (changed[0].path.as_str(), changed[0].is_trained),
+        ("blocks.0.value.weight", false)
+    );
+    assert_same(replaced.blocks[0].value.weight.val(), trained.transpose());
+    assert_same(
+        replaced.blocks[0].query.weight.val(),
+        base("query").transpose(),
+    );
+
+    let error = |added: &[_]| restored(added).map(drop).unwrap_err().to_string();
+    let message = error(&[("query.base_layer.weight", stored(random(8, 6, 1)))]);
+    for word in ["`blocks.0.query.weight`", "[8, 6]", "[6, 6]", "resized"] {
+        assert!(message.contains(word), "{message}");
+    }
+    let message = error(&[("score.weight", stored(random(2, 6, 1)))]);
+    assert!(message.contains("blocks.0.score.weight"), "{message}");
+    let twice = [
+        ("query.weight", stored(base("query"))),
+        ("query.base_layer.weight", stored(base("query"))),
+    ];
+    assert!(error(&twice).contains("one weight"));
+}
+
+#[test]
+fn a_module_that_was_trained_as_a_whole_must_be_in_the_file() {
+    let dir = saved(&decoder(), &options(ModuleNames::causal_lm()));
+    let path = dir.path().join("adapter_config.json");
+    let mut config = config(dir.path());
+    config["modules_to_save"] = json!(["lm_head"]);
+    fs::write(&path, config.to_string()).unwrap();
+    let load = || peft::load_with_copies(dir.path(), &ModuleNames::causal_lm(), &Device::default());
+    let error = load().unwrap_err().to_string();
+    assert!(
+        error.contains("adapter_config.json") && error.contains("`lm_head`"),
+        "{error}"
+    );
+    let mut tensors = tensors(dir.path());
+    let head = "base_model.model.lm_head.weight".to_owned();
+    tensors.insert(head, (Dtype::F64, vec![9, 6], vec![0; 9 * 6 * 8]));
+    write_tensors(dir.path(), &tensors);
+    let folder = load().unwrap();
+    assert!(folder.copies[0].is_trained && folder.config.saves("lm_head"));
+    assert!(!folder.config.saves("my_lm_head"));
+}
+
+#[test]
+fn a_folder_with_a_pickle_says_so_and_how_to_convert_it() {
+    let dir = saved(&decoder(), &options(ModuleNames::causal_lm()));
+    fs::remove_file(dir.path().join("adapter_model.safetensors")).unwrap();
+    fs::write(
+        dir.path().join("adapter_model.bin"),
+        b"\x80\x02}q\0X\x01\0\0\0a",
+    )
+    .unwrap();
+    let error = load(dir.path()).unwrap_err().to_string();
+    for part in [
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+        "torch.load",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 #[test]

@@ -36,33 +36,14 @@ impl Decoder {
         for (index, layer) in self.layers.iter().enumerate() {
             let mut store =
                 |name: &str, values| stored.push((format!("model.layers.{index}.{name}"), values));
-            let (attention, mlp) = (&layer.self_attn, &layer.mlp);
-            for (name, linear) in [
-                ("self_attn.q_proj", &attention.q_proj),
-                ("self_attn.k_proj", &attention.k_proj),
-                ("self_attn.v_proj", &attention.v_proj),
-                ("self_attn.o_proj", &attention.o_proj),
-                ("mlp.gate_proj", &mlp.gate_proj),
-                ("mlp.up_proj", &mlp.up_proj),
-                ("mlp.down_proj", &mlp.down_proj),
-            ] {
+            for (name, linear) in layer.linears() {
                 store(&format!("{name}.weight"), Stored::linear(linear));
                 if let Some(bias) = &linear.bias {
                     store(&format!("{name}.bias"), Stored::vector(bias.val()));
                 }
             }
-            for (name, norm) in [
-                ("input_layernorm", Some(&layer.input_layernorm)),
-                (
-                    "post_attention_layernorm",
-                    Some(&layer.post_attention_layernorm),
-                ),
-                ("self_attn.q_norm", attention.q_norm.as_ref()),
-                ("self_attn.k_norm", attention.k_norm.as_ref()),
-            ] {
-                if let Some(norm) = norm {
-                    store(&format!("{name}.weight"), Stored::vector(norm.weight.val()));
-                }
+            for (name, norm) in layer.norms() {
+                store(&format!("{name}.weight"), Stored::vector(norm.weight.val()));
             }
         }
         stored

@@ -1,4 +1,4 @@
-//! Decoder-only language models from Hugging Face folders: LLaMA, Mistral, Gemma, Qwen2 and Qwen3.
+//! Decoder-only language models from Hugging Face folders: LLaMA, Mistral, Gemma, Qwen, Phi 3 and SmolLM 3.
 //!
 //! Reading order: [`DecoderConfig`], [`TokenGrid`], [`Positions`], [`SelfAttention`], [`GatedMlp`],
 //! [`DecoderBlock`], [`Decoder`]; then [`KeyValueCache`], with which a sequence goes through in parts, [`TextBatch`],
@@ -13,6 +13,8 @@ mod token_grid;
 mod token_embedding;
 
 mod positions;
+
+mod layer_shape;
 
 mod rms_norm;
 
@@ -34,9 +36,15 @@ mod token_model;
 
 mod weight_folder;
 
+mod tensor_names;
+
+mod tied_pair;
+
 mod import;
 
 mod export;
+
+mod adapted;
 
 pub mod generation;
 
@@ -44,8 +52,12 @@ pub use attention::SelfAttention;
 pub use batch::{TextBatch, TextExample};
 pub use block::DecoderBlock;
 pub use cache::{KeyValueCache, LayerCache};
-pub use config::{Activation, DecoderConfig, Family, RopeScaling, SlidingWindow, WindowLayers};
-pub use generation::{Finish, Generation, GenerationConfig, GenerationRequest};
+pub use config::{
+    Activation, DecoderConfig, Family, Rope, RopeScaling, SlidingWindow, Turn, WindowLayers,
+};
+pub use generation::{
+    Finish, Generation, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules,
+};
 pub use mlp::GatedMlp;
 pub use positions::Positions;
 pub use rms_norm::RmsNorm;

@@ -3,11 +3,12 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use treelora_kernels::AttentionMask;
 
-use super::DecoderConfig;
+use super::{DecoderConfig, Rope, Turn};
 
 /// Shared by all layers of a pass.
 pub struct Positions {
     rotation: Rotation,
+    local_rotation: Option<Rotation>,
     all_before: AttentionMask,
     windowed: Option<AttentionMask>,
 }
@@ -28,8 +29,13 @@ impl Positions {
             let padding = left_padding(padding, kept + columns, seen - kept, device);
             AttentionMask::SlidingWindow { window, padding }
         });
+        let rotation = |rope: &Rope| {
+            let angles = rope.scaling.angles(rope.theta, config.head_dim);
+            Rotation::new(&angles, columns, seen, padding, device)
+        };
         Self {
-            rotation: Rotation::new(config, columns, seen, padding, device),
+            rotation: rotation(&config.rope()),
+            local_rotation: config.local_rope.as_ref().map(rotation),
             all_before: AttentionMask::Causal {
                 padding: left_padding(padding, seen + columns, 0, device),
             },
@@ -37,12 +43,16 @@ impl Positions {
         }
     }
 
-    /// Turn queries or keys to their positions.
+    /// Turn queries or keys to their positions, as the layer does.
     ///
     /// # Shapes
     /// `[batch, positions, heads, head_dim]` -> the same.
-    pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        self.rotation.apply(x)
+    pub fn rotate(&self, x: Tensor<4>, turn: Turn) -> Tensor<4> {
+        match (turn, &self.local_rotation) {
+            (Turn::Not, _) => x,
+            (Turn::Local, Some(local)) => local.apply(x),
+            _ => self.rotation.apply(x),
+        }
     }
 
     /// What the queries of a layer with this window see.
@@ -85,15 +95,12 @@ struct Rotation {
 
 impl Rotation {
     fn new(
-        config: &DecoderConfig,
+        angles: &[f32],
         columns: usize,
         seen: usize,
         padding: &[usize],
         device: &Device,
     ) -> Self {
-        let angles = config
-            .rope_scaling
-            .angles(config.rope_theta, config.head_dim);
         // One table serves all rows that start together.
         let starts = match padding.iter().all(|row| *row == padding[0]) {
             true => &padding[..1],

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     nn::Linear,
     tensor::{Device, Tensor},
 };
@@ -20,7 +20,9 @@ use crate::Precision;
 ///
 /// Parameter paths, what adapter patterns match, are those of Hugging Face without their `model.`:
 /// `embed_tokens.weight`, `layers.<i>.self_attn.{q_proj,k_proj,v_proj,o_proj}.weight`,
-/// `layers.<i>.mlp.{gate_proj,up_proj,down_proj}.weight`, `norm.weight`, `lm_head.weight`.
+/// `layers.<i>.mlp.{gate_proj,up_proj,down_proj}.weight`, `norm.weight`, `lm_head.weight`; with the fused layers of Phi 3
+/// `self_attn.qkv_proj` and `mlp.gate_up_proj`. A tied model has no `lm_head`, see
+/// [`with_own_head`](Self::with_own_head).
 #[derive(Module, Debug)]
 pub struct Decoder {
     /// From token ids to vectors.
@@ -35,6 +37,8 @@ pub struct Decoder {
     pub(super) config: DecoderConfig,
     #[module(skip)]
     pub(super) pooling: Pooling,
+    #[module(skip)]
+    pub(super) notes: Vec<String>,
 }
 
 impl DecoderConfig {
@@ -58,6 +62,7 @@ impl DecoderConfig {
             },
             config: self.clone(),
             pooling: Pooling::default(),
+            notes: Vec::new(),
         })
     }
 }
@@ -66,6 +71,29 @@ impl Decoder {
     /// The shape of this model.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// What loading found that is not as the configuration says, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The same function, with a head that is a parameter of its own, which adapters can be attached to: of a tied
+    /// model the embedding, transposed. The values are shared until one of the two changes, on the backends that copy
+    /// on writing.
+    pub fn with_own_head(mut self) -> Self {
+        if self.lm_head.is_none() {
+            let embedding = self.embed_tokens.weight.val();
+            let trained = embedding.is_require_grad();
+            // Detached last: a parameter is a leaf of its graph.
+            let weight = embedding.transpose().detach();
+            self.lm_head = Some(Linear {
+                weight: Param::from_tensor(weight).set_require_grad(trained),
+                bias: None,
+            });
+            self.config.tie_word_embeddings = false;
+        }
+        self
     }
 
     /// The same model as a frozen base in another number format: projections, embedding and head.
@@ -141,9 +169,13 @@ impl Decoder {
     /// # Shapes
     /// `[.., hidden_size]` -> `[.., vocabulary]`.
     pub fn score<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
-        match &self.lm_head {
+        let scores = match &self.lm_head {
             Some(head) => treelora_lora::linear(head, hidden),
             None => self.embed_tokens.score(hidden),
+        };
+        match self.config.final_logit_softcapping {
+            Some(cap) => (scores / cap).tanh() * cap,
+            None => scores,
         }
     }
 

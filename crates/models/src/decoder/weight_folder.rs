@@ -1,12 +1,12 @@
 //! The weight files of a model's folder, one or several shards, as one set of tensors.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
 use serde::Deserialize;
-use treelora_core::read_json;
+use treelora_core::{other_weights, read_json};
 
 use crate::{
     export::FILE as SINGLE,
@@ -37,6 +37,16 @@ impl WeightFolder {
         match !single.exists() && index.exists() {
             true => Self::of_shards(folder, index),
             false => {
+                if let Some(found) = other_weights(folder, SINGLE) {
+                    return Err(ImportError::NoSafetensors {
+                        path: folder.to_owned(),
+                        expected: SINGLE,
+                        found: format!(
+                            "{found}. All of the folder at once: python -c \"from transformers import \
+                             AutoModelForCausalLM as M; M.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
+                        ),
+                    });
+                }
                 let file = WeightFile::read(&single)?;
                 let holders = file.names().map(|name| (name, 0)).collect();
                 Ok(Self {
@@ -48,16 +58,14 @@ impl WeightFolder {
         }
     }
 
-    /// Every tensor lies in the shard that the index names, and no shard holds another.
+    /// All tensors of the shards that the index names, whichever shard the index puts them in. One that several shards
+    /// hold is taken from the shard that the index names for it.
     fn of_shards(folder: &Path, path: PathBuf) -> Result<Self, ImportError> {
         let Index { weight_map } = read_json(&path)?;
-        let mut shards: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
-        for (name, shard) in &weight_map {
-            shards.entry(shard).or_default().push(name);
-        }
+        let shards: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
         let mut files = Vec::with_capacity(shards.len());
         let mut holders = BTreeMap::new();
-        for (shard, names) in shards {
+        for shard in shards {
             let file = folder.join(shard);
             let mut components = Path::new(shard).components();
             let beside = matches!(
@@ -69,23 +77,12 @@ impl WeightFolder {
                 return Err(ImportError::MissingShard { path, shard });
             }
             let file = WeightFile::read(&file)?;
-            let unindexed = |name: &String| weight_map.get(name).map(String::as_str) != Some(shard);
-            let unexpected: Vec<String> = file.names().filter(unindexed).collect();
-            let absent = |name: &&&String| file.shape(name).is_none();
-            let missing: Vec<String> = names
-                .iter()
-                .filter(absent)
-                .map(|name| (**name).clone())
-                .collect();
-            if !missing.is_empty() || !unexpected.is_empty() {
-                return Err(ImportError::Tensors {
-                    path: file.path().to_owned(),
-                    missing,
-                    unexpected,
-                    misshaped: Vec::new(),
-                });
+            for name in file.names() {
+                let named = weight_map.get(&name).map(String::as_str) == Some(shard);
+                if named || !holders.contains_key(&name) {
+                    holders.insert(name, files.len());
+                }
             }
-            holders.extend(names.into_iter().map(|name| (name.clone(), files.len())));
             files.push(file);
         }
         Ok(Self {
@@ -112,14 +109,20 @@ impl WeightFolder {
         self.holders.get(name).map(|index| &self.files[*index])
     }
 
-    /// Whether two tensors hold the same bytes in the same type.
-    pub(super) fn are_equal(&self, one: &str, other: &str) -> bool {
-        match (self.holder(one), self.holder(other)) {
-            (Some(first), Some(second)) => {
-                first.shape(one) == second.shape(other)
-                    && first.bytes_of(one) == second.bytes_of(other)
-            }
-            _ => false,
+    /// Whether two tensors hold the same values.
+    ///
+    /// # Errors
+    /// When their types differ and a value of one is not read.
+    pub(super) fn are_equal(&self, one: &str, other: &str) -> Result<bool, ImportError> {
+        let (Some(first), Some(second)) = (self.holder(one), self.holder(other)) else {
+            return Ok(false);
+        };
+        if first.shape(one) != second.shape(other) {
+            return Ok(false);
+        }
+        match first.dtype(one) == second.dtype(other) {
+            true => Ok(first.bytes_of(one) == second.bytes_of(other)),
+            false => Ok(first.values(one)? == second.values(other)?),
         }
     }
 }

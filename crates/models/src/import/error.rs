@@ -1,6 +1,10 @@
 //! Why a weight file cannot become the model that was asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use treelora_core::{FileKind, other_weights};
+
+use crate::export::FILE;
 
 /// Weights that do not fit.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,44 @@ pub enum ImportError {
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// Another kind of file.
+    #[error("{}: not a safetensors file but {kind}", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+    },
+    /// A folder in the place of a file.
+    #[error("{}: a folder, where a file of weights is asked for{hint}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it, behind a semicolon.
+        hint: String,
+    },
+    /// A file in the place of a model's folder.
+    #[error(
+        "{}: a file, where a folder with config.json and {FILE} is asked for; it is {}",
+        path.display(),
+        kind.map_or_else(|| "of a kind that is not known".to_owned(), |kind| kind.to_string())
+    )]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// What it is, where its first bytes tell.
+        kind: Option<FileKind>,
+    },
+    /// A folder with weights in files that are not read.
+    #[error("{}: the folder has no {expected}; {found}", path.display())]
+    NoSafetensors {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is read.
+        expected: &'static str,
+        /// What it has in its place, and what to do.
+        found: String,
     },
     /// An intact file that holds some other kind of model.
     #[error(
@@ -66,7 +108,7 @@ pub enum ImportError {
         misshaped: Vec<Misshaped>,
     },
     /// A tensor of a type that is not read.
-    #[error("{}: tensor `{name}` has type {found}, expected F32, F16 or BF16", path.display())]
+    #[error("{}: tensor `{name}` has type {found}, expected F64, F32, F16 or BF16", path.display())]
     Type {
         /// The file.
         path: PathBuf,
@@ -119,6 +161,21 @@ impl std::fmt::Display for Misshaped {
             expected,
         } = self;
         write!(f, "{name} {found:?} in place of {expected:?}")
+    }
+}
+
+impl ImportError {
+    /// A folder in the place of a weight file, with the file in it that is meant.
+    pub(crate) fn folder(path: &Path) -> Self {
+        let file = path.join(FILE);
+        let found = match file.exists() {
+            true => Some(format!("name the file in it: {}", file.display())),
+            false => other_weights(path, FILE),
+        };
+        Self::Folder {
+            path: path.to_owned(),
+            hint: found.map_or_else(String::new, |found| format!("; {found}")),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use safetensors::{
     tensor::{Metadata, TensorInfo},
 };
 
+use treelora_core::FileKind;
+
 use super::{ImportError, mapping::map, transposition::transposed};
 
 /// Headers of published models have some hundred kilobytes at most; a file that announces more than
@@ -32,12 +34,21 @@ impl WeightFile {
             path: path.to_owned(),
             source,
         };
-        let damaged = |problem: String| ImportError::Damaged {
-            path: path.to_owned(),
-            problem,
+        let damaged = |problem: String| match FileKind::at(path) {
+            Ok(Some(kind)) if kind != FileKind::Safetensors => ImportError::OtherFile {
+                path: path.to_owned(),
+                kind,
+            },
+            _ => ImportError::Damaged {
+                path: path.to_owned(),
+                problem,
+            },
         };
 
         let file = fs::File::open(path).map_err(io)?;
+        if path.is_dir() {
+            return Err(ImportError::folder(path));
+        }
         let length = file.metadata().map_err(io)?.len();
         if length < 8 {
             return Err(damaged(format!("it has {length} bytes")));
@@ -73,7 +84,11 @@ impl WeightFile {
         Some(self.metadata.info(name)?.shape.as_slice())
     }
 
-    /// The values of tensor `name`, widened to `f32`; empty when there is none of that name, which
+    pub(crate) fn dtype(&self, name: &str) -> Option<Dtype> {
+        Some(self.metadata.info(name)?.dtype)
+    }
+
+    /// The values of tensor `name` as `f32`; empty when there is none of that name, which
     /// the caller has ruled out by comparing names first.
     pub(crate) fn values(&self, name: &str) -> Result<Vec<f32>, ImportError> {
         let Some(TensorInfo { dtype, .. }) = self.metadata.info(name) else {
@@ -97,6 +112,13 @@ impl WeightFile {
                 values
                     .iter()
                     .map(|b| bf16::from_le_bytes(*b).to_f32())
+                    .collect()
+            }
+            Dtype::F64 => {
+                let (values, _) = bytes.as_chunks();
+                values
+                    .iter()
+                    .map(|b| f64::from_le_bytes(*b) as f32)
                     .collect()
             }
             other => {

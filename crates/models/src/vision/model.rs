@@ -134,6 +134,8 @@ pub type SaveWeights<M> = fn(&M, &Path, &[f32], &[f32]) -> Result<(), Error>;
 pub struct WeightFiles<M: VisionModel> {
     /// Read them.
     pub load: LoadWeights<M>,
+    /// What a file does not tell of itself, for warnings.
+    pub uncertainties: fn(&M::Shape, &Path) -> Vec<String>,
     /// Write them.
     pub save: SaveWeights<M>,
 }

@@ -7,7 +7,7 @@ use treelora_core::TensorFile;
 use treelora_models::decoder::{Decoder, TextBatch, TextExample};
 
 /// Every family, and what may vary in it.
-pub(crate) const MODELS: [&str; 8] = [
+pub(crate) const MODELS: [&str; 12] = [
     "llama",
     "llama3",
     "llama_linear",
@@ -16,6 +16,10 @@ pub(crate) const MODELS: [&str; 8] = [
     "qwen2",
     "qwen2_window",
     "qwen3",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "smollm3",
 ];
 
 pub(crate) fn folder(name: &str) -> PathBuf {

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
 use treelora_core::read_json;
-use treelora_models::decoder::{Decoder, Finish, Generation, GenerationConfig, GenerationRequest};
+use treelora_models::decoder::{
+    Decoder, Finish, Generation, GenerationConfig, GenerationDefaults, GenerationRequest,
+};
 
 use crate::fixture::{Expected, MODELS, device, folder, model};
 
@@ -59,6 +62,49 @@ fn greedy_continuations_are_those_of_transformers() {
         let ours = generate(&model(name), &requests(&rows), &config);
         let ours: Vec<Vec<u32>> = ours.into_iter().map(|generation| generation.ids).collect();
         assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+/// Continuations under fields of `generation_config.json`: `generation_rules.json`, by xtask/golden/generation.py.
+#[test]
+fn the_rules_of_a_model_are_followed_as_transformers_does() {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        fields: Map<String, Value>,
+        ends: Vec<u32>,
+        continued: Vec<Vec<u32>>,
+    }
+    let cases: Vec<Case> = read_json(&folder("generation_rules.json")).unwrap();
+    let rows = Expected::of("llama").rows;
+    let model = model("llama");
+    for case in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("generation_config.json");
+        std::fs::write(file, Value::Object(case.fields).to_string()).unwrap();
+        let defaults = GenerationDefaults::load(folder.path(), 64).unwrap();
+        assert_eq!(defaults.notes, [""; 0], "{}", case.name);
+        let config = GenerationConfig {
+            max_new_tokens: 12,
+            stop_ids: case.ends,
+            rules: defaults.rules,
+            ..GenerationConfig::default()
+        };
+        let ours = generate(&model, &requests(&rows), &config);
+        let ours: Vec<Vec<u32>> = ours.into_iter().map(|generation| generation.ids).collect();
+        assert_eq!(ours, case.continued, "{}", case.name);
+    }
+}
+
+#[test]
+fn rules_on_tokens_outside_the_vocabulary_are_refused() {
+    let model = model("llama");
+    let mut config = GenerationConfig::default();
+    config.rules.bad_words_ids = vec![vec![3], vec![4, 101]];
+    let error = model.generate(&requests(&prompts()), &config, |_, _| {});
+    let error = error.unwrap_err().to_string();
+    for part in ["bad_words_ids", "token 101", "has 101"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
     }
 }
 

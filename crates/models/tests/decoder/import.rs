@@ -74,7 +74,7 @@ fn every_tensor_that_does_not_fit_is_named() {
         file.remove("model.layers.1.mlp.up_proj.weight").unwrap();
         file.remove(NORM).unwrap();
         file.insert(
-            "model.layers.2.extra".into(),
+            "model.layers.2.norm.weight".into(),
             (Dtype::F32, vec![1], vec![0; 4]),
         );
         let (_, shape, _) = file
@@ -89,7 +89,7 @@ fn every_tensor_that_does_not_fit_is_named() {
         &[
             "model.safetensors",
             "missing: model.layers.1.mlp.up_proj.weight, model.norm.weight",
-            "unexpected: model.layers.2.extra",
+            "unexpected: model.layers.2.norm.weight",
             "model.layers.0.self_attn.k_proj.weight [48, 16] in place of [16, 48]",
         ],
     );
@@ -124,10 +124,39 @@ fn numbers_that_are_none_are_found() {
 }
 
 #[test]
+fn a_folder_with_pickles_alone_says_so_and_how_to_convert_them() {
+    let dir = copy("llama");
+    fs::remove_file(weights(&dir)).unwrap();
+    fs::write(
+        dir.path().join("pytorch_model.bin"),
+        b"\x80\x02}q\0X\x01\0\0\0a",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("training_args.bin"),
+        b"\x80\x02}q\0X\x01\0\0\0a",
+    )
+    .unwrap();
+    let error = load(&dir).unwrap_err();
+    assert!(
+        matches!(error, ImportError::NoSafetensors { .. }),
+        "{error}"
+    );
+    assert_names(
+        &error,
+        &["model.safetensors", "pytorch_model.bin", "torch.load"],
+    );
+    let file = dir.path().join("model.gguf");
+    fs::write(&file, b"GGUF\x03\0\0\0").unwrap();
+    let error = Decoder::load(&file, &device()).unwrap_err();
+    assert_names(&error, &["model.gguf", "a file, where a folder", "GGUF"]);
+}
+
+#[test]
 fn damaged_files_are_errors_and_never_panics() {
     let whole = fs::read(folder("llama").join("model.safetensors")).unwrap();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    for length in [0, 3, 8, 9, header / 2, header, header + 5, whole.len() - 1] {
+    for length in [3, 8, 9, header / 2, header, header + 5, whole.len() - 1] {
         let dir = copy("llama");
         fs::write(weights(&dir), &whole[..length]).unwrap();
         let error = load(&dir).unwrap_err();
@@ -141,11 +170,31 @@ fn damaged_files_are_errors_and_never_panics() {
 
 #[test]
 fn a_type_that_is_not_read_is_named() {
+    for (dtype, bytes) in [(Dtype::I32, 4), (Dtype::F8_E4M3, 1)] {
+        let dir = copy("llama");
+        change_weights(&dir, |file| {
+            let (found, shape, values) = file.get_mut(NORM).unwrap();
+            *found = dtype;
+            *values = vec![0; shape[0] * bytes];
+        });
+        let error = load(&dir).unwrap_err();
+        assert!(matches!(error, ImportError::Type { .. }));
+        assert_names(&error, &[NORM, &format!("{dtype:?}")]);
+    }
+}
+
+#[test]
+fn double_precision_loads() {
     let dir = copy("llama");
-    change_weights(&dir, |file| file.get_mut(NORM).unwrap().0 = Dtype::I32);
-    let error = load(&dir).unwrap_err();
-    assert!(matches!(error, ImportError::Type { .. }));
-    assert_names(&error, &[NORM, "I32"]);
+    change_weights(&dir, |file| {
+        for (dtype, _, bytes) in file.values_mut() {
+            let values = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+            let wide = values.flat_map(|value| f64::from(value).to_le_bytes());
+            (*dtype, *bytes) = (Dtype::F64, wide.collect());
+        }
+    });
+    let logits = load(&dir).unwrap().logits(&batch());
+    assert_eq!(bits(logits), bits(model("llama").logits(&batch())));
 }
 
 #[test]
@@ -195,23 +244,13 @@ fn shards_that_do_not_fit_their_index_are_named() {
     });
     assert_names(&load(&dir).unwrap_err(), &[INDEX, "../model.safetensors"]);
 
+    // A parameter that no shard has, although the index says so.
     let dir = copy("sharded");
-    let index = dir.path().join(INDEX);
-    change_json(&index, |index| {
-        index["weight_map"]["model.extra"] = json!(second)
-    });
-    assert_names(&load(&dir).unwrap_err(), &[second, "missing: model.extra"]);
-
-    let dir = copy("sharded");
-    let index = dir.path().join(INDEX);
-    change_json(&index, |index| {
-        index["weight_map"]
-            .as_object_mut()
-            .unwrap()
-            .remove(NORM)
-            .unwrap();
-    });
-    assert_names(&load(&dir).unwrap_err(), &["unexpected: model.norm.weight"]);
+    let (first, index) = ("model-00001-of-00002.safetensors", dir.path().join(INDEX));
+    let shard = fs::read(dir.path().join(first)).unwrap();
+    fs::write(dir.path().join(second), shard).unwrap();
+    assert!(index.exists());
+    assert_names(&load(&dir).unwrap_err(), &[INDEX, "missing: ", NORM]);
 
     let dir = copy("sharded");
     fs::write(dir.path().join(INDEX), "{").unwrap();
@@ -245,20 +284,112 @@ fn a_configuration_that_does_not_fit_is_named() {
     assert_names(&load(&dir).unwrap_err(), &["model.safetensors"]);
 }
 
+/// What transformers loads without a word, or with a warning.
 #[test]
-fn a_head_beside_a_tied_embedding_must_be_the_embedding() {
-    let dir = copy("llama3");
+fn an_index_need_not_list_every_tensor_nor_every_tensor_be_there() {
+    const INDEX: &str = "model.safetensors.index.json";
+    let whole = load(&copy("sharded")).unwrap().logits(&batch());
+    for change in [
+        |map: &mut Value| map["lm_head.extra"] = json!("model-00001-of-00002.safetensors"),
+        |map: &mut Value| map[NORM] = json!("model-00001-of-00002.safetensors"),
+        |map: &mut Value| drop(map.as_object_mut().unwrap().remove(NORM)),
+    ] {
+        let dir = copy("sharded");
+        change_json(&dir.path().join(INDEX), |index| {
+            change(&mut index["weight_map"])
+        });
+        assert_eq!(
+            bits(load(&dir).unwrap().logits(&batch())),
+            bits(whole.clone())
+        );
+    }
+}
+
+#[test]
+fn tables_and_counters_do_no_harm_and_are_told_of_where_they_are_not_known() {
+    let dir = copy("llama");
     change_weights(&dir, |file| {
+        for name in [
+            "model.layers.0.self_attn.rotary_emb.inv_freq",
+            "model.rotary_emb.inv_freq",
+            "model.layers.1.self_attn.rotary_emb.cos_cached",
+            "model.embed_tokens.position_ids",
+            "model.steps_taken",
+        ] {
+            file.insert(name.into(), (Dtype::F32, vec![4], vec![0; 16]));
+        }
+    });
+    let loaded = load(&dir).unwrap();
+    assert_eq!(
+        bits(loaded.logits(&batch())),
+        bits(model("llama").logits(&batch()))
+    );
+    let [note] = loaded.notes() else {
+        panic!("{:?}", loaded.notes())
+    };
+    assert!(note.contains("model.safetensors") && note.ends_with(": model.steps_taken"));
+    assert!(model("llama").notes().is_empty());
+}
+
+#[test]
+fn either_name_holds_the_matrix_of_a_tied_pair() {
+    let expected = bits(model("llama3").logits(&batch()));
+    let both = copy("llama3");
+    change_weights(&both, |file| {
         let embedding = file[EMBEDDING].clone();
         file.insert("lm_head.weight".into(), embedding);
-        // A table of early checkpoints.
-        let table = "model.layers.0.self_attn.rotary_emb.inv_freq";
-        file.insert(table.into(), (Dtype::F32, vec![4], vec![0; 16]));
     });
-    let logits = load(&dir).unwrap().logits(&batch());
-    assert_eq!(bits(logits), bits(model("llama3").logits(&batch())));
-    change_weights(&dir, |file| {
-        file.get_mut("lm_head.weight").unwrap().2[0] ^= 1
+    let head_alone = copy("llama3");
+    change_weights(&head_alone, |file| {
+        let embedding = file.remove(EMBEDDING).unwrap();
+        file.insert("lm_head.weight".into(), embedding);
     });
-    assert_names(&load(&dir).unwrap_err(), &["unexpected: lm_head.weight"]);
+    // Equal numbers of another type.
+    let wide = copy("llama3");
+    change_weights(&wide, |file| {
+        let (_, shape, bytes) = file[EMBEDDING].clone();
+        let values = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+        let bytes = values.flat_map(|value| f64::from(value).to_le_bytes());
+        file.insert(
+            "lm_head.weight".into(),
+            (Dtype::F64, shape, bytes.collect()),
+        );
+    });
+    for dir in [both, head_alone, wide] {
+        let loaded = load(&dir).unwrap();
+        assert_eq!(bits(loaded.logits(&batch())), expected);
+        assert!(loaded.lm_head.is_none() && loaded.notes().is_empty());
+    }
+    // Of an untied model both are needed.
+    let dir = copy("llama");
+    change_weights(&dir, |file| drop(file.remove("lm_head.weight")));
+    assert_names(&load(&dir).unwrap_err(), &["missing: lm_head.weight"]);
+    let dir = copy("llama");
+    change_weights(&dir, |file| drop(file.remove(EMBEDDING)));
+    assert_names(&load(&dir).unwrap_err(), &[EMBEDDING]);
+}
+
+#[test]
+fn different_matrices_are_not_tied_whatever_the_configuration_says() {
+    let dir = copy("llama");
+    change_json(&dir.path().join("config.json"), |config| {
+        config["tie_word_embeddings"] = json!(true);
+    });
+    let loaded = load(&dir).unwrap();
+    assert_eq!(
+        bits(loaded.logits(&batch())),
+        bits(model("llama").logits(&batch()))
+    );
+    assert!(!loaded.config().tie_word_embeddings);
+    let [note] = loaded.notes() else {
+        panic!("{:?}", loaded.notes())
+    };
+    for part in [
+        "model.safetensors",
+        EMBEDDING,
+        "lm_head.weight",
+        "tie_word_embeddings",
+    ] {
+        assert!(note.contains(part), "{note}");
+    }
 }

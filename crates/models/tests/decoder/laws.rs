@@ -210,6 +210,63 @@ fn adapters_are_folded_into_what_is_saved() {
     assert!(difference < 1e-4, "{difference}");
 }
 
+/// One adapter of a layer that other families have as two or three.
+#[test]
+fn the_fused_layers_of_phi_take_adapters() {
+    let batch = batch();
+    let adapted = adapted(model("phi3"), r"(qkv_proj|gate_up_proj)\.weight");
+    assert_eq!(treelora_lora::adapter_parameters(&adapted).len(), 2 * 2 * 2);
+    let dir = tempfile::tempdir().unwrap();
+    adapted.save(dir.path()).unwrap();
+    let loaded = Decoder::load(dir.path(), &device()).unwrap();
+    let effect = largest_difference(adapted.logits(&batch), model("phi3").logits(&batch));
+    assert!(effect > 0.1, "the adapters do nothing: {effect}");
+    let difference = largest_difference(adapted.logits(&batch), loaded.logits(&batch));
+    assert!(difference < 1e-4, "{difference}");
+}
+
+#[test]
+fn a_head_of_its_own_changes_no_bit_and_takes_adapters() {
+    let batch = batch();
+    for name in ["llama3", "gemma2"] {
+        let tied = model(name);
+        let own = model(name).with_own_head();
+        assert!(tied.lm_head.is_none() && own.lm_head.is_some());
+        assert_eq!(
+            bits(own.logits(&batch)),
+            bits(tied.logits(&batch)),
+            "{name}"
+        );
+        // Where gradients are taken it is a parameter like others.
+        let learning = Decoder::load(&folder(name), &device().autodiff()).unwrap();
+        let learning = learning.with_own_head();
+        let gradients = learning.loss(&batch).backward();
+        for weight in [
+            &learning.embed_tokens.weight,
+            &learning.lm_head.as_ref().unwrap().weight,
+        ] {
+            assert!(weight.val().grad(&gradients).is_some(), "{name}");
+        }
+        // Adapted, the head moves and the embedding does not.
+        let adapted = adapted(own, r"^lm_head\.weight");
+        let effect = largest_difference(adapted.logits(&batch), tied.logits(&batch));
+        assert!(effect > 0.1, "{name}: the adapter does nothing: {effect}");
+        let grid = TokenGrid::right_padded(&[&[5, 6, 7]]);
+        assert_eq!(
+            bits(adapted.hidden(&grid)),
+            bits(tied.hidden(&grid)),
+            "{name}"
+        );
+        // And is saved as what it has become.
+        let dir = tempfile::tempdir().unwrap();
+        adapted.save(dir.path()).unwrap();
+        let loaded = Decoder::load(dir.path(), &device()).unwrap();
+        assert!(!loaded.config().tie_word_embeddings && loaded.notes().is_empty());
+        let difference = largest_difference(adapted.logits(&batch), loaded.logits(&batch));
+        assert!(difference < 1e-4, "{name}: {difference}");
+    }
+}
+
 #[test]
 fn frozen_weights_get_no_gradient() {
     let model = adapted(model("llama"), r"layers\.1\.self_attn\.[qv]_proj\.weight").train();
@@ -219,12 +276,9 @@ fn frozen_weights_get_no_gradient() {
     assert!(!weight(&model.lm_head.as_ref().unwrap().weight));
     for layer in &model.layers {
         let (attention, mlp) = (&layer.self_attn, &layer.mlp);
-        for layer in [
-            &attention.q_proj,
-            &attention.k_proj,
-            &attention.v_proj,
-            &mlp.down_proj,
-        ] {
+        let projections = [&attention.q_proj, &attention.k_proj, &attention.v_proj];
+        let projections = projections.map(|layer| layer.as_ref().unwrap());
+        for layer in projections.into_iter().chain([&mlp.down_proj]) {
             assert!(!weight(&layer.weight));
         }
     }
@@ -286,7 +340,10 @@ fn gradient_checkpointing_changes_no_gradient() {
     let gradient = |device: Device| {
         let model = Decoder::load(&folder("gemma"), &device).unwrap();
         let gradients = model.loss(&batch()).backward();
-        let weight = |model: &Decoder| model.layers[0].mlp.gate_proj.weight.val();
+        let weight = |model: &Decoder| {
+            let gate = model.layers[0].mlp.gate_proj.as_ref();
+            gate.unwrap().weight.val()
+        };
         bits(weight(&model).grad(&gradients).unwrap())
     };
     let kept = gradient(device().autodiff());

@@ -102,8 +102,9 @@ fn a_prefix_holds_the_keys_of_a_prompt_turned_by_its_place() {
 
     let layer = &model.layers[0];
     let normed = layer.input_layernorm.forward(prompt);
-    let key = layer.self_attn.k_proj.forward(normed.clone());
-    let value = layer.self_attn.v_proj.forward(normed);
+    let attention = &layer.self_attn;
+    let [key, value] = [&attention.k_proj, &attention.v_proj]
+        .map(|layer| layer.as_ref().unwrap().forward(normed.clone()));
     let (head_dim, theta) = (model.config().head_dim, model.config().rope_theta);
     let half = head_dim / 2;
     let key: Vec<f32> = key.into_data().iter().collect();

@@ -2,19 +2,22 @@
 
 use std::fmt;
 
+use treelora_cl_bench::metrics::decimals;
+
 /// A length in pixels, to a tenth.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rounded(pub(crate) f64);
 
 impl fmt::Display for Rounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", (10.0 * self.0).round() / 10.0)
+        // -0 is 0.
+        write!(f, "{}", (10.0 * self.0).round() / 10.0 + 0.0)
     }
 }
 
 /// A share in percent to a tenth, without a sign.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1}", 100.0 * share)
+    decimals(100.0 * share, 1)
 }
 
 /// A number in three digits.
@@ -70,7 +73,9 @@ mod tests {
             assert_eq!(compact(value), text);
         }
         assert_eq!(percent(0.8504999), "85.0");
+        assert_eq!(percent(-0.0002), "0.0");
         assert_eq!(Rounded(1.26).to_string(), "1.3");
+        assert_eq!(Rounded(-0.01).to_string(), "0");
     }
 
     #[test]

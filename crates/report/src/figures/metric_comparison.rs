@@ -1,7 +1,7 @@
 //! Runs and floors side by side.
 
 use maud::html;
-use treelora_cl_bench::metrics::{Convention, Direction, mean_and_spread};
+use treelora_cl_bench::metrics::{Convention, Direction, decimals, mean_and_spread};
 
 use crate::{
     DataTable, Figure, FloorGroup, RunGroup,
@@ -110,7 +110,7 @@ pub fn metric_comparison(
                 }
                 line class={ "line l" (colour) } x1=(Rounded(x.at(100.0 * mean))) x2=(Rounded(x.at(100.0 * mean)))
                     y1=(Rounded(y - 7.0)) y2=(Rounded(y + 7.0)) {}
-                text class="ink small end" x=(Rounded(width - 8.0)) y=(Rounded(y + 4.0)) { (format!("{:.2}", 100.0 * mean)) }
+                text class="ink small end" x=(Rounded(width - 8.0)) y=(Rounded(y + 4.0)) { (decimals(100.0 * mean, 2)) }
             } @else {
                 text class="soft small" x=(Rounded(left)) y=(Rounded(y + 4.0)) { "not defined" }
             }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use treelora_core::{Error, read_text};
 
 use crate::dataset::{DataFolder, Dataset, DatasetError, ImageSource, Picture, Splits};
 
@@ -99,6 +100,10 @@ impl ImageSource for Cifar10Files {
         self.0.path.as_deref()
     }
 
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
+    }
+
     fn open(&self) -> Result<Splits, DatasetError> {
         Cifar::open(CifarVariant::Ten, self.0.given()?)
     }
@@ -112,6 +117,10 @@ pub struct Cifar100Files(pub DataFolder);
 impl ImageSource for Cifar100Files {
     fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
     }
 
     fn open(&self) -> Result<Splits, DatasetError> {
@@ -224,7 +233,7 @@ fn check_size(path: &Path, bytes: u64, record_bytes: u64) -> Result<(), DatasetE
 fn class_names(variant: CifarVariant, folder: &Path) -> Result<Vec<String>, DatasetError> {
     let path = folder.join(variant.names_file());
     let expected = variant.classes();
-    match fs::read_to_string(&path) {
+    match read_text(&path) {
         Ok(text) => {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             let names: Vec<String> = lines.map(str::to_owned).collect();
@@ -237,9 +246,15 @@ fn class_names(variant: CifarVariant, folder: &Path) -> Result<Vec<String>, Data
                 }),
             }
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((0..expected)
-            .map(|class| format!("class {class}"))
-            .collect()),
-        Err(e) => Err(DatasetError::io(&path, e)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            let numbers = 0..expected;
+            Ok(numbers.map(|class| format!("class {class}")).collect())
+        }
+        Err(Error::Io { path, source }) => Err(DatasetError::Io { path, source }),
+        Err(Error::Format { path, problem }) => Err(DatasetError::Format { path, problem }),
+        Err(other) => Err(DatasetError::Format {
+            path,
+            problem: other.to_string(),
+        }),
     }
 }

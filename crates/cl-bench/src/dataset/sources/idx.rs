@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use treelora_core::FileKind;
 
 use crate::dataset::{DataFolder, Dataset, DatasetError, ImageSource, MAX_SIDE, Picture, Splits};
 
@@ -18,6 +19,10 @@ pub struct IdxFiles(pub DataFolder);
 impl ImageSource for IdxFiles {
     fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
     }
 
     fn open(&self) -> Result<Splits, DatasetError> {
@@ -158,11 +163,14 @@ fn bytes<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>), DatasetEr
     let magic = [0, 0, 8, D as u8];
     match content.get(..4) {
         Some(found) if found == magic => {}
-        Some([0x1f, 0x8b, ..]) => return Err(unfit(path, "packed by gzip: unpack it".into())),
         found => {
-            let found = found.unwrap_or(&content);
-            let problem =
-                format!("begins with {found:?}, an IDX file of {D} dimensions with {magic:?}");
+            let problem = match FileKind::of(&content) {
+                Some(kind) => format!("it is {kind}"),
+                None => {
+                    let found = found.unwrap_or(&content);
+                    format!("begins with {found:?}, an IDX file of {D} dimensions with {magic:?}")
+                }
+            };
             return Err(unfit(path, problem));
         }
     }

@@ -2,17 +2,17 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{DataFolder, Dataset, DatasetError, ImageSource, Picture, Splits};
-
-/// Endings of image files, in any case; other files are passed over.
-const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+use crate::dataset::{
+    DataFolder, Dataset, DatasetError, ImageSource, Picture, Splits,
+    class_names::check_distinct,
+    image_files::{LeftOut, entries, images_below, is_system},
+};
 
 /// The folder above `train` and `test`, which hold a folder a class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,10 @@ pub struct ClassFolders(pub DataFolder);
 impl ImageSource for ClassFolders {
     fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
     }
 
     fn open(&self) -> Result<Splits, DatasetError> {
@@ -39,6 +43,10 @@ impl ImageSource for DomainFolders {
         self.0.path.as_deref()
     }
 
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        self.0.path.as_mut()
+    }
+
     fn open(&self) -> Result<Splits, DatasetError> {
         ImageFolder::open_domains(self.0.given()?)
     }
@@ -50,6 +58,7 @@ pub struct ImageFolder {
     files: Vec<ImageFile>,
     class_names: Arc<[String]>,
     domain_names: Arc<[String]>,
+    left_out: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,17 +69,18 @@ struct ImageFile {
 }
 
 impl ImageFolder {
-    /// List `root/{train,test}/CLASS/*.{jpg,jpeg,png}`; images are decoded when they are asked for.
+    /// List the files below `root/{train,test}/CLASS` with the [endings of images](crate::dataset::ENDINGS); images are
+    /// decoded when they are asked for.
     ///
     /// # Errors
-    /// When a split is missing or empty, a class folder holds no image, or the test split has a
-    /// class that the training split lacks.
+    /// When a split is missing or empty, a class folder holds no image, the test split has a class that the training
+    /// split lacks, or two classes have names of the same letters.
     pub fn open(root: &Path) -> Result<Splits, DatasetError> {
         list(&[root.to_owned()], Vec::new())
     }
 
-    /// List `root/DOMAIN/{train,test}/CLASS/*.{jpg,jpeg,png}`. The classes are those of all domains
-    /// together; a domain may lack some.
+    /// List `root/DOMAIN/{train,test}/CLASS` as [`open`](Self::open) does. The classes are those of all domains together;
+    /// a domain may lack some.
     ///
     /// # Errors
     /// As [`open`](Self::open), in any domain.
@@ -105,6 +115,10 @@ impl Dataset for ImageFolder {
     fn domain_names(&self) -> &[String] {
         &self.domain_names
     }
+
+    fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
+    }
 }
 
 /// Both splits of all domains.
@@ -118,20 +132,23 @@ fn list(roots: &[PathBuf], domain_names: Vec<String>) -> Result<Splits, DatasetE
         )?);
     }
     let names: Arc<[String]> = names.into_iter().collect();
+    check_distinct(&names).map_err(|problem| DatasetError::Format {
+        path: roots[0].join("train"),
+        problem,
+    })?;
     let domain_names: Arc<[String]> = domain_names.into();
     let split = |name: &str, role: &'static str| {
         let mut files = Vec::new();
+        let mut left_out = LeftOut::default();
         for (domain, root) in roots.iter().enumerate() {
             let split = root.join(name);
             for class_name in folders(&split, role, "folder of a class")? {
                 let path = split.join(&class_name);
                 let Ok(class) = names.binary_search(&class_name) else {
-                    return Err(DatasetError::UnknownClass {
-                        path,
-                        class: class_name,
-                    });
+                    return Err(DatasetError::unknown_class(path, &class_name, &names));
                 };
-                files.extend(images_in(&path)?.into_iter().map(|path| ImageFile {
+                let images = images_below(&path, &mut left_out)?;
+                files.extend(images.into_iter().map(|path| ImageFile {
                     path,
                     class,
                     domain,
@@ -142,6 +159,7 @@ fn list(roots: &[PathBuf], domain_names: Vec<String>) -> Result<Splits, DatasetE
             files,
             class_names: names.clone(),
             domain_names: domain_names.clone(),
+            left_out: (left_out.describe()).map(|files| format!("{role} images: {files}")),
         }))
     };
     Ok(Splits {
@@ -150,7 +168,7 @@ fn list(roots: &[PathBuf], domain_names: Vec<String>) -> Result<Splits, DatasetE
     })
 }
 
-/// Names of the folders in `path`, sorted, hidden ones passed over; at least one.
+/// Names of the folders in `path`, sorted, those of the system passed over; at least one.
 fn folders(
     path: &Path,
     role: &'static str,
@@ -166,7 +184,7 @@ fn folders(
     for entry in entries(path)? {
         if let Some(name) = entry.file_name().map(|name| name.to_string_lossy())
             && entry.is_dir()
-            && !name.starts_with('.')
+            && !is_system(&name)
         {
             names.push(name.into_owned());
         }
@@ -178,35 +196,4 @@ fn folders(
         }),
         false => Ok(names),
     }
-}
-
-/// The image files in `path`, sorted, hidden ones passed over; at least one.
-pub fn images_in(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let mut files = entries(path)?;
-    files.retain(|file| {
-        let hidden = file
-            .file_name()
-            .is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
-        !hidden && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-    });
-    match files.is_empty() {
-        true => Err(DatasetError::Empty {
-            path: path.to_owned(),
-            expected: "image (jpg, jpeg or png)",
-        }),
-        false => Ok(files),
-    }
-}
-
-/// Everything in a folder, sorted by name.
-fn entries(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let io = |e| DatasetError::io(path, e);
-    let mut entries = fs::read_dir(path)
-        .map_err(io)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io)?;
-    entries.sort();
-    Ok(entries)
 }

@@ -12,8 +12,8 @@ image_datasets! {
     "cifar-10" => Cifar10(cifar::Cifar10Files): "official binary layout",
     "cifar-100" => Cifar100(cifar::Cifar100Files): "official binary layout",
     "idx" => Idx(idx::IdxFiles): "MNIST, Fashion-MNIST, KMNIST: {train,t10k}-{images-idx3,labels-idx1}-ubyte",
-    "image-folder" => ImageFolder(image_folder::ClassFolders): "ROOT/{train,test}/CLASS/*.jpg|png",
-    "image-domains" => ImageDomains(image_folder::DomainFolders): "ROOT/DOMAIN/{train,test}/CLASS/*.jpg|png",
+    "image-folder" => ImageFolder(image_folder::ClassFolders): "ROOT/{train,test}/CLASS/*.jpg, png, webp, bmp, tiff, ppm",
+    "image-domains" => ImageDomains(image_folder::DomainFolders): "ROOT/DOMAIN/{train,test}/CLASS/*.jpg, ...",
     "procedural" => Procedural(procedural::ProceduralConfig): "generated pictures, no files",
 }
 

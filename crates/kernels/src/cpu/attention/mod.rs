@@ -37,6 +37,8 @@ pub(crate) struct Pattern {
     pub(crate) padding: Option<Vec<bool>>,
     /// How many positions back a query sees, its own included; `None` when it sees every key.
     pub(crate) reach: Option<usize>,
+    /// Scores stay within this: `cap tanh(score / cap)`.
+    pub(crate) soft_cap: Option<f32>,
     /// What the operands of the products may be rounded to.
     pub(crate) rounding: Rounding,
 }
@@ -61,6 +63,7 @@ fn problem(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor, pattern: Pattern) -> 
     let Pattern {
         padding,
         reach,
+        soft_cap,
         rounding,
     } = pattern;
     Problem {
@@ -73,6 +76,7 @@ fn problem(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor, pattern: Pattern) -> 
         value_dim: v[3],
         reach,
         padding,
+        soft_cap,
         rounding: if has_tiles { rounding } else { Rounding::None },
     }
 }

@@ -1,7 +1,7 @@
 //! The softmax of scores, forward and again in the backward.
 
 use super::super::matrix::Target;
-use super::super::simd::{exp, max_of, sum_of, sums_of_pairs, vectorised};
+use super::super::simd::{exp, max_of, sum_of, sums_of_pairs, tanh, vectorised};
 use super::visibility::{Block, Problem};
 
 /// Turns the scores of a block into weights and writes the logarithm of each query's denominator.
@@ -14,12 +14,16 @@ pub(super) unsafe fn softmax_block(
     scores: &mut [f32],
     logarithms: Target,
 ) {
-    let (stride, scale) = (problem.stride(), problem.scale());
+    let (stride, cap) = (problem.stride(), SoftCap::of(problem));
+    let scale = cap.map_or(problem.scale(), |_| 1.0);
     vectorised(
         #[inline(always)]
         || {
             let rows = scores.chunks_exact_mut(stride);
             for (i, (query, row)) in block.queries.clone().zip(rows).enumerate() {
+                if let Some(cap) = cap {
+                    cap.apply(&mut row[block.keys.clone()]);
+                }
                 let logarithm = ScoreRow::new(problem, block, query, row).softmax(scale);
                 // SAFETY: the caller's promise.
                 unsafe { logarithms.part(i, 0).data.write(logarithm) };
@@ -38,7 +42,9 @@ pub(super) fn slope_block(
     gradients: &mut [f32],
     logarithm: impl Fn(usize) -> f32,
 ) {
-    let (stride, scale) = (problem.stride(), problem.scale());
+    let (stride, cap) = (problem.stride(), SoftCap::of(problem));
+    let (scale, score_scale) = (problem.scale(), cap.map_or(problem.scale(), |_| 1.0));
+    let mut bends = cap.map_or_else(Vec::new, |_| vec![0.0; block.keys.len()]);
     vectorised(
         #[inline(always)]
         || {
@@ -46,16 +52,58 @@ pub(super) fn slope_block(
                 .chunks_exact_mut(stride)
                 .zip(gradients.chunks_exact_mut(stride));
             for (query, (weights, slopes)) in block.queries.clone().zip(rows) {
-                ScoreRow::new(problem, block, query, weights).weights(scale, logarithm(query));
+                if let Some(cap) = cap {
+                    cap.apply(&mut weights[block.keys.clone()]);
+                    cap.slopes(&weights[block.keys.clone()], &mut bends);
+                }
+                ScoreRow::new(problem, block, query, weights)
+                    .weights(score_scale, logarithm(query));
                 let weights = &weights[block.keys.clone()];
                 let slopes = &mut slopes[block.keys.clone()];
                 let (mean, _) = sums_of_pairs(weights, slopes, |w, s| (w * s, 0.0));
                 for (slope, &weight) in slopes.iter_mut().zip(weights) {
                     *slope = (*slope - mean) * weight * scale;
                 }
+                for (slope, &bend) in slopes.iter_mut().zip(&bends) {
+                    *slope *= bend;
+                }
             }
         },
     );
+}
+
+/// Keeps scores within a bound.
+#[derive(Clone, Copy)]
+struct SoftCap {
+    cap: f32,
+    /// What scores are divided by the bound with.
+    inward: f32,
+}
+
+impl SoftCap {
+    fn of(problem: &Problem) -> Option<Self> {
+        let cap = problem.soft_cap?;
+        let inward = problem.scale() / cap;
+        Some(Self { cap, inward })
+    }
+
+    /// Scales scores as attention does and keeps them within the bound.
+    #[inline(always)]
+    fn apply(self, scores: &mut [f32]) {
+        for score in scores {
+            *score = self.cap * tanh(*score * self.inward);
+        }
+    }
+
+    /// How much each of the bounded scores follows the one it was made of.
+    #[inline(always)]
+    fn slopes(self, bounded: &[f32], slopes: &mut [f32]) {
+        let inverse = self.cap.recip();
+        for (slope, &score) in slopes.iter_mut().zip(bounded) {
+            let share = score * inverse;
+            *slope = share.mul_add(-share, 1.0);
+        }
+    }
 }
 
 /// The scores of one query; those of keys it does not see become weights of zero.

@@ -32,6 +32,8 @@ pub(super) struct Problem {
     pub(super) reach: Option<usize>,
     /// True where a key is padding, `[batch, keys]` row by row.
     pub(super) padding: Option<Vec<bool>>,
+    /// Scores stay within this.
+    pub(super) soft_cap: Option<f32>,
     /// What the operands of the products are rounded to.
     pub(super) rounding: Rounding,
 }

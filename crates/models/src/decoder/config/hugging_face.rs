@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 use treelora_core::Error;
 
 use super::{
-    DecoderConfig, Family, SlidingWindow, WindowLayers,
+    DecoderConfig, Family, RopeScaling, WindowLayers, WindowRule,
     json_fields::{FULL, Fields, SLIDING},
-    rope_fields::{RopeFields, rope_scaling_value, whole_head_turns},
+    layer_fields::{sliding_window, turned_layers},
+    rope_fields::{read_ropes, rope_object, rope_scaling_value, whole_head_turns},
 };
 
 /// Flags that would change results, with the one value that does not.
@@ -19,12 +20,8 @@ const FIXED: [(&str, bool); 6] = [
     ("use_mrope", false),
 ];
 
-/// Fields that would change results whatever their value.
-const REFUSED: [&str; 3] = [
-    "quantization_config",
-    "attn_logit_softcapping",
-    "final_logit_softcapping",
-];
+/// Soft caps of attention and of the head.
+const SOFT_CAPS: [&str; 2] = ["attn_logit_softcapping", "final_logit_softcapping"];
 
 impl DecoderConfig {
     /// The shape that the fields of `config.json` tell.
@@ -39,7 +36,12 @@ impl DecoderConfig {
         let num_attention_heads = fields.required("num_attention_heads")?;
         let max_position_embeddings = fields.required("max_position_embeddings")?;
         let num_hidden_layers = fields.required("num_hidden_layers")?;
-        let rope = RopeFields::read(fields)?;
+        let (rope, local_rope) = read_ropes(fields, family, max_position_embeddings)?;
+        let turned_layers = turned_layers(fields, family, num_hidden_layers)?;
+        let sliding_window =
+            sliding_window(fields, family, num_hidden_layers, turned_layers.as_deref())?;
+        let row = family.row();
+        let [attn_logit_softcapping, final_logit_softcapping] = soft_caps(fields, family)?;
         let config = Self {
             family,
             vocab_size: fields.required("vocab_size")?,
@@ -50,18 +52,24 @@ impl DecoderConfig {
             num_key_value_heads: fields
                 .size("num_key_value_heads")?
                 .unwrap_or(num_attention_heads),
-            head_dim: match fields.size("head_dim")?.or(family.default_head_dim()) {
+            head_dim: match fields.size("head_dim")?.or(row.head_dim) {
                 Some(head_dim) => head_dim,
                 None => equal_share(hidden_size, num_attention_heads)?,
             },
             max_position_embeddings,
-            rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6),
+            rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(row.rms_norm_eps),
             rope_theta: rope.theta,
-            rope_scaling: rope.scaling(max_position_embeddings)?,
-            tie_word_embeddings: fields
-                .flag("tie_word_embeddings")?
-                .unwrap_or(family.ties_by_default()),
-            sliding_window: sliding_window(fields, family, num_hidden_layers)?,
+            rope_scaling: rope.scaling,
+            local_rope,
+            turned_layers,
+            tie_word_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(row.ties_head),
+            sliding_window,
+            query_pre_attn_scalar: match row.query_scalar {
+                Some(scalar) => Some(fields.number("query_pre_attn_scalar")?.unwrap_or(scalar)),
+                None => None,
+            },
+            attn_logit_softcapping,
+            final_logit_softcapping,
             bos_token_id: fields.ids("bos_token_id")?.first().copied(),
             eos_token_ids: fields.ids("eos_token_id")?,
             pad_token_id: fields.ids("pad_token_id")?.first().copied(),
@@ -74,7 +82,7 @@ impl DecoderConfig {
     pub fn to_fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut set = |key: &str, value: Value| fields.insert(key.to_owned(), value);
-        set("architectures", json!([self.family.class()]));
+        set("architectures", json!([self.family.row().class]));
         set("model_type", json!(self.family.name()));
         set("vocab_size", json!(self.vocab_size));
         set("hidden_size", json!(self.hidden_size));
@@ -83,7 +91,11 @@ impl DecoderConfig {
         set("num_attention_heads", json!(self.num_attention_heads));
         set("num_key_value_heads", json!(self.num_key_value_heads));
         set("head_dim", json!(self.head_dim));
-        set("hidden_act", json!(self.family.activation_names()[0]));
+        let row = self.family.row();
+        set("hidden_act", json!(row.activation_names[0]));
+        if self.family.normalises_outputs() {
+            set("hidden_activation", json!(row.activation_names[0]));
+        }
         set(
             "max_position_embeddings",
             json!(self.max_position_embeddings),
@@ -91,6 +103,29 @@ impl DecoderConfig {
         set("rms_norm_eps", json!(self.rms_norm_eps));
         set("rope_theta", json!(self.rope_theta));
         set("rope_scaling", rope_scaling_value(&self.rope_scaling));
+        if let Some(local) = &self.local_rope {
+            set("rope_local_base_freq", json!(local.theta));
+            if local.scaling != RopeScaling::None {
+                // Only the newer spelling can say it.
+                let kinds = [(FULL, self.rope()), (SLIDING, *local)];
+                let objects = kinds.map(|(kind, rope)| (kind, rope_object(&rope)));
+                set("rope_parameters", objects.into_iter().collect());
+                set("rope_scaling", Value::Null);
+            }
+        }
+        if let Some(flags) = &self.turned_layers {
+            let flags = flags.iter().map(|turned| u8::from(*turned));
+            set("no_rope_layers", flags.collect());
+        }
+        if let Some(scalar) = self.query_pre_attn_scalar {
+            set("query_pre_attn_scalar", whole_or_real(scalar));
+        }
+        if row.soft_caps.is_some() {
+            let caps = [self.attn_logit_softcapping, self.final_logit_softcapping];
+            for (key, cap) in SOFT_CAPS.into_iter().zip(caps) {
+                set(key, json!(cap));
+            }
+        }
         set("tie_word_embeddings", json!(self.tie_word_embeddings));
         set("torch_dtype", json!("float32"));
         set("bos_token_id", json!(self.bos_token_id));
@@ -101,26 +136,31 @@ impl DecoderConfig {
             ids => json!(ids),
         };
         set("eos_token_id", ends);
-        if self.family != Family::Llama && self.family != Family::Gemma {
+        if row.windows != WindowRule::Never {
             set("sliding_window", Value::Null);
         }
         if let Some(window) = &self.sliding_window {
             set("sliding_window", json!(window.size));
-            if self.family != Family::Mistral {
+            if row.windows.is_switched() {
                 set("use_sliding_window", json!(true));
             }
+            let layers = 0..self.num_hidden_layers;
             match &window.layers {
-                WindowLayers::All if self.family == Family::Mistral => None,
-                WindowLayers::All => set("max_window_layers", json!(0)),
-                WindowLayers::From(first) => set("max_window_layers", json!(first)),
-                WindowLayers::Listed(flags) => {
-                    let name = |slides: &bool| match slides {
+                WindowLayers::All if matches!(row.windows, WindowRule::Everywhere(_)) => None,
+                WindowLayers::From(first) if matches!(row.windows, WindowRule::FromLayer(_)) => {
+                    set("max_window_layers", json!(first))
+                }
+                listed => {
+                    let name = |layer| match listed.contain(layer) {
                         true => SLIDING,
                         false => FULL,
                     };
-                    set("layer_types", flags.iter().map(name).collect())
+                    set("layer_types", layers.map(name).collect())
                 }
             };
+        } else if matches!(row.windows, WindowRule::AllButEvery(_)) {
+            let full = vec![FULL; self.num_hidden_layers];
+            set("layer_types", json!(full));
         }
         fields
     }
@@ -159,11 +199,16 @@ fn refuse_unsupported(fields: Fields<'_>, family: Family) -> Result<(), Error> {
             return Err(Error::setting(key, problem));
         }
     }
-    if let Some(key) = REFUSED.into_iter().find(|key| fields.get(key).is_some()) {
-        return Err(Error::setting(key, "is set and not supported"));
+    let caps = match family.row().soft_caps {
+        Some(_) => &[][..],
+        None => &SOFT_CAPS,
+    };
+    let mut refused = caps.iter().chain(&["quantization_config"]);
+    if let Some(key) = refused.find(|key| fields.get(key).is_some()) {
+        return Err(Error::setting(*key, "is set and not supported"));
     }
     for key in ["hidden_act", "hidden_activation"] {
-        let supported = family.activation_names();
+        let supported = family.row().activation_names;
         if let Some(name) = fields.text(key)?
             && !supported.contains(&name)
         {
@@ -176,6 +221,15 @@ fn refuse_unsupported(fields: Fields<'_>, family: Family) -> Result<(), Error> {
         }
     }
     whole_head_turns(fields, "partial_rotary_factor")
+}
+
+/// A whole number without a fraction: transformers takes no other for some fields.
+fn whole_or_real(number: f64) -> Value {
+    let whole = number as u64;
+    match whole as f64 == number {
+        true => json!(whole),
+        false => json!(number),
+    }
 }
 
 fn equal_share(hidden_size: usize, heads: usize) -> Result<usize, Error> {
@@ -192,74 +246,25 @@ fn equal_share(hidden_size: usize, heads: usize) -> Result<usize, Error> {
     }
 }
 
-/// Mistral has its window in every layer, `null` for none; Qwen says which layers have it, with
-/// `max_window_layers` or, in transformers 5, with `layer_types`.
-fn sliding_window(
-    fields: Fields<'_>,
-    family: Family,
-    num_layers: usize,
-) -> Result<Option<SlidingWindow>, Error> {
-    let size = fields.size("sliding_window")?;
-    let listed = fields.layer_types()?;
-    let layers = match family {
-        Family::Mistral => {
-            // transformers' own default where the field is absent; `null` is another matter.
-            let size = match fields.0.contains_key("sliding_window") {
-                true => size,
-                false => Some(4096),
-            };
-            if let Some(flags) = listed
-                && flags.iter().any(|slides| *slides != size.is_some())
-            {
-                let problem = "mixes layers with and without a window, which this family has not";
-                return Err(Error::setting("layer_types", problem));
-            }
-            return Ok(size.map(|size| SlidingWindow {
-                size,
-                layers: WindowLayers::All,
-            }));
-        }
-        Family::Qwen2 | Family::Qwen3 => {
-            let uses = fields.flag("use_sliding_window")?.unwrap_or(false);
-            let first = fields.size("max_window_layers")?;
-            match (uses, listed) {
-                (true, Some(flags)) => WindowLayers::Listed(flags),
-                (true, None) => WindowLayers::From(first.unwrap_or(28)),
-                (false, Some(flags)) if flags.contains(&true) => {
-                    let problem = "has sliding layers, but `use_sliding_window` is false";
-                    return Err(Error::setting("layer_types", problem));
-                }
-                (false, _) => return Ok(None),
-            }
-        }
-        Family::Llama | Family::Gemma => {
-            if listed.is_some_and(|flags| flags.contains(&true)) {
-                let problem = format!("has sliding layers, a {} model has none", family.name());
-                return Err(Error::setting("layer_types", problem));
-            }
-            return Ok(None);
-        }
+/// The caps of attention and of the head; where a field is absent, the family's, and none where it is `null`.
+fn soft_caps(fields: Fields<'_>, family: Family) -> Result<[Option<f64>; 2], Error> {
+    let Some(defaults) = family.row().soft_caps else {
+        return Ok([None; 2]);
     };
-    let none_slides = match &layers {
-        WindowLayers::All => false,
-        WindowLayers::From(first) => *first >= num_layers,
-        WindowLayers::Listed(flags) => !flags.contains(&true),
-    };
-    match size {
-        _ if none_slides => Ok(None),
-        Some(size) => Ok(Some(SlidingWindow { size, layers })),
-        None => Err(Error::setting(
-            "sliding_window",
-            "is missing, but `use_sliding_window` is true",
-        )),
+    let mut caps = defaults;
+    for (key, cap) in SOFT_CAPS.into_iter().zip(&mut caps) {
+        if fields.0.contains_key(key) {
+            *cap = fields.number(key)?;
+        }
     }
+    Ok(caps)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::decoder::RopeScaling;
+    use crate::decoder::{Rope, SlidingWindow, Turn};
 
     fn fields(changes: Value) -> Map<String, Value> {
         let mut fields = DecoderConfig::llama(100, 32, 2, 4).to_fields();
@@ -305,6 +310,43 @@ mod tests {
                 ..llama.clone()
             },
             DecoderConfig {
+                family: Family::Gemma2,
+                query_pre_attn_scalar: Some(6.5),
+                attn_logit_softcapping: Some(3.0),
+                ..llama.clone()
+            },
+            DecoderConfig {
+                family: Family::Gemma3,
+                sliding_window: window(WindowLayers::Listed(vec![false, true])),
+                query_pre_attn_scalar: Some(6.0),
+                local_rope: Some(Rope {
+                    theta: 100.0,
+                    scaling: RopeScaling::None,
+                }),
+                ..llama.clone()
+            },
+            DecoderConfig {
+                family: Family::Gemma3,
+                query_pre_attn_scalar: Some(6.0),
+                rope_scaling: RopeScaling::Linear { factor: 3.0 },
+                local_rope: Some(Rope {
+                    theta: 100.0,
+                    scaling: RopeScaling::Linear { factor: 2.0 },
+                }),
+                ..llama.clone()
+            },
+            DecoderConfig {
+                family: Family::Phi3,
+                sliding_window: window(WindowLayers::All),
+                ..llama.clone()
+            },
+            DecoderConfig {
+                family: Family::SmolLM3,
+                turned_layers: Some(vec![true, false]),
+                sliding_window: window(WindowLayers::Listed(vec![true, true])),
+                ..llama.clone()
+            },
+            DecoderConfig {
                 family: Family::Qwen2,
                 sliding_window: window(WindowLayers::From(1)),
                 ..llama.clone()
@@ -343,6 +385,101 @@ mod tests {
         assert!(matches!(old.rope_scaling, RopeScaling::Llama3 { .. }));
         let linear = |key: &str| read(json!({"rope_scaling": {key: "linear", "factor": 2.0}}));
         assert_eq!(linear("type"), linear("rope_type"));
+    }
+
+    /// As the first configurations of Gemma 3 say it, and as transformers 5 does.
+    #[test]
+    fn two_kinds_of_layers_have_their_rotary_positions_in_both_spellings() {
+        let old = json!({
+            "model_type": "gemma3_text", "hidden_act": null, "sliding_window": 4, "sliding_window_pattern": 2,
+            "rope_theta": 7.0, "rope_local_base_freq": 5.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+        });
+        let new = json!({
+            "model_type": "gemma3_text", "hidden_act": null, "sliding_window": 4, "rope_theta": null,
+            "layer_types": [SLIDING, FULL], "rope_scaling": null,
+            "rope_parameters": {
+                FULL: {"rope_type": "linear", "factor": 8.0, "rope_theta": 7.0},
+                SLIDING: {"rope_type": "default", "rope_theta": 5.0},
+            },
+        });
+        let config = read(old);
+        assert_eq!(config, read(new));
+        assert_eq!(
+            (config.turn(0), config.turn(1)),
+            (Turn::Local, Turn::Global)
+        );
+        assert_eq!((config.window(0), config.window(1)), (Some(4), None));
+        let local = config.local_rope.unwrap();
+        assert_eq!((config.rope_theta, local.theta), (7.0, 5.0));
+        assert_eq!(
+            (config.rope_scaling, local.scaling),
+            (RopeScaling::Linear { factor: 8.0 }, RopeScaling::None)
+        );
+    }
+
+    #[test]
+    fn what_the_newer_families_leave_unsaid_is_what_transformers_takes() {
+        let silent = |name: &str, layers: usize| {
+            let mut fields = fields(
+                json!({"model_type": name, "num_hidden_layers": layers, "hidden_act": null}),
+            );
+            for key in [
+                "head_dim",
+                "rms_norm_eps",
+                "tie_word_embeddings",
+                "rope_theta",
+                "rope_scaling",
+            ] {
+                fields.remove(key);
+            }
+            DecoderConfig::from_fields(&fields).unwrap()
+        };
+        let gemma2 = silent("gemma2", 4);
+        assert_eq!(
+            (
+                gemma2.attn_logit_softcapping,
+                gemma2.final_logit_softcapping
+            ),
+            (Some(50.0), Some(30.0))
+        );
+        assert_eq!(
+            (gemma2.query_pre_attn_scalar, gemma2.head_dim),
+            (Some(256.0), 256)
+        );
+        let windows: Vec<_> = (0..4).map(|layer| gemma2.window(layer)).collect();
+        assert_eq!(windows, [Some(4096), None, Some(4096), None]);
+        assert!(gemma2.tie_word_embeddings && gemma2.local_rope.is_none());
+
+        let gemma3 = silent("gemma3_text", 7);
+        assert_eq!(
+            (
+                gemma3.attn_logit_softcapping,
+                gemma3.final_logit_softcapping
+            ),
+            (None, None)
+        );
+        assert_eq!(
+            (gemma3.rope_theta, gemma3.local_rope.unwrap().theta),
+            (1e6, 1e4)
+        );
+        let full: Vec<_> = (0..7)
+            .filter(|layer| gemma3.window(*layer).is_none())
+            .collect();
+        assert_eq!(full, [5]);
+
+        let smollm3 = silent("smollm3", 8);
+        let unturned: Vec<_> = (0..8)
+            .filter(|layer| smollm3.turn(*layer) == Turn::Not)
+            .collect();
+        assert_eq!(
+            (unturned, smollm3.rope_theta, smollm3.tie_word_embeddings),
+            (vec![3, 7], 2e6, true)
+        );
+        assert_eq!(smollm3.sliding_window, None);
+
+        let phi3 = silent("phi3", 2);
+        assert_eq!((phi3.rms_norm_eps, phi3.sliding_window), (1e-5, None));
+        assert!(!phi3.tie_word_embeddings);
     }
 
     #[test]
@@ -395,6 +532,30 @@ mod tests {
             (
                 json!({"layer_types": ["chunked_attention"]}),
                 ["layer_types", "chunked"],
+            ),
+            (
+                json!({"attn_logit_softcapping": 50.0}),
+                ["attn_logit_softcapping", "not supported"],
+            ),
+            (
+                json!({"model_type": "gemma2", "hidden_act": null, "final_logit_softcapping": 0.0}),
+                ["final_logit_softcapping", "positive"],
+            ),
+            (
+                json!({"model_type": "gemma3_text", "hidden_act": null, "rope_parameters": {"rope_type": "linear"}}),
+                ["rope_parameters", "sliding_attention"],
+            ),
+            (
+                json!({"model_type": "phi3", "rope_scaling": {"type": "longrope", "long_factor": [1.0]}}),
+                ["rope_scaling.rope_type", "longrope"],
+            ),
+            (
+                json!({"model_type": "smollm3", "no_rope_layers": [1]}),
+                ["no_rope_layers", "1 entries"],
+            ),
+            (
+                json!({"model_type": "smollm3", "no_rope_layers": [1, 2]}),
+                ["no_rope_layers", "0 and 1"],
             ),
             (json!({"hidden_size": null}), ["hidden_size", "missing"]),
             (json!({"hidden_size": -3}), ["hidden_size", "-3"]),

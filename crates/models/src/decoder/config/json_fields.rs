@@ -1,7 +1,7 @@
 //! Fields of a JSON object, read with errors that name them.
 
 use serde_json::{Map, Value};
-use treelora_core::Error;
+use treelora_core::{Error, token_ids};
 
 /// A layer whose positions see all before them.
 pub(super) const FULL: &str = "full_attention";
@@ -55,14 +55,23 @@ impl<'f> Fields<'f> {
         self.read(key, "a string", Value::as_str)
     }
 
-    /// One token or several; none when absent.
+    /// One token or several; none when absent or negative.
     pub(super) fn ids(self, key: &str) -> Result<Vec<u32>, Error> {
-        let id = |value: &Value| value.as_u64().and_then(|id| id.try_into().ok());
-        let ids = self.read(key, "a token or a list of tokens", |value| match value {
-            Value::Array(values) => values.iter().map(id).collect(),
-            value => id(value).map(|id| vec![id]),
-        })?;
+        let ids = self.get(key).map(token_ids).transpose();
+        let ids = ids.map_err(|problem| Error::setting(key, problem))?;
         Ok(ids.unwrap_or_default())
+    }
+
+    /// A list of 0 and 1.
+    pub(super) fn zeros_and_ones(self, key: &str) -> Result<Option<Vec<bool>>, Error> {
+        self.read(key, "a list of 0 and 1", |value| {
+            let flag = |value: &Value| match value.as_u64()? {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            };
+            value.as_array()?.iter().map(flag).collect()
+        })
     }
 
     /// For each layer whether it has a sliding window.
@@ -76,5 +85,25 @@ impl<'f> Fields<'f> {
             };
             value.as_array()?.iter().map(slides).collect()
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_negative_id_is_no_token() {
+        let fields = json!({ "eos_token_id": [-1, 2], "pad_token_id": -1, "bos_token_id": 1.5, "other": 4_294_967_296_u64 });
+        let fields = Fields(fields.as_object().unwrap());
+        assert_eq!(fields.ids("eos_token_id").unwrap(), [2]);
+        assert_eq!(fields.ids("pad_token_id").unwrap(), [0; 0]);
+        for key in ["bos_token_id", "other"] {
+            let error = fields.ids(key).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
     }
 }

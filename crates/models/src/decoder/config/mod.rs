@@ -2,6 +2,8 @@
 
 mod family;
 
+mod rope;
+
 mod rope_scaling;
 
 mod sliding_window;
@@ -9,6 +11,8 @@ mod sliding_window;
 mod json_fields;
 
 mod rope_fields;
+
+mod layer_fields;
 
 mod hugging_face;
 
@@ -18,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use treelora_core::{Error, read_json, write_json};
 
+pub(super) use family::WindowRule;
 pub use family::{Activation, Family};
+pub use rope::{Rope, Turn};
 pub use rope_scaling::RopeScaling;
 pub use sliding_window::{SlidingWindow, WindowLayers};
 
@@ -58,10 +64,20 @@ pub struct DecoderConfig {
     pub rope_theta: f64,
     /// How the wavelengths are stretched for a longer context.
     pub rope_scaling: RopeScaling,
+    /// Rotary positions of the layers with a sliding window, where they have their own.
+    pub local_rope: Option<Rope>,
+    /// For each layer whether it has rotary positions; `None` when all have.
+    pub turned_layers: Option<Vec<bool>>,
     /// Whether the head is the embedding, transposed.
     pub tie_word_embeddings: bool,
     /// Layers that see only the last positions.
     pub sliding_window: Option<SlidingWindow>,
+    /// What scores of attention are divided by the root of, in place of `head_dim`.
+    pub query_pre_attn_scalar: Option<f64>,
+    /// Scores of attention stay within this: `cap tanh(score / cap)`.
+    pub attn_logit_softcapping: Option<f64>,
+    /// Scores of tokens stay within this.
+    pub final_logit_softcapping: Option<f64>,
     /// Token before every text.
     pub bos_token_id: Option<u32>,
     /// Tokens that end a text.
@@ -92,8 +108,13 @@ impl DecoderConfig {
             rms_norm_eps: 1e-5,
             rope_theta: 10_000.0,
             rope_scaling: RopeScaling::None,
+            local_rope: None,
+            turned_layers: None,
             tie_word_embeddings: true,
             sliding_window: None,
+            query_pre_attn_scalar: None,
+            attn_logit_softcapping: None,
+            final_logit_softcapping: None,
             bos_token_id: None,
             eos_token_ids: Vec::new(),
             pad_token_id: None,
@@ -130,6 +151,29 @@ impl DecoderConfig {
             .map(|window| window.size)
     }
 
+    /// Which rotary positions a layer's queries and keys have.
+    pub fn turn(&self, layer: usize) -> Turn {
+        if self
+            .turned_layers
+            .as_ref()
+            .is_some_and(|flags| !flags[layer])
+        {
+            return Turn::Not;
+        }
+        match (&self.local_rope, self.window(layer)) {
+            (Some(_), Some(_)) => Turn::Local,
+            _ => Turn::Global,
+        }
+    }
+
+    /// Rotary positions of the layers that see all positions before.
+    pub fn rope(&self) -> Rope {
+        Rope {
+            theta: self.rope_theta,
+            scaling: self.rope_scaling,
+        }
+    }
+
     /// Check that the shape is one a model can have.
     ///
     /// # Errors
@@ -158,16 +202,33 @@ impl DecoderConfig {
             let problem = format!("is {}, must be even: positions turn pairs", self.head_dim);
             return Err(Error::setting("head_dim", problem));
         }
+        let local = self.local_rope.as_ref();
         let positive = [
-            ("rms_norm_eps", self.rms_norm_eps),
-            ("rope_theta", self.rope_theta),
+            ("rms_norm_eps", Some(self.rms_norm_eps)),
+            ("rope_theta", Some(self.rope_theta)),
+            ("rope_local_base_freq", local.map(|rope| rope.theta)),
+            ("query_pre_attn_scalar", self.query_pre_attn_scalar),
+            ("attn_logit_softcapping", self.attn_logit_softcapping),
+            ("final_logit_softcapping", self.final_logit_softcapping),
         ];
         for (key, value) in positive {
-            if !(value.is_finite() && value > 0.0) {
+            if let Some(value) = value
+                && !(value.is_finite() && value > 0.0)
+            {
                 return Err(Error::setting(key, format!("is {value}, must be positive")));
             }
         }
         self.rope_scaling.validate()?;
+        if let Some(rope) = local {
+            rope.scaling.validate()?;
+        }
+        if let Some(flags) = &self.turned_layers
+            && flags.len() != self.num_hidden_layers
+        {
+            let (found, layers) = (flags.len(), self.num_hidden_layers);
+            let problem = format!("has {found} entries, must have num_hidden_layers = {layers}");
+            return Err(Error::setting("no_rope_layers", problem));
+        }
         if let Some(window) = &self.sliding_window {
             window.validate(self.num_hidden_layers)?;
         }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
+use super::score_rules::ScoreRules;
+
 /// Settings of a generation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +19,8 @@ pub struct GenerationConfig {
     pub top_p: f64,
     /// Tokens that end a continuation.
     pub stop_ids: Vec<u32>,
+    /// What is changed about the scores before a token is chosen.
+    pub rules: ScoreRules,
     /// Seed of the draws; every request has a stream of its own under it.
     pub seed: u64,
 }
@@ -30,6 +34,7 @@ impl Default for GenerationConfig {
             top_k: 0,
             top_p: 1.0,
             stop_ids: Vec::new(),
+            rules: ScoreRules::default(),
             seed: 0,
         }
     }
@@ -53,7 +58,7 @@ impl GenerationConfig {
             let problem = format!("is {}, must be above 0 and at most 1", self.top_p);
             return Err(Error::setting("top_p", problem));
         }
-        Ok(())
+        self.rules.validate()
     }
 }
 
@@ -76,5 +81,7 @@ mod tests {
         refused(|config| config.temperature = f64::NAN, "temperature");
         refused(|config| config.top_p = 0.0, "top_p");
         refused(|config| config.top_p = f64::NAN, "top_p");
+        let penalty = |config: &mut GenerationConfig| config.rules.repetition_penalty = -1.0;
+        refused(penalty, "repetition_penalty");
     }
 }

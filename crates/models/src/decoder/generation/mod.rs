@@ -4,12 +4,18 @@ mod config;
 
 mod sampling;
 
+mod score_rules;
+
+mod model_defaults;
+
 use burn::module::Module;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_core::Error;
 
 pub use config::GenerationConfig;
+pub use model_defaults::GenerationDefaults;
+pub use score_rules::ScoreRules;
 
 use super::{Decoder, KeyValueCache, TokenGrid};
 
@@ -63,6 +69,7 @@ impl Decoder {
         mut on_token: impl FnMut(usize, u32),
     ) -> Result<Vec<Generation>, Error> {
         config.validate()?;
+        config.rules.check_vocabulary(self.config.vocab_size)?;
         for (index, request) in requests.iter().enumerate() {
             self.check_prompt(index, &request.prompt)?;
         }
@@ -85,7 +92,12 @@ impl Decoder {
             let scores = model.scores_of_next(&grid, &mut cache);
             let mut going = Vec::with_capacity(rows.len());
             let mut chosen = Vec::with_capacity(rows.len());
-            for (at, (row, scores)) in rows.iter_mut().zip(scores).enumerate() {
+            for (at, (row, mut scores)) in rows.iter_mut().zip(scores).enumerate() {
+                let prompt = &requests[row.index].prompt;
+                let new = &generations[row.index];
+                config
+                    .rules
+                    .apply(&mut scores, prompt, new, &config.stop_ids);
                 let id = config.choose(&scores, &mut row.rng).ok_or_else(|| {
                     Error::Data(format!("prompt {}: a score is no number", row.index))
                 })?;

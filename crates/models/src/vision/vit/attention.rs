@@ -10,7 +10,10 @@ use treelora_core::Prefix;
 use treelora_kernels::{AttentionMask, Rounding};
 
 use super::VitConfig;
-use crate::vision::initialization::{linear, linear_without_bias};
+use crate::vision::{
+    LayerNorm,
+    initialization::{linear, linear_without_bias},
+};
 
 /// `softmax(q k^T / sqrt(head_dim)) v` in each head, then a projection of all heads together.
 ///
@@ -26,16 +29,27 @@ pub struct Attention {
     pub v: Linear,
     /// Output projection, `[width, width]`.
     pub proj: Linear,
+    /// Normalises the queries of each head, in variants that do.
+    pub q_norm: Option<LayerNorm>,
+    /// Normalises the keys of each head, those of a prefix too.
+    pub k_norm: Option<LayerNorm>,
     heads: usize,
 }
 
 impl Attention {
-    pub(super) fn new([q, k, v]: [Linear; 3], proj: Linear, heads: usize) -> Self {
+    pub(super) fn new(
+        [q, k, v]: [Linear; 3],
+        proj: Linear,
+        [q_norm, k_norm]: [Option<LayerNorm>; 2],
+        heads: usize,
+    ) -> Self {
         Self {
             q,
             k,
             v,
             proj,
+            q_norm,
+            k_norm,
             heads,
         }
     }
@@ -46,7 +60,11 @@ impl Attention {
             true => linear(width, width, rng, device),
             false => linear_without_bias(width, width, rng, device),
         });
-        Self::new(qkv, linear(width, width, rng, device), config.heads)
+        let norms = [(); 2].map(|()| {
+            let norm = || LayerNorm::init(width / config.heads, config.norm_epsilon, device);
+            config.variant.qk_norm.then(norm)
+        });
+        Self::new(qkv, linear(width, width, rng, device), norms, config.heads)
     }
 
     /// What each of `queries` gathers from `tokens`.
@@ -76,6 +94,10 @@ impl Attention {
             None => [k, v],
         };
         let [k, v] = [k, v].map(|x| self.split_heads(x));
+        let [q, k] = [(&self.q_norm, q), (&self.k_norm, k)].map(|(norm, x)| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        });
         let rounding = Rounding::beside(self.q.weight.base().dtype());
         let gathered = treelora_kernels::attention(q, k, v, &AttentionMask::None, rounding);
         treelora_lora::linear(&self.proj, join_heads(gathered))

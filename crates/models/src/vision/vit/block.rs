@@ -1,14 +1,17 @@
 //! One layer of the transformer.
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{Device, Tensor},
 };
 use rand::Rng;
 use treelora_core::Prefix;
 
 use super::{Attention, VitConfig};
-use crate::vision::{LayerNorm, Mlp};
+use crate::vision::{LayerNorm, Mlp, initialization::constant};
+
+/// Factors of what a block adds, in a model that is trained from scratch.
+const LAYER_SCALE: f32 = 1e-5;
 
 /// Attention and MLP, each normalised before and added to what came in.
 #[derive(Module, Debug)]
@@ -21,6 +24,10 @@ pub struct Block {
     pub norm2: LayerNorm,
     /// Transforms each token.
     pub mlp: Mlp,
+    /// Factors of what the attention adds, `[width]`, in variants that have them.
+    pub attention_scale: Option<Param<Tensor<1>>>,
+    /// Factors of what the MLP adds, `[width]`.
+    pub mlp_scale: Option<Param<Tensor<1>>>,
 }
 
 impl Block {
@@ -31,7 +38,13 @@ impl Block {
     pub const READ_OUT: usize = 2;
 
     pub(super) fn init(config: &VitConfig, rng: &mut impl Rng, device: &Device) -> Self {
+        let [attention_scale, mlp_scale] = [(); 2].map(|()| {
+            let scale = || constant(config.width, LAYER_SCALE, device);
+            config.variant.layer_scale.then(scale)
+        });
         Self {
+            attention_scale,
+            mlp_scale,
             norm1: LayerNorm::init(config.width, config.norm_epsilon, device),
             attention: Attention::init(config, rng, device),
             norm2: LayerNorm::init(config.width, config.norm_epsilon, device),
@@ -67,11 +80,19 @@ impl Block {
         let normed = self.norm1.forward(tokens.clone());
         let queries = first(normed.clone(), count);
         let gathered = self.attention.forward_behind(prefix, queries, normed);
-        self.add_mlp(first(tokens, count) + gathered)
+        self.add_mlp(first(tokens, count) + scaled(gathered, &self.attention_scale))
     }
 
     fn add_mlp(&self, tokens: Tensor<3>) -> Tensor<3> {
-        tokens.clone() + self.mlp.forward(self.norm2.forward(tokens))
+        let added = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        tokens + scaled(added, &self.mlp_scale)
+    }
+}
+
+fn scaled(added: Tensor<3>, scale: &Option<Param<Tensor<1>>>) -> Tensor<3> {
+    match scale {
+        Some(scale) => added * scale.val().unsqueeze(),
+        None => added,
     }
 }
 

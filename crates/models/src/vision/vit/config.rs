@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
+use super::VitVariant;
+
 /// The published sizes of the vision transformer, all with 16 x 16 patches on 224 x 224 images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +45,10 @@ pub struct VitConfig {
     pub norm_epsilon: f64,
     /// Outputs of the head.
     pub classes: usize,
+    /// What it has beside or in place of the parts of the first vision transformer;
+    /// [`load`](super::VisionTransformer::load) sets it as the file says.
+    #[serde(default, skip_serializing_if = "VitVariant::is_default")]
+    pub variant: VitVariant,
 }
 
 impl VitPreset {
@@ -73,6 +79,7 @@ impl VitPreset {
             qkv_bias: true,
             norm_epsilon: 1e-6,
             classes: 1000,
+            variant: VitVariant::default(),
         }
     }
 }
@@ -103,9 +110,27 @@ impl VitConfig {
         self.image_size / self.patch_size
     }
 
-    /// Tokens of an image: the class token and one a patch.
+    /// Tokens of an image: the class token and others in front, and one a patch.
     pub fn positions(&self) -> usize {
-        1 + self.grid() * self.grid()
+        self.variant.leading() + self.patches()
+    }
+
+    /// Patches of an image.
+    pub fn patches(&self) -> usize {
+        self.grid() * self.grid()
+    }
+
+    /// Tokens that have a position embedding.
+    pub fn embedded_positions(&self) -> usize {
+        match self.variant.embeds_leading {
+            true => self.positions(),
+            false => self.patches(),
+        }
+    }
+
+    /// Length of the feature vector that the head reads.
+    pub fn features(&self) -> usize {
+        self.variant.read() * self.width
     }
 
     /// Values of one patch.
@@ -140,6 +165,9 @@ impl VitConfig {
                 let problem = format!("is {value}, must be a multiple of {of} = {divisor}");
                 return Err(Error::setting(key, problem));
             }
+        }
+        if let Some(problem) = self.variant.problem() {
+            return Err(Error::setting("variant", problem));
         }
         if !(self.norm_epsilon.is_finite() && self.norm_epsilon > 0.0) {
             let problem = format!("is {}, must be positive", self.norm_epsilon);

@@ -45,6 +45,7 @@ impl VisionModel for VisionTransformer {
                 Self::load(&shape.config(classes), path, HeadSource::Zeros, device)
                     .map_err(|e| Error::Data(e.to_string()))
             },
+            uncertainties: |shape, path| super::import::uncertainties(&shape.config(1), path),
             save: |model, folder, mean, std| model.save(folder, mean, std),
         })
     }

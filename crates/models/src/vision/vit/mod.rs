@@ -7,6 +7,8 @@
 
 mod config;
 
+mod variant;
+
 mod attention;
 
 mod block;
@@ -32,3 +34,4 @@ pub use config::{VitConfig, VitPreset};
 pub use import::{HeadSource, ImportError};
 pub use shape::VitShape;
 pub use transformer::VisionTransformer;
+pub use variant::{VitPooling, VitVariant};

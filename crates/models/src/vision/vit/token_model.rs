@@ -3,13 +3,14 @@
 use burn::tensor::Tensor;
 use treelora_core::{Classifier, Prefixes, ReadOut, TokenModel, Tokens};
 
-use super::{Block, VisionTransformer};
+use super::{VisionTransformer, VitPooling};
 use crate::vision::{ImageBatch, ImageInput, VisionModel};
 
-/// A row is the class token, prompt tokens, then the patches, which are the input. The position embedding is added
-/// to class token and patches before any prompt is put between them.
+/// A row is the class token and what stands beside it, prompt tokens, then the patches, which are the input. The position
+/// embedding is added before any prompt is put between them.
 ///
-/// The last block computes only the class token and the prompt tokens, one of the patches at most.
+/// The last block computes only the tokens in front and the prompt tokens, one of the patches at most, unless the
+/// features are a mean of the patches.
 impl TokenModel for VisionTransformer {
     fn depth(&self) -> usize {
         self.blocks.len()
@@ -33,13 +34,16 @@ impl TokenModel for VisionTransformer {
                 (tokens.clone(), *block)
             }
         };
-        let patches = self.config.positions() - 1;
-        Tokens::new(states, 1, vec![patches; batch.labels.len()], block)
+        let (leading, patches) = (self.config.variant.leading(), self.config.patches());
+        Tokens::new(states, leading, vec![patches; batch.labels.len()], block)
     }
 
     fn run(&self, tokens: Tokens, until: usize, prefixes: &Prefixes) -> Tokens {
         prefixes.assert_fit(&tokens, self.depth());
-        let (from, read) = (tokens.block(), tokens.front().max(Block::READ_OUT));
+        let (from, read) = (
+            tokens.block(),
+            self.read_positions(tokens.states(), tokens.front()),
+        );
         tokens.advance(until, |states| {
             self.run_range(states, from..until, prefixes, read)
         })
@@ -47,11 +51,21 @@ impl TokenModel for VisionTransformer {
 
     fn read_out(&self, tokens: &Tokens, read_out: ReadOut) -> Tensor<2> {
         match read_out {
-            ReadOut::Model => self.read_class_token(tokens.states().clone()),
-            ReadOut::Prompt => tokens
-                .clone()
-                .map(|states| self.norm.forward(states))
-                .mean_of_prompt(),
+            ReadOut::Model => self.read_features(tokens.states().clone()),
+            ReadOut::Prompt => {
+                let prompt = match self.config.variant.pooling {
+                    VitPooling::NormOfMean => self.norm.forward(tokens.mean_of_prompt()),
+                    VitPooling::Token | VitPooling::MeanOfNorm => tokens
+                        .clone()
+                        .map(|states| self.norm.forward(states))
+                        .mean_of_prompt(),
+                };
+                // In the place of each token that the head reads.
+                match self.config.variant.read() {
+                    1 => prompt,
+                    read => prompt.repeat_dim(1, read),
+                }
+            }
         }
     }
 

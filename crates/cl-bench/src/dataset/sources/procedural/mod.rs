@@ -6,7 +6,10 @@
 
 mod render;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -49,6 +52,10 @@ impl Default for ProceduralConfig {
 
 impl ImageSource for ProceduralConfig {
     fn path(&self) -> Option<&Path> {
+        None
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
         None
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Architecture {
     depth: usize,
     /// Hidden features of a block's MLP.
     mlp_width: usize,
+    /// Whether half of these gate the other half (SwiGLU), which is not built.
+    gated: bool,
 }
 
 /// The tensor by which a vision transformer is recognised.
@@ -23,6 +25,7 @@ impl Architecture {
             patch_embedding: vec![config.width, config.channels, patch, patch],
             depth: config.depth,
             mlp_width: config.mlp_width,
+            gated: false,
         }
     }
 
@@ -41,10 +44,14 @@ impl Architecture {
             })
             .max()
             .map_or(0, |last: usize| last.saturating_add(1));
+        let read = file
+            .shape("blocks.0.mlp.fc2.weight")
+            .and_then(<[usize]>::last);
         Some(Self {
             patch_embedding,
             depth,
             mlp_width,
+            gated: read.is_some_and(|read| 2 * read == mlp_width),
         })
     }
 }
@@ -53,8 +60,11 @@ impl std::fmt::Display for Architecture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "vision transformer of {} blocks with MLP width {} and patch embedding {:?}",
-            self.depth, self.mlp_width, self.patch_embedding
+            "vision transformer of {} blocks with {}MLP width {} and patch embedding {:?}",
+            self.depth,
+            if self.gated { "gated (SwiGLU) " } else { "" },
+            self.mlp_width,
+            self.patch_embedding
         )
     }
 }

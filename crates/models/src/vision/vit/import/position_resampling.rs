@@ -1,49 +1,62 @@
 //! Position embeddings for another number of patches.
 
-/// Position embeddings of a `from` x `from` grid on a `to` x `to` grid; the class token's, row 0,
-/// stays.
+/// Position embeddings of a grid of `from` rows and columns on one of `to`; those of the `leading` tokens, the first
+/// rows, stay.
 ///
 /// Bicubic with antialiasing, a = -0.5, pixel centres at halves: timm's `resample_abs_pos_embed`
 /// over PyTorch's `interpolate(mode="bicubic", antialias=True)`.
 ///
 /// # Shapes
-/// `values` holds `[1 + from * from, width]` row by row, the result `[1 + to * to, width]`.
+/// `values` holds `[leading + from[0] * from[1], width]` row by row, the result the same of `to`.
 ///
 /// # Panics
 /// When `values` has another length or a size is 0.
-pub fn resample_positions(values: &[f32], width: usize, from: usize, to: usize) -> Vec<f32> {
-    assert!(from > 0 && to > 0 && width > 0, "a grid or width of 0");
+pub fn resample_positions(
+    values: &[f32],
+    width: usize,
+    leading: usize,
+    from: [usize; 2],
+    to: [usize; 2],
+) -> Vec<f32> {
+    assert!(
+        from.iter().chain(&to).all(|side| *side > 0) && width > 0,
+        "a grid or width of 0"
+    );
     assert_eq!(
         values.len(),
-        (1 + from * from) * width,
+        (leading + from[0] * from[1]) * width,
         "position embeddings of another length"
     );
     if from == to {
         return values.to_vec();
     }
-    let (class_token, grid) = values.split_at(width);
-    let taps: Vec<Taps> = (0..to).map(|target| Taps::new(target, from, to)).collect();
+    let (leading, grid) = values.split_at(leading * width);
+    let taps = |axis: usize| -> Vec<Taps> {
+        let taps = (0..to[axis]).map(|target| Taps::new(target, from[axis], to[axis]));
+        taps.collect()
+    };
 
     // Columns first, as PyTorch does: [from, from, width] -> [from, to, width].
-    let mut narrowed = vec![0.0; from * to * width];
-    for row in 0..from {
-        for (column, taps) in taps.iter().enumerate() {
-            let target = &mut narrowed[(row * to + column) * width..][..width];
+    let mut narrowed = vec![0.0; from[0] * to[1] * width];
+    let columns = taps(1);
+    for row in 0..from[0] {
+        for (column, taps) in columns.iter().enumerate() {
+            let target = &mut narrowed[(row * to[1] + column) * width..][..width];
             taps.add_to(target, |source| {
-                &grid[(row * from + source) * width..][..width]
+                &grid[(row * from[1] + source) * width..][..width]
             });
         }
     }
-    let mut resampled = vec![0.0; to * to * width];
-    for (row, taps) in taps.iter().enumerate() {
-        for column in 0..to {
-            let target = &mut resampled[(row * to + column) * width..][..width];
+    let mut resampled = vec![0.0; to[0] * to[1] * width];
+    for (row, taps) in taps(0).iter().enumerate() {
+        for column in 0..to[1] {
+            let target = &mut resampled[(row * to[1] + column) * width..][..width];
             taps.add_to(target, |source| {
-                &narrowed[(source * to + column) * width..][..width]
+                &narrowed[(source * to[1] + column) * width..][..width]
             });
         }
     }
-    [class_token, &resampled].concat()
+    [leading, &resampled].concat()
 }
 
 /// The source positions that one target position reads, and their weights, which sum to 1.
@@ -99,7 +112,7 @@ mod tests {
         let mut values = vec![2.5; (1 + 5 * 5) * 3];
         values[..3].copy_from_slice(&[7.0, 8.0, 9.0]);
         for to in [1, 3, 5, 8] {
-            let resampled = resample_positions(&values, 3, 5, to);
+            let resampled = resample_positions(&values, 3, 1, [5, 5], [to, to]);
             assert_eq!(resampled.len(), (1 + to * to) * 3);
             assert_eq!(resampled[..3], [7.0, 8.0, 9.0]);
             assert!(
@@ -121,8 +134,8 @@ mod tests {
             });
             std::iter::once(0.0).chain(cells).collect()
         };
-        let plain = resample_positions(&grid(false), 1, 4, 7);
-        let transposed = resample_positions(&grid(true), 1, 4, 7);
+        let plain = resample_positions(&grid(false), 1, 1, [4, 4], [7, 7]);
+        let transposed = resample_positions(&grid(true), 1, 1, [4, 4], [7, 7]);
         for row in 0..7 {
             for column in 0..7 {
                 let (a, b) = (
