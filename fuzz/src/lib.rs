@@ -1,14 +1,16 @@
 //! Every parser of outside bytes, as a function of one file's bytes.
 //!
 //! A [`Format`] knows valid files and puts any bytes in their place. `tests/damaged.rs` damages the
-//! valid ones in thousands of ways; `cargo fuzz run FORMAT --features libfuzzer` looks for worse.
-//! Whatever the bytes are, a parser must come back: with a value, or with an error that names the
-//! file.
+//! valid ones in thousands of ways; `cargo xtask fuzz FORMAT` looks for worse, guided by the branches
+//! that an input reaches, and `corpus` keeps what it found. Whatever the bytes are, a parser must come
+//! back: with a value, or with an error that names the file.
 #![warn(missing_docs)]
 
 mod format;
 
 mod scratch;
+
+mod models;
 
 mod images;
 

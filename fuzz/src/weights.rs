@@ -4,15 +4,14 @@ use burn::tensor::Device;
 use treelora_lora::{AdapterSnapshot, peft};
 use treelora_models::{
     decoder::{Decoder, DecoderConfig},
-    vit::{HeadSource, VisionTransformer, VitConfig},
+    vit::{HeadSource, VisionTransformer},
 };
 
 use crate::{
-    Format, Outcome, outcome,
+    Format, Outcome, models, outcome,
     scratch::{folder, read, workspace},
 };
 
-const LLAMA: &str = "crates/models/tests/fixtures/decoder/llama";
 const SHARDED: &str = "crates/models/tests/fixtures/decoder/sharded";
 const PEFT: &str = "crates/lora/tests/fixtures/peft_patterns";
 const INDEX: &str = "model.safetensors.index.json";
@@ -21,27 +20,13 @@ const INDEX: &str = "model.safetensors.index.json";
 pub const VIT_WEIGHTS: Format = Format {
     name: "vit_weights",
     file: "weights.safetensors",
-    seeds: || {
-        vec![read(
-            "crates/models/tests/fixtures/shape_wide_heads.safetensors",
-        )]
-    },
+    seeds: || vec![models::vit_weights()],
     parse: |bytes| {
         let folder = folder(&[("weights.safetensors", bytes)]);
-        let config = VitConfig {
-            image_size: 32,
-            patch_size: 8,
-            width: 24,
-            depth: 3,
-            heads: 3,
-            mlp_width: 96,
-            classes: 7,
-            ..VitConfig::tiny()
-        };
         let path = folder.path().join("weights.safetensors");
         let device = Device::default();
         outcome(VisionTransformer::load(
-            &config,
+            &models::vit_config(),
             &path,
             HeadSource::File,
             &device,
@@ -53,9 +38,9 @@ pub const VIT_WEIGHTS: Format = Format {
 pub const DECODER_WEIGHTS: Format = Format {
     name: "decoder_weights",
     file: "model.safetensors",
-    seeds: || vec![read(&format!("{LLAMA}/model.safetensors"))],
+    seeds: || vec![models::decoder_weights()],
     parse: |bytes| {
-        let config = read(&format!("{LLAMA}/config.json"));
+        let config = models::decoder_config();
         decoder(&[("config.json", &config), ("model.safetensors", bytes)])
     },
 };

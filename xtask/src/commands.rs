@@ -1,9 +1,9 @@
 //! What xtask can do.
 
-use crate::{bench, reproduce};
+use crate::{bench, fuzz, reproduce};
 
 /// Name, arguments and purpose of each command; the README is checked against the names.
-pub(crate) const COMMANDS: [(&str, &str, &str); 8] = [
+pub(crate) const COMMANDS: [(&str, &str, &str); 9] = [
     (
         "ci",
         "",
@@ -33,6 +33,11 @@ pub(crate) const COMMANDS: [(&str, &str, &str); 8] = [
         "reproduce",
         reproduce::ARGUMENTS,
         "run committed results again: those that need no files, or those named, and compare",
+    ),
+    (
+        "fuzz",
+        fuzz::ARGUMENTS,
+        "look for bytes that a parser cannot take, guided by coverage; all formats, 20 minutes of a processor each",
     ),
     (
         "test-wgpu",

@@ -15,6 +15,8 @@ mod bench;
 
 mod reproduce;
 
+mod fuzz;
+
 mod test_wgpu;
 
 mod book;
@@ -62,6 +64,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "golden" => golden::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "reproduce" => reproduce::run(&workspace, rest),
+        "fuzz" => fuzz::run(&workspace, rest),
         "test-wgpu" => test_wgpu::run(&workspace),
         "book" => book::run(&workspace),
         other => bail!("no command `{other}`\n\n{}", help()),

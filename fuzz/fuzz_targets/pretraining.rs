@@ -1,6 +1,0 @@
-//! `cargo fuzz run pretraining --features libfuzzer`
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = (treelora_fuzz::PRETRAINING.parse)(bytes);
-});
