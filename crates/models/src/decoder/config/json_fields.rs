@@ -88,7 +88,7 @@ mod tests {
         let fields = json!({ "eos_token_id": [-1, 2], "pad_token_id": -1, "bos_token_id": 1.5, "other": 4_294_967_296_u64 });
         let fields = Fields(fields.as_object().unwrap());
         assert_eq!(fields.ids("eos_token_id").unwrap(), [2]);
-        assert_eq!(fields.ids("pad_token_id").unwrap(), []);
+        assert_eq!(fields.ids("pad_token_id").unwrap(), Vec::<u32>::new());
         for key in ["bos_token_id", "other"] {
             let error = fields.ids(key).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
