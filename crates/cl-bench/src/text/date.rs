@@ -247,7 +247,9 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
 
 /// Year, month and day of a day, counted from the beginning of 1970.
 fn calendar(days: i64) -> (i64, i64, i64) {
-    let mut year = 1970 + days.div_euclid(366);
+    // No later than the year itself, on either side of the beginning.
+    let longest = if days < 0 { 365 } else { 366 };
+    let mut year = 1970 + days.div_euclid(longest);
     while days_before(year + 1, 1, 1) <= days {
         year += 1;
     }

@@ -6,6 +6,8 @@ mod chunks;
 
 mod jpeg;
 
+mod tiff;
+
 use std::{
     error::Error,
     fs,
@@ -67,6 +69,7 @@ pub(super) fn decode(path: &Path) -> Result<DynamicImage, DatasetError> {
         ImageFormat::Jpeg => jpeg::check(&bytes),
         ImageFormat::Png => chunks::check_png(&bytes),
         ImageFormat::WebP => chunks::check_webp(&bytes),
+        ImageFormat::Tiff => tiff::check(&bytes),
         _ => Ok(()),
     };
     whole.map_err(problem)?;
