@@ -62,6 +62,18 @@ impl<'f> Fields<'f> {
         Ok(ids.unwrap_or_default())
     }
 
+    /// A list of 0 and 1.
+    pub(super) fn zeros_and_ones(self, key: &str) -> Result<Option<Vec<bool>>, Error> {
+        self.read(key, "a list of 0 and 1", |value| {
+            let flag = |value: &Value| match value.as_u64()? {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            };
+            value.as_array()?.iter().map(flag).collect()
+        })
+    }
+
     /// For each layer whether it has a sliding window.
     pub(super) fn layer_types(self) -> Result<Option<Vec<bool>>, Error> {
         let kind = format!("a list of `{FULL}` and `{SLIDING}`");
@@ -88,7 +100,7 @@ mod tests {
         let fields = json!({ "eos_token_id": [-1, 2], "pad_token_id": -1, "bos_token_id": 1.5, "other": 4_294_967_296_u64 });
         let fields = Fields(fields.as_object().unwrap());
         assert_eq!(fields.ids("eos_token_id").unwrap(), [2]);
-        assert_eq!(fields.ids("pad_token_id").unwrap(), Vec::<u32>::new());
+        assert_eq!(fields.ids("pad_token_id").unwrap(), [0; 0]);
         for key in ["bos_token_id", "other"] {
             let error = fields.ids(key).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
