@@ -195,7 +195,7 @@ impl TensorFile {
     ///
     /// # Errors
     /// When there is no tensor of that name or it has another type.
-    pub fn widened(&self, name: &str) -> Result<Vec<f32>, TensorFileError> {
+    pub fn as_f32s(&self, name: &str) -> Result<Vec<f32>, TensorFileError> {
         let data = self.data_of(name, &[DType::F64, DType::F32, DType::F16, DType::BF16])?;
         Ok(data.iter::<f32>().collect())
     }

@@ -132,7 +132,7 @@ fn write(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
 }
 
 #[test]
-fn short_floats_are_kept_and_widened_where_asked_for() {
+fn floats_of_other_widths_are_kept_and_read_as_f32_where_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
     let half: Vec<u8> = [1.5, -65504.0]
@@ -148,12 +148,14 @@ fn short_floats_are_kept_and_widened_where_asked_for() {
         &[
             ("half", Dtype::F16, &[2], half),
             ("brain", Dtype::BF16, &[2, 1], brain),
+            ("double", Dtype::F64, &[1], 0.1f64.to_le_bytes().to_vec()),
         ],
     );
     let file = TensorFile::load(&path).unwrap();
-    assert_eq!(file.widened("half").unwrap(), [1.5, -65504.0]);
+    assert_eq!(file.as_f32s("half").unwrap(), [1.5, -65504.0]);
     let brain = [0.1f32, 3e38].map(|x| bf16::from_f32(x).to_f32());
-    assert_eq!(file.widened("brain").unwrap(), brain);
+    assert_eq!(file.as_f32s("brain").unwrap(), brain);
+    assert_eq!(file.as_f32s("double").unwrap(), [0.1f32]);
     assert_eq!(file.data("half").unwrap().dtype(), DType::F16);
     assert!(file.f32s("half").is_err());
 }
@@ -197,8 +199,8 @@ fn what_does_not_fit_is_named_with_file_tensor_and_both_sides() {
             "tensor `integers` is I64, expected U32 or U64",
         ),
         (
-            read.widened("double").unwrap_err(),
-            "tensor `double` is F64, expected F32 or F16 or BF16",
+            read.as_f32s("integers").unwrap_err(),
+            "tensor `integers` is I64, expected F64 or F32 or F16 or BF16",
         ),
         (
             read.tensor::<3>("double", &device).unwrap_err(),
@@ -308,7 +310,7 @@ fn cut_and_damaged_files_are_errors_that_name_the_file() {
 fn touch(file: &TensorFile) {
     for name in file.names() {
         let _ = (file.f32s(name), file.f64s(name), file.integers(name));
-        let _ = (file.u32s(name), file.indices(name), file.widened(name));
+        let _ = (file.u32s(name), file.indices(name), file.as_f32s(name));
         let _ = (
             file.shape::<1>(name),
             file.tensor::<2>(name, &Device::flex()),

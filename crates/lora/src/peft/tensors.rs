@@ -244,7 +244,7 @@ fn matrix(file: &TensorFile, name: &str) -> Result<Matrix, LoraError> {
 
 /// Finite values, of any type of float.
 fn finite(file: &TensorFile, name: &str) -> Result<Vec<f32>, LoraError> {
-    let values = file.widened(name)?;
+    let values = file.as_f32s(name)?;
     match values.iter().find(|value| !value.is_finite()) {
         Some(value) => {
             let problem = format!("tensor `{name}` holds {value}");
