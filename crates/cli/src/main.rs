@@ -1,5 +1,8 @@
 //! The `treelora` binary: continual learning from the command line.
-#![allow(clippy::print_stdout)] // results go to standard output, progress and errors to standard error
+// Results go to standard output, progress and errors to standard error.
+
+#[macro_use]
+mod output;
 
 mod arguments;
 mod commands;

@@ -245,3 +245,15 @@ fn no_message_names_a_path_twice() {
         }
     }
 }
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_panic() {
+    let status = |arguments: &[&str]| {
+        let [out, err] = [(); 2].map(|()| std::io::pipe().unwrap().1);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_treelora"));
+        command.args(arguments).stdout(out).stderr(err);
+        command.status().unwrap().code()
+    };
+    assert_eq!(status(&["list"]), Some(0));
+    assert_eq!(status(&["report", "/nowhere"]), Some(2));
+}

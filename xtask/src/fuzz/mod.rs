@@ -45,8 +45,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments, &formats(workspace)?)?;
     let commit = commit(workspace)?;
     let binary = built(workspace)?;
+    let kept = workspace.root.join(CORPUS);
     for format in &options.formats {
-        let search = Search::new(workspace, &binary, format);
+        let search = Search::new(workspace, &binary, &kept, format);
         let statistics = search.run(options.minutes)?;
         let kept = search.keep()?;
         println!(

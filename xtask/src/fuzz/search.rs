@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{CORPUS, statistics::Statistics};
+use super::statistics::Statistics;
 use crate::{process, workspace::Workspace};
 
 /// Seconds of the wall clock after which the processor time is looked at.
@@ -29,13 +29,14 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(workspace: &Workspace, binary: &Path, format: &str) -> Self {
+    /// With the folder that holds what the repository keeps, one folder a format.
+    pub(super) fn new(workspace: &Workspace, binary: &Path, kept: &Path, format: &str) -> Self {
         let folder = workspace.target.join("fuzz");
         Self {
             binary: binary.into(),
             format: format.into(),
             found: folder.join("corpus").join(format),
-            kept: workspace.root.join(CORPUS).join(format),
+            kept: kept.join(format),
             folder,
         }
     }
