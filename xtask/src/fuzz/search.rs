@@ -148,6 +148,7 @@ fn seconds_of_children() -> Result<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -47,6 +47,7 @@ fn with_row(page: &str, format: &str, row: &str) -> Result<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
