@@ -34,7 +34,7 @@ impl Picture {
     /// As with Pillow, an orientation in EXIF turns nothing, and of several pictures in a file the first counts.
     ///
     /// # Errors
-    /// When the file cannot be read, does not hold one whole picture, or declares more than [`MAX_SIDE`] pixels.
+    /// When the file cannot be read, does not hold one whole picture, or declares more than 16,384 pixels.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let image = decode(path)?;
         let (width, height) = (image.width(), image.height());
