@@ -76,6 +76,13 @@ impl Workspace {
         })
     }
 
+    /// The commit that is checked out, marked where files differ from it.
+    pub(crate) fn commit(&self) -> Result<String> {
+        let mut describe = process::command("git", &self.root);
+        describe.args(["describe", "--always", "--dirty", "--abbrev=12"]);
+        Ok(process::output(describe)?.trim().to_owned())
+    }
+
     /// The contents of `path`, relative to the root.
     pub(crate) fn text(&self, path: impl AsRef<Path>) -> Result<String> {
         let path = path.as_ref();

@@ -27,8 +27,6 @@ pub(crate) fn circumstances(
     options: &Options,
     arguments: &[String],
 ) -> Result<Circumstances> {
-    let mut commit = process::command("git", &workspace.root);
-    commit.args(["describe", "--always", "--dirty", "--abbrev=12"]);
     let mut compiler = process::command("rustc", &workspace.root);
     compiler.arg("--version");
     let features = match options.features.is_empty() {
@@ -49,7 +47,7 @@ pub(crate) fn circumstances(
             std::env::var("BURN_DEVICE").unwrap_or_else(|_| "default".to_owned()),
         ),
         ("compiler", process::output(compiler)?.trim().to_owned()),
-        ("commit", process::output(commit)?.trim().to_owned()),
+        ("commit", workspace.commit()?),
         ("command", format!("`{}`", command.join(" "))),
     ])
 }

@@ -43,7 +43,7 @@ const INSTRUMENTED: [&str; 7] = [
 /// When an input is found that the parser cannot take: the message names the file that holds it.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments, &formats(workspace)?)?;
-    let commit = commit(workspace)?;
+    let commit = workspace.commit()?;
     let binary = built(workspace)?;
     let kept = workspace.root.join(CORPUS);
     for format in &options.formats {
@@ -69,12 +69,6 @@ fn formats(workspace: &Workspace) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-fn commit(workspace: &Workspace) -> Result<String> {
-    let mut command = process::command("git", &workspace.root);
-    command.args(["rev-parse", "--short", "HEAD"]);
-    Ok(process::output(command)?.trim().to_owned())
 }
 
 /// The instrumented binary; a target of its own, so that build scripts and macros stay plain.
