@@ -57,7 +57,9 @@ mod adapter;
 pub use averaged_gem::{AGem, AGemConfig};
 pub use ewc::{Ewc, EwcConfig};
 pub use gem::{Gem, GemConfig, project};
-pub use hide_lora::{HideLora, HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
+pub use hide_lora::{
+    HeadlessHideLora, HideLora, HideLoraConfig, SharedLoraConfig, TaskIdentityConfig,
+};
 pub use joint_lora::{JointLora, JointLoraConfig};
 pub use learning_without_forgetting::{Lwf, LwfConfig};
 pub use lora_per_task::{LoraPerTask, LoraPerTaskConfig};
@@ -93,6 +95,6 @@ registry::contenders! {
         "a fresh adapter for every task, all kept: for routed answers, or told tasks";
     "sd-lora": SdLora(SdLoraConfig), any:
         "SD-LoRA: directions of earlier tasks frozen, their magnitudes learned on; one model answers";
-    "hide-lora": HideLora(HideLoraConfig), classifier, keeps_adapters, infers_tasks:
+    "hide-lora": HideLora(HideLoraConfig), any or HeadlessHideLora, keeps_adapters, infers_tasks:
         "HiDe-LoRA: infer the task, answer with its adapter, re-balance the head";
 }

@@ -7,10 +7,13 @@
 /// ```
 ///
 /// `Method::new(settings, seed)` makes the method, `settings.validate()` checks them, and `settings.lora` says where
-/// its adapters go. What it needs is `any` model, `tokens` or a `classifier`; what it does more is `keeps_adapters`,
-/// `infers_tasks`, both or nothing.
+/// its adapters go. What it needs is `any` model, `tokens` or a `classifier`, or `any or Other` where models without a
+/// head have `Other::new(settings, seed)`; what it does more is `keeps_adapters`, `infers_tasks`, both or nothing.
 macro_rules! contenders {
-    ($($name:literal: $method:ident($settings:ident), $needs:ident $(, $trait:ident)*: $sentence:literal;)*) => {
+    ($(
+        $name:literal: $method:ident($settings:ident), $needs:ident $(or $headless:ident)? $(, $trait:ident)*:
+        $sentence:literal;
+    )*) => {
         /// Which contender, and its settings.
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(tag = "name")]
@@ -102,7 +105,7 @@ macro_rules! contenders {
             ) -> Result<Box<dyn treelora_core::Method<M>>, treelora_core::Error> {
                 match self.clone() {
                     $(Self::$method(_settings) => {
-                        crate::registry::headless!($needs, $name, $method::new(_settings, seed))
+                        crate::registry::headless!($needs, $name, $method $(or $headless)?, _settings, seed)
                     })*
                 }
             }
@@ -123,17 +126,20 @@ macro_rules! needs {
 }
 
 macro_rules! headless {
-    (classifier, $name:literal, $method:expr) => {{ Err(crate::registry::no_head($name)) }};
-    ($needs:ident, $name:literal, $method:expr) => {
-        Ok(Box::new($method?))
+    (classifier, $name:literal, $($rest:tt)*) => {{
+        let problem = concat!(
+            "`",
+            $name,
+            "` works on a classification head, which this model does not have"
+        );
+        Err(treelora_core::Error::setting("name", problem))
+    }};
+    ($needs:ident, $name:literal, $method:ident or $headless:ident, $settings:ident, $seed:ident) => {
+        Ok(Box::new($headless::new($settings, $seed)?))
+    };
+    ($needs:ident, $name:literal, $method:ident, $settings:ident, $seed:ident) => {
+        Ok(Box::new($method::new($settings, $seed)?))
     };
 }
 
 pub(crate) use {contenders, headless, needs};
-
-/// Why a method cannot train a model without a classification head.
-pub(crate) fn no_head(name: &str) -> treelora_core::Error {
-    let problem =
-        format!("`{name}` works on a classification head, which this model does not have");
-    treelora_core::Error::setting("name", problem)
-}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use treelora_core::{Answer, Batches, Error, Features, Learner, Method, Task, TaskId, TensorFile};
 
 use crate::{
@@ -15,6 +15,8 @@ const FILE: &str = "task-inference.safetensors";
 /// inferred to belong to: a discriminant on the frozen backbone's features tells the task, and the
 /// examples of one task go through the model together. Each example is inferred by itself, so that
 /// neither batch size nor mixture matters.
+///
+/// Where answers are texts, [`Method::infer_tasks`] says whose adapter writes each of them.
 ///
 /// Training is the inner method's.
 pub struct Routed<M: Features> {
@@ -65,18 +67,23 @@ impl<M: Features> Method<M> for Routed<M> {
         Ok(learner)
     }
 
+    fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
+        (self.tasks.num_tasks() > 0).then(|| self.tasks.infer(frozen_features()))
+    }
+
     fn answer(
         &self,
         answering: &Learner<M>,
         batch: &M::Batch,
         told: Option<TaskId>,
     ) -> Result<Answer, Error> {
-        match told {
-            None if self.tasks.num_tasks() > 0 => {
-                let tasks = self.tasks.infer(answering.model.frozen_features(batch));
-                answer_by_task(self.inner.as_ref(), answering, batch, tasks)
-            }
-            told => self.inner.answer(answering, batch, told),
+        let inferred = match told {
+            Some(_) => None,
+            None => self.infer_tasks(&|| answering.model.frozen_features(batch)),
+        };
+        match inferred {
+            Some(tasks) => answer_by_task(self.inner.as_ref(), answering, batch, tasks),
+            None => self.inner.answer(answering, batch, told),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use treelora_core::{
     Answer, Batches, Classifier, Error, Learner, Method, Task, TaskId, TensorFile, as_told,
 };
@@ -100,6 +100,11 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
             true => Ok(None),
             false => self.inner.for_task(answering, task),
         }
+    }
+
+    /// The discriminant needs no task.
+    fn infer_tasks(&self, _frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
+        None
     }
 
     /// The inner method is not asked: it is the discriminant that answers, and it needs no task.

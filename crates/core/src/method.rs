@@ -167,6 +167,19 @@ pub trait Method<M: ContinualModel> {
         }
     }
 
+    /// The task whose share answers each example, inferred from features of the frozen base, which are computed when the
+    /// method asks for them: what chooses the model that writes, where an answer is no row of scores. `None` where the
+    /// method infers no task, or not from these features.
+    ///
+    /// # Shapes
+    /// The features are `[examples, features]`; one task a row, each from its own row alone.
+    fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
+        match self.inner() {
+            Some(inner) => inner.infer_tasks(frozen_features),
+            None => None,
+        }
+    }
+
     /// Class scores of one batch, each row from its own example alone; `answering` comes from
     /// [`for_evaluation`](Self::for_evaluation). `told` is the task of every example where it is known: an upper bound,
     /// labelled `oracle` in every result.

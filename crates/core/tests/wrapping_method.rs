@@ -178,6 +178,12 @@ impl Method<Number> for Recorder {
         Ok(Some(self.marked(answering.clone(), "for_task")))
     }
 
+    fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
+        self.note("infer_tasks");
+        let [rows, _] = frozen_features().dims();
+        Some(vec![TaskId(6); rows])
+    }
+
     fn answer(
         &self,
         answering: &Learner<Number>,
@@ -301,6 +307,8 @@ fn every_hook_is_forwarded_and_its_result_handed_back() {
     assert!(marks(&answering, "for_evaluation"));
     let of_task = method.for_task(&answering, TaskId(0)).unwrap().unwrap();
     assert!(marks(&of_task, "for_task"));
+    let inferred = method.infer_tasks(&|| one().expand([2, 1]));
+    assert_eq!(inferred, Some(vec![TaskId(6); 2]));
     let answer = method.answer(&answering, &batch, Some(TaskId(3))).unwrap();
     assert_eq!(answer.scores.max().into_scalar::<f32>(), 5.0);
     assert_eq!(answer.tasks, Some(vec![TaskId(4); 2]));

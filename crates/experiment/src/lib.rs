@@ -96,6 +96,7 @@ pub use streams::{image_stream::ImageStream, text_stream::TextStream};
 pub use text::{
     generated_answers::GeneratedAnswers,
     language_model::{Continuation, LanguageModel},
+    prompt_router::{PromptRouter, Routes},
     text_inputs::{TextExperiment, TextInputs},
 };
 pub use treelora::bandit;

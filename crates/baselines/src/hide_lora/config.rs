@@ -7,7 +7,8 @@ use treelora_lora::LoraConfig;
 
 use crate::adapter::{default_lora, not_negative, positive, validate};
 
-/// Settings of [`HideLora`](super::HideLora).
+/// Settings of [`HideLora`](super::HideLora), and of [`HeadlessHideLora`](super::HeadlessHideLora) where there is no
+/// classification head: `contrast` is then 0, `task_identity` frozen, and neither `statistics` nor `alignment` is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HideLoraConfig {

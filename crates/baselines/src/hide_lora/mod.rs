@@ -5,6 +5,10 @@ mod config;
 
 mod contrast;
 
+mod headless;
+
+mod mixing;
+
 mod task_identity;
 
 use std::path::Path;
@@ -15,7 +19,6 @@ use treelora_core::{
     Answer, Batches, Classifier, Error, Learner, LearningRates, Method, Seeds, StepInfo, Task,
     TaskId, TensorFile, answer_as_told, read_json, write_json,
 };
-use treelora_lora::{AdapterLayer, AdapterSnapshot};
 
 use crate::{
     adapter::{adapter_error, attach},
@@ -24,6 +27,8 @@ use crate::{
 
 pub use config::{HideLoraConfig, SharedLoraConfig, TaskIdentityConfig};
 use contrast::{Prototypes, contrastive_loss};
+pub use headless::HeadlessHideLora;
+use mixing::mixed;
 use task_identity::TaskIdentity;
 
 const STATISTICS: &str = "hide-statistics.safetensors";
@@ -79,34 +84,6 @@ impl HideLora {
         };
         self.prototypes = means.map(|means| Prototypes::new(means, self.config.temperature));
     }
-
-    /// `theta_t <- (1 - m) theta_t + m mean(theta_1..theta_t-1)`, A and B each on its own.
-    fn merged<M: Classifier>(&self, model: &M) -> AdapterSnapshot {
-        let own = AdapterSnapshot::of(model);
-        let momentum = self.config.momentum;
-        if self.adapters.is_empty() || momentum == 0.0 {
-            return own;
-        }
-        let mean = |layer: usize, factor: fn(&AdapterLayer) -> &Tensor<2>| {
-            let earlier = self.adapters.adapters();
-            let factors = earlier.map(|old| factor(&old.layers()[layer]).clone());
-            let sum = factors.reduce(|left, right| left + right);
-            sum.expect("an earlier task") / self.adapters.len() as f64
-        };
-        let mix =
-            |own: &Tensor<2>, mean: Tensor<2>| own.clone() * (1.0 - momentum) + mean * momentum;
-        let layers = own
-            .layers()
-            .iter()
-            .enumerate()
-            .map(|(i, layer)| AdapterLayer {
-                path: layer.path.clone(),
-                a: mix(&layer.a, mean(i, |old| &old.a)),
-                b: mix(&layer.b, mean(i, |old| &old.b)),
-                scale: layer.scale,
-            });
-        AdapterSnapshot::from_layers(layers.collect())
-    }
 }
 
 impl<M: Classifier> Method<M> for HideLora {
@@ -153,7 +130,7 @@ impl<M: Classifier> Method<M> for HideLora {
         data: &dyn Batches<M::Batch>,
         task: &Task,
     ) -> Result<Learner<M>, Error> {
-        let adapter = self.merged(&learner.model);
+        let adapter = mixed(&learner.model, &self.adapters, self.config.momentum);
         let learner = learner
             .try_map_model(|model| adapter.apply(model))
             .map_err(adapter_error)?;
@@ -176,6 +153,14 @@ impl<M: Classifier> Method<M> for HideLora {
 
     fn for_task(&self, answering: &Learner<M>, task: TaskId) -> Result<Option<Learner<M>>, Error> {
         Ok(self.adapters.for_task(answering, task))
+    }
+
+    /// By a discriminant alone: the second network looks at the examples themselves.
+    fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
+        match (&self.identity, self.adapters.is_empty()) {
+            (TaskIdentity::Frozen(inference), false) => Some(inference.infer(frozen_features())),
+            _ => None,
+        }
     }
 
     fn answer(

@@ -166,42 +166,23 @@ impl ImageExperimentConfig {
     /// [`Error::Setting`] when the method or the classifier has no adapter or no statistics of each
     /// task for the kind of inference.
     fn validate_inference(&self) -> Result<(), Error> {
-        let refused = |key: &str, problem: String| Err(Error::setting(key, problem));
-        if let Some(routing) = &self.routing {
-            routing.validate().map_err(|e| e.within("routing"))?;
-            if self.inference != Inference::Routed {
-                let problem = "only `inference = \"routed\"` routes examples";
-                return refused("routing", problem.into());
-            }
-        }
-        if self.inference == Inference::Latest {
-            return Ok(());
-        }
-        let method = self.method.name();
-        if !self.method.row().keeps_adapters {
-            let problem = format!("`{method}` keeps no adapter for each task");
-            return refused("inference", problem);
-        }
-        if self.inference == Inference::Routed && self.method.row().infers_tasks {
-            let problem =
-                format!("`{method}` infers tasks itself: \"latest\" is its own inference");
-            return refused("inference", problem);
-        }
+        self.inference
+            .validate(self.method.row(), self.routing.as_ref())?;
         match &self.classifier {
-            Some(classifier) if classifier.has_transport() => refused(
-                "inference",
-                "a transport moves the statistics of every task into the space of the newest \
-                 adapter, so that no other adapter can answer with them; leave it out"
-                    .into(),
-            ),
+            Some(classifier) if self.inference != Inference::Latest && classifier.has_transport() => {
+                Err(Error::setting(
+                    "inference",
+                    "a transport moves the statistics of every task into the space of the newest \
+                     adapter, so that no other adapter can answer with them; leave it out",
+                ))
+            }
             _ => Ok(()),
         }
     }
 
     /// What infers the task of an example, where examples are routed.
     pub fn router(&self) -> Option<DiscriminantConfig> {
-        let lda = || DiscriminantConfig::Lda(Default::default());
-        (self.inference == Inference::Routed).then(|| self.routing.clone().unwrap_or_else(lda))
+        self.inference.router(self.routing.as_ref())
     }
 }
 

@@ -11,13 +11,14 @@ use treelora_cl_bench::{
     scorers::Flavour,
     text::{Encoding, TextBatching, TextDatasetConfig},
 };
+use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
 use treelora_models::{Precision, decoder::GenerationConfig};
 
 use crate::{
     config::{
-        config_file::ConfigFile, experiment_settings::ExperimentSettings, method_seed,
-        modality::Modality, training::TrainingConfig,
+        config_file::ConfigFile, experiment_settings::ExperimentSettings, inference::Inference,
+        method_seed, modality::Modality, training::TrainingConfig,
     },
     methods::method_config::MethodConfig,
 };
@@ -33,6 +34,9 @@ pub struct TextExperimentConfig {
     /// Name of the variant that `--method` picked, the second part.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
+    /// Which adapter answers, where the method keeps one a task.
+    #[serde(default)]
+    pub inference: Inference,
     /// Which tasks, in which order, from where.
     pub data: TextDatasetConfig,
     /// From text to tokens.
@@ -51,6 +55,10 @@ pub struct TextExperimentConfig {
     pub generation: GenerationSettings,
     /// How the adapters learn.
     pub method: MethodConfig,
+    /// What infers the task of a prompt with `inference = "routed"`, from the frozen decoder's last hidden states of the
+    /// prompt; linear discriminant analysis when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<DiscriminantConfig>,
     /// Tables that `--method NAME` lays over the file: the contenders and ablations.
     #[serde(default, skip_serializing)]
     pub variants: Table,
@@ -142,6 +150,7 @@ impl TextExperimentConfig {
         self.batching.validate().map_err(|e| e.within("batching"))?;
         self.training.validate().map_err(|e| e.within("training"))?;
         self.method.validate().map_err(|e| e.within("method"))?;
+        self.validate_inference()?;
         if self.model.weights.as_os_str().is_empty() {
             return Err(Error::setting(
                 "model.weights",
@@ -159,6 +168,31 @@ impl TextExperimentConfig {
             }
         }
         Ok(())
+    }
+}
+
+impl TextExperimentConfig {
+    /// # Errors
+    /// [`Error::Setting`] when the method cannot answer so.
+    fn validate_inference(&self) -> Result<(), Error> {
+        self.inference
+            .validate(self.method.row(), self.routing.as_ref())?;
+        let infers = match self.inference {
+            Inference::Latest => self.method.row().infers_tasks,
+            Inference::Routed => true,
+            Inference::Oracle => false,
+        };
+        let trained = self.method.lora().map_or(0, |lora| lora.trainable.len());
+        if infers && trained > 0 {
+            let problem = "weights that all tasks train move the base whose features tell the tasks apart";
+            return Err(Error::setting("method.lora.trainable", problem));
+        }
+        Ok(())
+    }
+
+    /// What infers the task of a prompt, where prompts are routed.
+    pub fn router(&self) -> Option<DiscriminantConfig> {
+        self.inference.router(self.routing.as_ref())
     }
 }
 
@@ -207,7 +241,8 @@ impl ExperimentSettings for TextExperimentConfig {
         inputs(self) == inputs(other)
     }
 
+    /// With the kind of inference where it is not the method's own.
     fn method_label(&self) -> String {
-        self.method.label(&self.variant)
+        self.inference.labelled(&self.method.label(&self.variant))
     }
 }

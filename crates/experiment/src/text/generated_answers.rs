@@ -14,7 +14,7 @@ use treelora_models::decoder::{Decoder, GenerationConfig, GenerationRequest, Sco
 
 use crate::{
     config::text_experiment_config::GenerationSettings, folder::checkpoint::RunFolder,
-    run::evaluation::Scoring, streams::text_stream::TextStream,
+    run::evaluation::Scoring, streams::text_stream::TextStream, text::prompt_router::PromptRouter,
 };
 
 /// Continues every test prompt and scores the text by the task's own metric.
@@ -29,6 +29,8 @@ pub struct GeneratedAnswers<'a> {
     pub rules: &'a ScoreRules,
     /// How answers are written and scored.
     pub settings: &'a GenerationSettings,
+    /// Which adapter answers which prompt.
+    pub router: PromptRouter,
     /// Prompts a batch; has no influence on results.
     pub batch_size: usize,
     /// Seed of sampled answers.
@@ -44,6 +46,9 @@ struct Answer<'a> {
     answer: &'a str,
     generated: &'a str,
     score: Option<f64>,
+    /// The task whose adapter wrote it, where the method inferred one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<TaskId>,
 }
 
 impl GeneratedAnswers<'_> {
@@ -54,8 +59,13 @@ impl GeneratedAnswers<'_> {
         }
     }
 
-    /// What `answering` writes after each prompt of a task, in their order.
-    fn generate(&self, answering: &Decoder, task: TaskId) -> Result<Vec<String>, Error> {
+    /// What `answering` writes after each prompt of a task at `positions`, in their order.
+    fn generate(
+        &self,
+        answering: &Decoder,
+        task: TaskId,
+        positions: &[usize],
+    ) -> Result<Vec<String>, Error> {
         let examples = self.prompts(task);
         let name = &self.stream.tasks()[task.0].name;
         let stops = self.tokenizer.special().stops.clone();
@@ -64,15 +74,15 @@ impl GeneratedAnswers<'_> {
             ..self.settings.of(name, self.seed, stops)
         };
         // Prompts of similar length share a batch, so that little of it is padding.
-        let mut order: Vec<usize> = (0..examples.len()).collect();
-        order.sort_by_key(|&index| examples[index].prompt_ids.len());
-        let mut texts = vec![String::new(); examples.len()];
+        let mut order: Vec<usize> = (0..positions.len()).collect();
+        order.sort_by_key(|&index| examples[positions[index]].prompt_ids.len());
+        let mut texts = vec![String::new(); positions.len()];
         for batch in order.chunks(self.batch_size) {
             let requests: Vec<GenerationRequest> = batch
                 .iter()
                 .map(|&index| GenerationRequest {
-                    prompt: examples[index].prompt_ids.clone(),
-                    stream: index as u64,
+                    prompt: examples[positions[index]].prompt_ids.clone(),
+                    stream: positions[index] as u64,
                 })
                 .collect();
             let generations = answering.generate(&requests, &config, |_, _| {});
@@ -88,13 +98,15 @@ impl GeneratedAnswers<'_> {
 impl Scoring<Decoder> for GeneratedAnswers<'_> {
     fn score(
         &self,
-        _method: &dyn Method<Decoder>,
+        method: &dyn Method<Decoder>,
         answering: &Learner<Decoder>,
         on: TaskId,
         after: TaskId,
     ) -> Result<TaskScore, Error> {
-        let texts = self.generate(&answering.model, on)?;
         let examples = self.prompts(on);
+        let routes = self.router.routes(method, answering, on, examples)?;
+        let texts =
+            routes.collect(|answering, positions| self.generate(answering, on, positions))?;
         let samples: Vec<Sample<'_>> = examples
             .iter()
             .zip(&texts)
@@ -116,11 +128,13 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
             let answers: Vec<Answer<'_>> = samples
                 .iter()
                 .zip(&main.per_sample)
-                .map(|(sample, score)| Answer {
+                .enumerate()
+                .map(|(position, (sample, score))| Answer {
                     prompt: sample.prompt,
                     answer: sample.answer,
                     generated: sample.prediction,
                     score: *score,
+                    task: routes.task_of(position),
                 })
                 .collect();
             folder.write_answers(after, on, &answers)?;
@@ -132,7 +146,7 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
                 .into_iter()
                 .filter_map(|(rule, score)| Some((rule.to_owned(), score.mean?)))
                 .collect(),
-            ..TaskScore::default()
+            inference: routes.counts(on),
         })
     }
 }

@@ -4,4 +4,6 @@ pub(crate) mod generated_answers;
 
 pub(crate) mod language_model;
 
+pub(crate) mod prompt_router;
+
 pub(crate) mod text_inputs;

@@ -7,6 +7,7 @@ use treelora_cl_bench::{
     scorers::{Sample, TaskMetric},
     text::{DemonstratedPrompts, Tokenizer},
 };
+use treelora_class_incremental::Routed;
 use treelora_core::{Error, Learner, Method, TaskId};
 use treelora_models::decoder::{Decoder, ScoreRules, TextBatch};
 
@@ -18,7 +19,10 @@ use crate::{
     prepared::PreparedExperiment,
     run::evaluation::Scoring,
     streams::text_stream::TextStream,
-    text::{generated_answers::GeneratedAnswers, language_model::LanguageModel},
+    text::{
+        generated_answers::GeneratedAnswers, language_model::LanguageModel,
+        prompt_router::PromptRouter,
+    },
 };
 
 /// An experiment on text.
@@ -129,7 +133,13 @@ impl Inputs for TextInputs {
     }
 
     fn method(&self, config: &TextExperimentConfig) -> Result<Box<dyn Method<Decoder>>, Error> {
-        config.method.build_headless(config.training.seed)
+        let method = config.method.build_headless(config.training.seed)?;
+        Ok(match config.router() {
+            Some(router) => {
+                Box::new(Routed::new(method, &router).map_err(|e| e.within("routing"))?)
+            }
+            None => method,
+        })
     }
 
     fn scoring<'a>(
@@ -143,6 +153,7 @@ impl Inputs for TextInputs {
             tokenizer: &self.tokenizer,
             rules: &self.rules,
             settings: &config.generation,
+            router: PromptRouter::new(config.inference, config.training.evaluation_batch_size),
             batch_size: config.training.evaluation_batch_size,
             seed: config.training.seed,
             folder,
