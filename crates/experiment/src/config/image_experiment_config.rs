@@ -169,7 +169,9 @@ impl ImageExperimentConfig {
         self.inference
             .validate(self.method.row(), self.routing.as_ref())?;
         match &self.classifier {
-            Some(classifier) if self.inference != Inference::Latest && classifier.has_transport() => {
+            Some(classifier)
+                if self.inference != Inference::Latest && classifier.has_transport() =>
+            {
                 Err(Error::setting(
                     "inference",
                     "a transport moves the statistics of every task into the space of the newest \

@@ -184,7 +184,8 @@ impl TextExperimentConfig {
         };
         let trained = self.method.lora().map_or(0, |lora| lora.trainable.len());
         if infers && trained > 0 {
-            let problem = "weights that all tasks train move the base whose features tell the tasks apart";
+            let problem =
+                "weights that all tasks train move the base whose features tell the tasks apart";
             return Err(Error::setting("method.lora.trainable", problem));
         }
         Ok(())
