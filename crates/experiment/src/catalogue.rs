@@ -164,7 +164,7 @@ const INFERENCE: Entries = &[
     ),
     (
         "routed",
-        "a discriminant on the frozen backbone infers the task",
+        "a discriminant on the frozen backbone or decoder infers the task",
     ),
     ("oracle", "the task is told: an upper bound"),
 ];

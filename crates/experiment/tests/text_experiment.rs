@@ -25,7 +25,12 @@ use treelora_models::decoder::DecoderConfig;
 const LORA: &str = "{ rank = 2, alpha = 8.0, dropout = 0.1, \
                     target_modules = ['\\.(q_proj|v_proj)\\.weight$'] }";
 
-const METHODS: [&str; 12] = [
+const PER_TASK: &str = "name = 'lora-per-task'";
+
+const HIDE: &str = "name = 'hide-lora', contrast = 0.0, \
+                    task_identity = { kind = 'frozen', discriminant = { kind = 'lda' } }";
+
+const METHODS: [&str; 14] = [
     "name = 'tree-lora', mode = 'treelora'",
     "name = 'tree-lora', mode = 'paper', max_depth = 4",
     "name = 'tree-lora', mode = 'reference'",
@@ -38,6 +43,8 @@ const METHODS: [&str; 12] = [
     "name = 'ogd'",
     "name = 'lwf'",
     "name = 'fix', shots = 2, max_prompt = 60",
+    PER_TASK,
+    HIDE,
 ];
 
 /// Dropout draws from the device's generator, which the whole process shares: one test at a time.
@@ -251,8 +258,10 @@ fn a_resumed_run_ends_with_equal_results_on_text() {
 #[test]
 fn a_run_that_is_stopped_within_tasks_ends_with_equal_files_on_text() {
     let world = World::new();
-    for (number, method) in METHODS.into_iter().enumerate() {
-        let experiment = world.prepare(method, &[]);
+    let plain = METHODS.map(|method| (method, &[][..]));
+    let routed = [PER_TASK, METHODS[0]].map(|method| (method, &[("inference", "routed")][..]));
+    for (number, (method, changes)) in plain.into_iter().chain(routed).enumerate() {
+        let experiment = world.prepare(method, changes);
         let (whole, _) = world.run(&experiment, &format!("whole-{number}"));
         let path = world.dir.path().join(format!("stopped-{number}"));
         let toml = experiment.config_toml().unwrap();
@@ -293,6 +302,89 @@ fn scores_do_not_depend_on_the_evaluation_batch_size() {
         let changed = world.prepare(METHODS[0], &[("training.evaluation_batch_size", size)]);
         let row = changed.score_again(&folder, None).unwrap();
         assert_eq!(row, expected, "batches of {size}");
+    }
+}
+
+/// What is kept of a task's answers: generated text and the task whose adapter wrote it, where one was inferred.
+fn kept_answers(folder: &RunFolder, after: usize, on: usize) -> Vec<(String, Option<u64>)> {
+    let path = format!("answers/{after:02}/{on:02}.json");
+    let answers = fs::read(folder.path().join(path)).unwrap();
+    let answers: Vec<serde_json::Value> = serde_json::from_slice(&answers).unwrap();
+    let kept = answers.iter().map(|answer| {
+        let generated = answer["generated"].as_str().unwrap().to_owned();
+        (generated, answer["task"].as_u64())
+    });
+    kept.collect()
+}
+
+/// Enough training that each adapter writes texts of its own.
+#[test]
+fn text_is_answered_by_the_newest_the_inferred_or_the_told_tasks_adapter() {
+    let world = World::new();
+    for (number, method) in [PER_TASK, METHODS[0], HIDE].into_iter().enumerate() {
+        let run = |inference: &str, size: &str| {
+            let changes = [
+                ("inference", inference),
+                ("training.epochs", "30"),
+                ("training.learning_rate", "3e-2"),
+                ("method.lora.rank", "4"),
+                ("training.evaluation_batch_size", size),
+            ];
+            let experiment = world.prepare(method, &changes);
+            let (folder, summary) = world.run(&experiment, &format!("{inference}-{size}-{number}"));
+            let restored = experiment.restored(&folder).unwrap();
+            let shares = restored.result.costs.iter();
+            let shares: Vec<_> = shares.map(|cost| cost.task_inference_accuracy).collect();
+            (folder, summary, shares)
+        };
+        let (told, of_told, shares) = run("oracle", "3");
+        assert_eq!(shares, [None; 3], "{method}");
+        // What was kept answers as it did when its task had just been learned.
+        let mut others = 0;
+        for on in 0..3 {
+            let own = kept_answers(&told, on, on);
+            assert_eq!(kept_answers(&told, 2, on), own, "{method} task {on}");
+            others += usize::from(on > 0 && own != kept_answers(&told, on - 1, on - 1));
+        }
+        assert!(others > 0, "{method}: all adapters write the same");
+
+        let infers = method == HIDE;
+        let (inferring, summary, shares) = run(["routed", "latest"][usize::from(infers)], "3");
+        let mut right = 0;
+        for on in 0..3_usize {
+            let told = kept_answers(&told, 2, on);
+            for ((text, task), (of_told, _)) in kept_answers(&inferring, 2, on).iter().zip(&told) {
+                let task = task.expect("a task was inferred");
+                if task == on as u64 {
+                    right += 1;
+                    assert_eq!(text, of_told, "{method} task {on}");
+                }
+            }
+        }
+        assert_eq!(shares[0], Some(1.0), "{method}: one task alone");
+        assert_eq!(shares[2], Some(f64::from(right) / 12.0), "{method}");
+        assert!(shares[2] > Some(0.6), "{method}: {shares:?}");
+        // Of prompts, neither which share a batch nor how many.
+        for size in ["1", "64"] {
+            let (again, _, _) = run(["routed", "latest"][usize::from(infers)], size);
+            for on in 0..3 {
+                let answers = kept_answers(&again, 2, on);
+                assert_eq!(answers, kept_answers(&inferring, 2, on), "{method}: {size}");
+            }
+        }
+        if infers {
+            continue;
+        }
+        // 3 means and a covariance of 16 features, beside the adapters.
+        let stored = summary.cost.stored_bytes - of_told.cost.stored_bytes;
+        assert!((1_000..10_000).contains(&stored), "{method}: {stored}");
+        assert!(summary.label.ends_with("-routed"), "{}", summary.label);
+        assert!(of_told.label.ends_with("-oracle"), "{}", of_told.label);
+        let (newest, _, shares) = run("latest", "3");
+        assert_eq!(shares, [None; 3], "{method}");
+        let first = kept_answers(&newest, 2, 0);
+        assert!(first.iter().all(|(_, task)| task.is_none()), "{first:?}");
+        assert_ne!(first, kept_answers(&told, 2, 0), "{method}");
     }
 }
 
@@ -554,7 +646,25 @@ fn wrong_input_is_named() {
         ),
         (tree, ("training.learning_rate", "1e30"), "the loss is"),
         (tree, ("surprise", "1"), "surprise"),
-        ("name = 'hide-lora'", ("name", "'x'"), "hide-lora"),
+        (
+            "name = 'hide-lora'",
+            ("name", "'x'"),
+            "`method.task_identity",
+        ),
+        (HIDE, ("method.contrast", "0.1"), "`method.contrast`"),
+        (HIDE, ("inference", "routed"), "infers tasks itself"),
+        (
+            HIDE,
+            ("method.lora.trainable", "['norm']"),
+            "`method.lora.trainable`",
+        ),
+        (PER_TASK, ("routing", "{ kind = 'lda' }"), "`routing`"),
+        (PER_TASK, ("inference", "newest"), "newest"),
+        (
+            "name = 'sequential-lora'",
+            ("inference", "oracle"),
+            "`sequential-lora` keeps no adapter",
+        ),
         ("name = 'fix', shots = 0", ("name", "'x'"), "`method.shots`"),
     ] {
         let error = prepared(method, &[changes]);
