@@ -170,9 +170,8 @@ fn every_prompt_is_answered_by_its_tasks_adapter_in_any_batch_and_order() {
         .map(|index| written(&adapters[index % 3], &prompts[index]))
         .collect();
     // The adapters write what they were taught, which is not what the newest one writes.
-    for task in 0..3 {
-        let answer = [1 + task as u32; 2];
-        assert_eq!(expected[task][..2], answer, "task {task}");
+    for (task, found) in expected.iter().take(3).enumerate() {
+        assert_eq!(found[..2], [1 + task as u32; 2], "task {task}");
     }
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     for size in [1, 2, 7, 64] {
