@@ -100,12 +100,11 @@ impl ClassificationTask {
         if item.sentence.trim().is_empty() {
             return Err("the sentence is empty".into());
         }
+        let instruction = format!("{}\nChoose one of: {choices}.\n\n", self.question);
+        let sentence = item.sentence.trim();
         Ok(TextRecord {
-            prompt: format!(
-                "{}\nChoose one of: {choices}.\n\n{}\n\nAnswer:",
-                self.question,
-                item.sentence.trim()
-            ),
+            text: Some(instruction.len()..instruction.len() + sentence.len()),
+            prompt: format!("{instruction}{sentence}\n\nAnswer:"),
             answer: item.label,
         })
     }

@@ -26,6 +26,8 @@ pub struct TextTask {
     pub eval: TextSplit,
     /// What is scored.
     pub test: TextSplit,
+    /// Every answer that there is, where the files list them.
+    pub labels: Vec<String>,
 }
 
 /// Records in the order of the file.

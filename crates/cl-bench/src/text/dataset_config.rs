@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use super::{
-    benchmarks::{TextBenchmark, benchmark::TaskChoice},
+    benchmarks::{TextBenchmark, benchmark::TaskChoice, knows_task},
     task_source::TaskSource,
 };
 use crate::stream::Subset;
@@ -56,7 +56,8 @@ pub struct TextDatasetConfig {
     /// Which examples are taken when not all are.
     #[serde(default)]
     pub subset: Subset,
-    /// The split that a task is trained on where it is not `train`, by task.
+    /// The split that a task is trained on where it is not `train`, by task; tasks that the stream leaves out may be
+    /// named too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub train_split: BTreeMap<String, TrainSplit>,
 }
@@ -118,6 +119,15 @@ impl TextDatasetConfig {
     /// Where the examples of each task are, in the order of the stream.
     pub(super) fn sources(&self) -> Result<Vec<TaskSource>, Error> {
         self.name.benchmark().sources(&self.choice())
+    }
+
+    /// Whether a benchmark has a task called `name`, or a folder of the data is called so: what settings of single
+    /// tasks may speak of, be it in this stream or not.
+    pub fn knows_task(&self, name: &str) -> bool {
+        let a_folder = |path: &PathBuf| check_name(name).is_ok() && path.join(name).is_dir();
+        self.tasks.iter().any(|task| task == name)
+            || knows_task(name)
+            || (self.name == TextBenchmark::Folder && self.path.as_ref().is_some_and(a_folder))
     }
 
     fn choice(&self) -> TaskChoice<'_> {

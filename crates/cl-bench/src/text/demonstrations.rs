@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
 use super::{
-    dataset::TextTask, encoding::Encoding, record::TextRecord, test_example::TextTestExample,
-    tokenizer::Tokenizer,
+    dataset::TextTask, encoding::Encoding, prompt_text::PromptText, record::TextRecord,
+    test_example::TextTestExample, tokenizer::Tokenizer,
 };
 use crate::stream::shuffled;
 
@@ -109,7 +109,11 @@ impl Demonstrations {
             let prompt = loop {
                 let before: String = picked[..shots].iter().map(|&i| shown(pool[i])).collect();
                 let text = before + &record.prompt;
-                let prompt = encoding.prompt(tokenizer, &text, limit)?;
+                let prompt = PromptText {
+                    about: record.text.clone().filter(|_| shots == 0),
+                    whole: &text,
+                };
+                let prompt = encoding.prompt_of(tokenizer, prompt, limit)?;
                 if prompt.cut == 0 || shots == 0 {
                     break prompt;
                 }

@@ -3,10 +3,16 @@
 use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 
-use super::{chat_template::ChatTemplate, date::Date, record::TextRecord, tokenizer::Tokenizer};
+use super::{
+    chat_template::ChatTemplate,
+    date::Date,
+    prompt_text::{PromptText, TruncationSide},
+    record::TextRecord,
+    tokenizer::Tokenizer,
+};
 
 /// How texts become token ids. The defaults are TRACE's: raw prompts of at most 1024 tokens that
-/// lose their beginning, answers of at most 512.
+/// lose their beginning (the tasks of O-LoRA lose the middle of their text instead), answers of at most 512.
 ///
 /// Prompt and answer are encoded one by one, so that the answer's tokens are exactly those of the
 /// answer, and a prompt has the same tokens in training and in generation. (TRACE encodes them as
@@ -30,17 +36,6 @@ pub struct Encoding {
     /// this case, so that a run does not depend on the day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<Date>,
-}
-
-/// Which part of a prompt is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TruncationSide {
-    /// The beginning.
-    #[default]
-    Left,
-    /// The end.
-    Right,
 }
 
 /// What stands in front of a prompt. It stays when the prompt is cut.
@@ -137,6 +132,16 @@ impl Encoding {
         texts: &[&str],
         limit: usize,
     ) -> Result<Vec<EncodedPrompt>, Error> {
+        let prompts: Vec<PromptText<'_>> = texts.iter().map(|text| (*text).into()).collect();
+        self.prompts_of(tokenizer, &prompts, limit)
+    }
+
+    fn prompts_of(
+        &self,
+        tokenizer: &Tokenizer,
+        prompts: &[PromptText<'_>],
+        limit: usize,
+    ) -> Result<Vec<EncodedPrompt>, Error> {
         let frame = Frame::of(self, tokenizer)?;
         let room = limit.saturating_sub(frame.len());
         if room == 0 {
@@ -144,31 +149,36 @@ impl Encoding {
             let problem = format!("{limit} tokens, but {length} are the frame of every prompt");
             return Err(Error::setting("max_prompt", problem));
         }
-        let Some(template) = &frame.template else {
-            let bare = tokenizer.encode_all(texts)?.into_iter();
-            return Ok(bare
-                .map(|ids| EncodedPrompt {
-                    cut: ids.len().saturating_sub(room),
-                    ids: frame.around(self.truncation.keep(&ids, room)),
-                })
-                .collect());
+        let shortened = |prompt: &PromptText<'_>| {
+            let (ids, cut) = prompt.shortened(tokenizer, self.truncation, room)?;
+            Ok(EncodedPrompt {
+                cut,
+                ids: frame.around(&ids),
+            })
         };
-        let whole: Vec<String> = texts
+        let Some(template) = &frame.template else {
+            let texts: Vec<&str> = prompts.iter().map(|prompt| prompt.whole).collect();
+            let bare = tokenizer.encode_all(&texts)?.into_iter().zip(prompts);
+            return bare
+                .map(|(ids, prompt)| match ids.len() <= room {
+                    true => Ok(EncodedPrompt {
+                        ids: frame.around(&ids),
+                        cut: 0,
+                    }),
+                    false => shortened(prompt),
+                })
+                .collect();
+        };
+        let whole: Vec<String> = prompts
             .iter()
-            .map(|text| template.render(text))
+            .map(|prompt| template.render(prompt.whole))
             .collect::<Result<_, _>>()?;
         let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
-        let whole = tokenizer.encode_all(&whole)?.into_iter().zip(texts);
+        let whole = tokenizer.encode_all(&whole)?.into_iter().zip(prompts);
         whole
-            .map(|(ids, text)| {
-                if ids.len() <= limit {
-                    return Ok(EncodedPrompt { ids, cut: 0 });
-                }
-                let bare = tokenizer.encode(text.trim())?;
-                Ok(EncodedPrompt {
-                    cut: bare.len().saturating_sub(room),
-                    ids: frame.around(self.truncation.keep(&bare, room)),
-                })
+            .map(|(ids, prompt)| match ids.len() <= limit {
+                true => Ok(EncodedPrompt { ids, cut: 0 }),
+                false => shortened(&prompt.trimmed()),
             })
             .collect()
     }
@@ -183,8 +193,68 @@ impl Encoding {
         text: &str,
         limit: usize,
     ) -> Result<EncodedPrompt, Error> {
-        let mut prompts = self.prompts(tokenizer, &[text], limit)?;
+        self.prompt_of(tokenizer, text.into(), limit)
+    }
+
+    pub(super) fn prompt_of(
+        &self,
+        tokenizer: &Tokenizer,
+        prompt: PromptText<'_>,
+        limit: usize,
+    ) -> Result<EncodedPrompt, Error> {
+        let mut prompts = self.prompts_of(tokenizer, &[prompt], limit)?;
         Ok(prompts.swap_remove(0))
+    }
+
+    /// Answers among which a model chooses, as the token ids that it would write: those of training.
+    ///
+    /// They end with the end-of-text token where one begins with all tokens of another, all of them then, so that both
+    /// are whole; labels of which none begins another are told apart without it.
+    ///
+    /// # Errors
+    /// When a label has no token or more than `limit`, when two are the same tokens, and when one begins another and
+    /// there is no end-of-text token.
+    pub fn labels(
+        &self,
+        tokenizer: &Tokenizer,
+        labels: &[String],
+        limit: usize,
+    ) -> Result<Vec<Vec<u32>>, Error> {
+        let texts: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let mut ids = tokenizer.encode_all(&texts)?;
+        if let Some(empty) = ids.iter().position(Vec::is_empty) {
+            let problem = format!("the label {:?} has no token", labels[empty]);
+            return Err(Error::Data(problem));
+        }
+        let pairs = (0..ids.len()).flat_map(|a| (0..ids.len()).map(move |b| (a, b)));
+        let mut begun = pairs.filter(|&(a, b)| a != b && ids[b].starts_with(&ids[a]));
+        if let Some((a, b)) = begun.next() {
+            let (first, second) = (&labels[a], &labels[b]);
+            if let Some((a, b)) = [(a, b)]
+                .into_iter()
+                .chain(begun)
+                .find(|&(a, b)| ids[a] == ids[b])
+            {
+                let (first, second) = (&labels[a], &labels[b]);
+                let problem = format!("the labels {first:?} and {second:?} are the same tokens");
+                return Err(Error::Data(problem));
+            }
+            let end = tokenizer.special().eos.ok_or_else(|| {
+                Error::Data(format!(
+                    "the label {second:?} begins with the label {first:?}, and the tokenizer has no end-of-text \
+                     token that would tell them apart"
+                ))
+            })?;
+            ids.iter_mut().for_each(|ids| ids.push(end));
+        }
+        match ids.iter().position(|ids| ids.len() > limit) {
+            None => Ok(ids),
+            Some(long) => Err(Error::Data(format!(
+                "the label {:?} has {} tokens, an answer {limit} at most",
+                labels[long],
+                ids[long].len()
+            ))),
+        }
     }
 
     /// Records as token ids.
@@ -206,9 +276,9 @@ impl Encoding {
                 return Err(Error::setting("end", problem));
             }
         };
-        let prompts: Vec<&str> = records.iter().map(|r| r.prompt.as_str()).collect();
+        let prompts: Vec<PromptText<'_>> = records.iter().map(PromptText::from).collect();
         let answers: Vec<&str> = records.iter().map(|r| r.answer.as_str()).collect();
-        let prompts = self.prompts(tokenizer, &prompts, limits.prompt)?;
+        let prompts = self.prompts_of(tokenizer, &prompts, limits.prompt)?;
         let answers = tokenizer.encode_all(&answers)?;
         prompts
             .into_iter()
@@ -231,17 +301,6 @@ impl Encoding {
                 })
             })
             .collect()
-    }
-}
-
-impl TruncationSide {
-    /// At most `room` of `ids`.
-    fn keep(self, ids: &[u32], room: usize) -> &[u32] {
-        let room = room.min(ids.len());
-        match self {
-            Self::Left => &ids[ids.len() - room..],
-            Self::Right => &ids[..room],
-        }
     }
 }
 

@@ -68,6 +68,8 @@ mod packing;
 
 mod duplicates;
 
+mod prompt_text;
+
 mod encoding;
 
 mod test_example;
@@ -90,11 +92,10 @@ pub use dataset_config::{TextDatasetConfig, TrainSplit};
 pub use date::Date;
 pub use demonstrations::{DemonstratedPrompts, Demonstrations};
 pub use duplicates::Duplicates;
-pub use encoding::{
-    Beginning, EncodedPrompt, EncodedRecord, Encoding, TokenLimits, TruncationSide,
-};
+pub use encoding::{Beginning, EncodedPrompt, EncodedRecord, Encoding, TokenLimits};
 pub use majority::Majority;
 pub use packing::{PackedText, predicted_tokens};
+pub use prompt_text::TruncationSide;
 pub use record::TextRecord;
 pub use report::{SplitReport, StreamReport, TaskReport};
 pub use special_tokens::SpecialTokens;

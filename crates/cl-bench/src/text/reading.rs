@@ -59,8 +59,9 @@ impl TextDatasetConfig {
         self.validate()?;
         let sources = self.sources()?;
         for task in self.train_split.keys() {
-            if !sources.iter().any(|source| source.name() == task) {
-                let problem = format!("`{task}` is no task of the stream");
+            // One that this stream leaves out is no mistake: a file may say it of all that it can be run on.
+            if !sources.iter().any(|source| source.name() == task) && !self.knows_task(task) {
+                let problem = format!("`{task}` is no task of the stream or of any benchmark");
                 return Err(Error::setting("train_split", problem));
             }
         }
@@ -99,6 +100,7 @@ impl Reading<'_> {
             train,
             eval: eval.unwrap_or_default(),
             test,
+            labels: self.source.labels()?,
         }))
     }
 

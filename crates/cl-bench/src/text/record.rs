@@ -1,6 +1,6 @@
 //! A prompt with its answer, and files that hold many of them.
 
-use std::{fmt, marker::PhantomData, path::Path};
+use std::{fmt, marker::PhantomData, ops::Range, path::Path};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -15,9 +15,19 @@ pub struct TextRecord {
     pub prompt: String,
     /// What it should write.
     pub answer: String,
+    /// Bytes of the prompt that are the text it asks about, where that is known; the rest is instruction.
+    #[serde(skip)]
+    pub text: Option<Range<usize>>,
 }
 
 impl TextRecord {
+    /// What the prompt asks, of no text; `None` where it is not known what the text is.
+    pub fn without_text(&self) -> Option<String> {
+        let text = self.text.clone()?;
+        let before = self.prompt.get(..text.start)?;
+        Some(before.to_owned() + self.prompt.get(text.end..)?)
+    }
+
     /// What is wrong with the record, if anything.
     fn problem(&self) -> Option<&'static str> {
         if self.prompt.trim().is_empty() {

@@ -69,6 +69,17 @@ impl TaskSource {
         &self.name
     }
 
+    /// Every answer that there is, where the layout lists them; empty otherwise.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged, or a label is empty.
+    pub(super) fn labels(&self) -> Result<Vec<String>, Error> {
+        match &self.layout {
+            Layout::Labelled(_) => labels(&self.folder.join("labels.json")),
+            Layout::Prompts | Layout::Any => Ok(Vec::new()),
+        }
+    }
+
     /// The records of `split`: `train`, `eval` or `test`.
     ///
     /// # Errors

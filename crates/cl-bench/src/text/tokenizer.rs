@@ -1,6 +1,9 @@
 //! Text to token ids and back, by the tokenizer of a model.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use treelora_core::{Error, parse_json, read_text};
 
@@ -105,6 +108,21 @@ impl Tokenizer {
     /// When the tokenizer refuses the text.
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, Error> {
         self.ids(self.inner.encode_fast(text, true))
+    }
+
+    /// As [`encode`](Self::encode), with the bytes of the text that each token stands for.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the text.
+    pub fn encode_with_places(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
+        let encoding = self.inner.encode(text, false);
+        let encoding = encoding.map_err(|e| self.error(&e.to_string()))?;
+        let places: Vec<_> = encoding.get_offsets().to_vec();
+        let ids = self.ids(Ok(encoding))?.into_iter();
+        Ok(ids
+            .zip(places)
+            .map(|(id, (start, end))| (id, start..end))
+            .collect())
     }
 
     /// As [`encode`](Self::encode), of many texts.

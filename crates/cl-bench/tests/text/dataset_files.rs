@@ -317,6 +317,14 @@ fn another_training_split_is_declared_and_no_longer_validates() {
     assert_eq!(dataset.tasks[1].train_from, TrainSplit::Eval);
     assert_eq!(prompts(&dataset, 1), ["b5?"]);
     assert!(dataset.tasks[1].eval.records.is_empty());
+    // A task that the stream leaves out may have a setting, one that nobody knows may not.
+    config.tasks = vec!["a".into()];
+    for left_out in ["b", "MeetingBank", "yahoo"] {
+        config.train_split.insert(left_out.into(), TrainSplit::Eval);
+    }
+    let fewer = config.open().unwrap();
+    assert_eq!(names(&fewer), ["a"]);
+    assert_eq!(fewer.tasks[0].train_from, TrainSplit::Train);
     config.train_split.insert("z".into(), TrainSplit::Eval);
     refused(&config, &["`train_split`", "`z`"]);
     let test = "name = 'folder'\ntrain_split = { b = 'test' }";
@@ -476,6 +484,8 @@ fn labelled_sentences_become_questions_with_choices() {
     );
     let first = &dataset.tasks[0].train.records[0];
     assert_eq!(first.answer, "Yes");
+    assert_eq!(dataset.tasks[0].labels, ["Yes", "No"]);
+    assert_eq!(&first.prompt[first.text.clone().unwrap()], "first\nline");
     let lines: Vec<&str> = first.prompt.lines().collect();
     assert_eq!(
         lines[1..],
@@ -494,6 +504,8 @@ fn labelled_sentences_become_questions_with_choices() {
     );
     sentences(root, "SC/amazon", &[("third", "No"), ("fourth", "Maybe")]);
     refused(&config, &["train.json", "record 1", "`Maybe`", "Yes, No"]);
+    write_json(root, "SC/amazon/labels.json", &json!(["Yes", " "]));
+    refused(&config, &["labels.json", "label is empty"]);
     fs::remove_file(root.join("SC/amazon/labels.json")).unwrap();
     refused(&config, &["labels.json"]);
     config

@@ -2,7 +2,7 @@
 
 use treelora_cl_bench::{
     Error,
-    text::{Beginning, Encoding, TokenLimits, TruncationSide},
+    text::{Beginning, Encoding, TextRecord, TokenLimits, TruncationSide},
 };
 
 use crate::{record, tiny_tokenizer};
@@ -64,6 +64,96 @@ fn a_long_prompt_loses_one_end_and_keeps_its_beginning_token() {
         matches!(&error, Error::Setting { key, .. } if key == "max_prompt"),
         "{error}"
     );
+}
+
+/// The prompt of a record, its instruction and what follows its text.
+fn parts(record: &TextRecord) -> [&str; 3] {
+    let text = record.text.clone().unwrap();
+    [
+        &record.prompt[..text.start],
+        &record.prompt[text.clone()],
+        &record.prompt[text.end..],
+    ]
+}
+
+#[test]
+fn a_long_text_is_cut_and_its_instruction_stays() {
+    let (_folder, tokenizer) = tiny_tokenizer();
+    let (before, after) = ("the cat sat on ", " the mat");
+    let text = "3 cats and a dog sat on the mat, 3 cats and a dog sat on the cat";
+    let mut long = record(&format!("{before}{text}{after}"), "mat");
+    long.text = Some(before.len()..before.len() + text.len());
+    assert_eq!(parts(&long), [before, text, after]);
+    assert_eq!(long.without_text().unwrap(), format!("{before}{after}"));
+    let whole = tokenizer.encode(&long.prompt).unwrap();
+    let read = |truncation, room: usize| {
+        let encoding = Encoding {
+            truncation,
+            beginning: Beginning::Nothing,
+            ..Encoding::default()
+        };
+        let limits = TokenLimits {
+            prompt: room,
+            answer: 9,
+        };
+        let records = encoding.records(&tokenizer, std::slice::from_ref(&long), limits);
+        let prompt = records.unwrap().swap_remove(0).prompt;
+        assert_eq!(prompt.ids.len(), room);
+        assert_eq!(prompt.cut, whole.len() - room);
+        tokenizer.decode(&prompt.ids).unwrap()
+    };
+    let room = whole.len() - 8;
+    for side in [
+        TruncationSide::TextLeft,
+        TruncationSide::TextRight,
+        TruncationSide::TextMiddle,
+    ] {
+        let read = read(side, room);
+        assert!(read.starts_with("the cat sat on"), "{side:?}: {read}");
+        assert!(read.ends_with("the mat"), "{side:?}: {read}");
+        let begins = read.starts_with("the cat sat on 3 cats");
+        let ends = read.ends_with("the cat the mat");
+        let expected = match side {
+            TruncationSide::TextLeft => (false, true),
+            TruncationSide::TextRight => (true, false),
+            _ => (true, true),
+        };
+        assert_eq!((begins, ends), expected, "{side:?}: {read}");
+    }
+    // What was done before there was a choice.
+    let left = read(TruncationSide::Left, room);
+    assert!(!left.starts_with("the cat sat on"), "{left}");
+    // The instruction alone is too long.
+    assert_eq!(
+        read(TruncationSide::TextMiddle, 4),
+        read(TruncationSide::Left, 4)
+    );
+}
+
+#[test]
+fn labels_are_tokens_of_training_and_end_where_one_begins_another() {
+    let (_folder, tokenizer) = tiny_tokenizer();
+    let labels = |texts: &[&str]| {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        Encoding::default().labels(&tokenizer, &texts, 9)
+    };
+    let of = |text: &str| tokenizer.encode(text).unwrap();
+    assert_eq!(labels(&["cat", "mat"]).unwrap(), [of("cat"), of("mat")]);
+    let begun = labels(&["the cat", "the cat sat", "mat"]).unwrap();
+    assert!(of("the cat sat").starts_with(&of("the cat")));
+    let ended = |text: &str| [&of(text)[..], &[2]].concat();
+    assert_eq!(begun, ["the cat", "the cat sat", "mat"].map(ended));
+    for (texts, part) in [
+        (&["cat", ""][..], "no token"),
+        (&["cat", "mat", "cat"], "same tokens"),
+        (
+            &["the cat sat on the mat and on the dog and on the cat"],
+            "9 at most",
+        ),
+    ] {
+        let error = labels(texts).unwrap_err().to_string();
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`DecoderConfig`], [`TokenGrid`], [`Positions`], [`SelfAttention`], [`GatedMlp`],
 //! [`DecoderBlock`], [`Decoder`]; then [`KeyValueCache`], with which a sequence goes through in parts, [`TextBatch`],
-//! what training consumes, and [`generation`].
+//! what training consumes, [`generation`], and the likelihoods of given continuations ([`ContinuationScore`]).
 
 mod config;
 
@@ -46,6 +46,8 @@ mod export;
 
 mod adapted;
 
+mod continuations;
+
 pub mod generation;
 
 pub use attention::SelfAttention;
@@ -55,6 +57,7 @@ pub use cache::{KeyValueCache, LayerCache};
 pub use config::{
     Activation, DecoderConfig, Family, Rope, RopeScaling, SlidingWindow, Turn, WindowLayers,
 };
+pub use continuations::ContinuationScore;
 pub use generation::{
     Finish, Generation, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules,
 };

@@ -1,6 +1,8 @@
 //! The decoder: parity with transformers, laws, files that do not fit, generation.
 #![allow(clippy::unwrap_used)]
 
+mod continuations;
+
 mod fixture;
 
 mod generation;

@@ -13,6 +13,8 @@ mod trace;
 
 use benchmark::Benchmark;
 
+use super::classification_task::ClassificationTask;
+
 text_benchmarks! {
     "trace" => Trace(trace::Trace): "TRACE's 8 tasks, PATH/TASK/{train,eval,test}.json of {prompt, answer}",
     "trace-long" => TraceLong(trace::TraceLong): "TRACE, then dbpedia, amazon, yahoo, agnews, yelp, BoolQA and QQP",
@@ -22,6 +24,11 @@ text_benchmarks! {
 }
 
 pub use o_lora::order as o_lora_order;
+
+/// Whether a benchmark with tasks of its own has one called `name`.
+pub(super) fn knows_task(name: &str) -> bool {
+    trace::TRACE.contains(&name) || ClassificationTask::named(name).is_ok()
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

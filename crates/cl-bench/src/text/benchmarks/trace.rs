@@ -6,7 +6,7 @@ use super::benchmark::{Benchmark, TaskChoice};
 use crate::text::task_source::TaskSource;
 
 /// TRACE's tasks in its order (arXiv 2310.06762), which TreeLoRA keeps.
-const TRACE: [&str; 8] = [
+pub(super) const TRACE: [&str; 8] = [
     "C-STANCE",
     "FOMC",
     "MeetingBank",
