@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use treelora_experiment::Precision;
 
 /// Continual learning with TreeLoRA and its contenders.
 ///
@@ -310,7 +311,11 @@ pub(crate) struct GenerateArguments {
     /// Put the prompt into the model's chat template.
     #[arg(long)]
     pub(crate) chat: bool,
-    /// Print one JSON object with `prompt_ids`, `ids` (the new ones) and `text` at the end.
+    /// Number format of the model's matrices: `f32` or `bf16`, which halves their memory.
+    #[arg(long, default_value = "f32", value_parser = precision)]
+    pub(crate) precision: Precision,
+    /// Print one JSON object with `prompt_ids`, `ids` (the new ones), `text` and `timings` (seconds, and tokens a second,
+    /// of the prompt and of what follows) at the end.
     #[arg(long)]
     pub(crate) json: bool,
     /// Device, if not the default.
@@ -357,4 +362,9 @@ pub(crate) struct BanditRegretArguments {
     /// Write the result as JSON to this file too.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// A number format by its name in files.
+fn precision(name: &str) -> Result<Precision, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }

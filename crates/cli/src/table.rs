@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use treelora_cl_bench::metrics::{MetricValue, decimals, mean_and_spread};
-use treelora_experiment::RunSummary;
+use treelora_experiment::{BaseLossChange, RunSummary};
 
 /// The metrics that fit into a row; all of them are in `metrics.json`.
 const COLUMNS: [(&str, &str); 5] = [
@@ -26,6 +26,17 @@ pub(crate) fn summary(summary: &RunSummary) -> String {
             let percent = decimals(100.0 * value, 2);
             text += &format!("  {name:<26} {percent:>8}   {}\n", metric.formula);
         }
+    }
+    if let Some(change) = &summary.base_loss_change {
+        text += &format!(
+            "  {:<26} {:>8}   {} ({:.4} before, {:.4} after, {} tokens)\n",
+            "base_loss_change",
+            decimals(change.change, 4),
+            BaseLossChange::FORMULA,
+            change.before,
+            change.after,
+            change.tokens,
+        );
     }
     text += &format!(
         "  training {:.1} s ({:.1} examples/s, {:.1}% waiting for data), after tasks {:.1} s, evaluation {:.1} s\n  \
@@ -63,9 +74,12 @@ pub(crate) fn floors(floors: &BTreeMap<String, BTreeMap<String, MetricValue>>) -
 
 /// Single runs, a row each.
 pub(crate) fn side_by_side(summaries: &[RunSummary]) -> String {
-    let mut table = header("method");
+    let text = summaries.iter().any(|run| run.base_loss_change.is_some());
+    let mut table = header_with("method", text);
     for summary in summaries {
-        table.add_row(row(summary.method.clone(), |key| vec![value(summary, key)]));
+        let mut cells = row(summary.method.clone(), |key| vec![value(summary, key)]);
+        cells.extend(text.then(|| base_loss_change([summary])));
+        table.add_row(cells);
     }
     table.to_string()
 }
@@ -73,7 +87,9 @@ pub(crate) fn side_by_side(summaries: &[RunSummary]) -> String {
 /// Groups of runs that differ in the seed alone: mean and sample standard deviation, after the
 /// floors of each experiment.
 pub(crate) fn comparison(groups: &BTreeMap<String, Vec<RunSummary>>, markdown: bool) -> String {
-    let mut table = header("run");
+    let text = groups.values().flatten();
+    let text = text.clone().any(|run| run.base_loss_change.is_some());
+    let mut table = header_with("run", text);
     if markdown {
         table.load_preset(presets::ASCII_MARKDOWN);
     }
@@ -86,9 +102,11 @@ pub(crate) fn comparison(groups: &BTreeMap<String, Vec<RunSummary>>, markdown: b
         }
     }
     for (name, metrics) in floors {
-        table.add_row(row(name, |key| {
+        let mut cells = row(name, |key| {
             vec![metrics.get(key).and_then(|metric| metric.value)]
-        }));
+        });
+        cells.extend(text.then(|| Cell::new("-")));
+        table.add_row(cells);
     }
     for (label, summaries) in groups {
         let seeds = match summaries.len() {
@@ -96,12 +114,14 @@ pub(crate) fn comparison(groups: &BTreeMap<String, Vec<RunSummary>>, markdown: b
             several => format!("{several} seeds"),
         };
         let name = format!("{label} ({seeds})");
-        table.add_row(row(name, |key| {
+        let mut cells = row(name, |key| {
             summaries
                 .iter()
                 .map(|summary| value(summary, key))
                 .collect()
-        }));
+        });
+        cells.extend(text.then(|| base_loss_change(summaries)));
+        table.add_row(cells);
     }
     table.to_string()
 }
@@ -111,14 +131,27 @@ fn value(summary: &RunSummary, key: &str) -> Option<f64> {
 }
 
 fn header(first: &str) -> Table {
+    header_with(first, false)
+}
+
+/// With a column of `base_loss_change` where there are runs on text.
+fn header_with(first: &str, text: bool) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
     let names = COLUMNS.iter().map(|(_, name)| *name);
-    table.set_header(std::iter::once(first).chain(names));
+    let of_text = text.then_some("base_loss_change (nats)");
+    table.set_header(std::iter::once(first).chain(names).chain(of_text));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// In nats, not in percent.
+fn base_loss_change<'a>(runs: impl IntoIterator<Item = &'a RunSummary>) -> Cell {
+    let changes = runs.into_iter().filter_map(|run| run.base_loss_change);
+    let changes: Vec<f64> = changes.map(|change| change.change).collect();
+    with_spread(&changes, 4)
 }
 
 /// A row of percentages: mean, and the spread where there are several values.
@@ -129,11 +162,15 @@ fn row(name: String, values: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Cell> {
             .flatten()
             .map(|v| 100.0 * v)
             .collect();
-        Cell::new(match (values.len(), mean_and_spread(&values)) {
-            (0, _) | (_, None) => "-".to_owned(),
-            (1, Some((mean, _))) => decimals(mean, 2),
-            (_, Some((mean, spread))) => format!("{} ± {spread:.2}", decimals(mean, 2)),
-        })
+        with_spread(&values, 2)
     });
     std::iter::once(Cell::new(name)).chain(cells).collect()
+}
+
+fn with_spread(values: &[f64], places: usize) -> Cell {
+    Cell::new(match (values.len(), mean_and_spread(values)) {
+        (0, _) | (_, None) => "-".to_owned(),
+        (1, Some((mean, _))) => decimals(mean, places),
+        (_, Some((mean, spread))) => format!("{} ± {spread:.places$}", decimals(mean, places)),
+    })
 }

@@ -83,7 +83,7 @@ fn of_families(
 type Entries = &'static [(&'static str, &'static str)];
 
 /// Settings that are one of several words, which are in no registry.
-fn choices() -> [(&'static str, Entries); 17] {
+fn choices() -> [(&'static str, Entries); 20] {
     [
         ("heads ([classifier])", HEADS),
         (
@@ -123,6 +123,12 @@ fn choices() -> [(&'static str, Entries); 17] {
             BEGINNINGS,
         ),
         ("whose scoring of text ([generation] scoring)", SCORINGS),
+        ("what is scored after which task ([evaluation] rows)", ROWS),
+        ("how text is answered ([generation] answer)", ANSWERS),
+        (
+            "how likelihoods of labels are compared ([generation] normalization)",
+            LABEL_NORMALIZATIONS,
+        ),
     ]
 }
 
@@ -242,7 +248,32 @@ const ACTIVATIONS: Entries = &[
     ("recomputed", "where that is cheap: less memory"),
 ];
 
-const TRUNCATIONS: Entries = &[("left", "the beginning"), ("right", "the end")];
+const TRUNCATIONS: Entries = &[
+    ("left", "the beginning, instruction or not"),
+    ("right", "the end, instruction or not"),
+    ("text-left", "the beginning of the text, where it is known"),
+    ("text-right", "the end of the text, where it is known"),
+    (
+        "text-middle",
+        "the middle of the text; the beginning of a prompt whose text is not known",
+    ),
+];
+
+const ROWS: Entries = &[
+    ("all", "after each task all tasks so far"),
+    ("last", "after each task this one, after the last all"),
+];
+
+const ANSWERS: Entries = &[
+    ("generate", "the decoder writes them"),
+    ("choose", "the likeliest label of the task"),
+];
+
+const LABEL_NORMALIZATIONS: Entries = &[
+    ("sum", "log-likelihood of the whole label"),
+    ("mean", "log-likelihood a token"),
+    ("pmi", "log-likelihood less that after a blank prompt"),
+];
 
 const BEGINNINGS: Entries = &[
     ("as-tokenizer", "what the tokenizer itself puts there"),
@@ -271,7 +302,10 @@ mod tests {
     use treelora_models::Precision;
 
     use super::*;
-    use crate::{Activations, ClassifierConfig, Inference, Optimizer, Schedule};
+    use crate::{
+        Activations, Answering, ClassifierConfig, EvaluationRows, Inference, LabelNormalization,
+        Optimizer, Schedule,
+    };
 
     /// The names that a type knows, from its complaint about another: bare, under a key, or as a key.
     fn known<T: DeserializeOwned>(key: Option<&str>) -> Vec<String> {
@@ -313,6 +347,9 @@ mod tests {
             known::<TruncationSide>(None),
             known::<Beginning>(None),
             known::<Flavour>(None),
+            known::<EvaluationRows>(None),
+            known::<Answering>(None),
+            known::<LabelNormalization>(None),
         ];
         for ((title, entries), mut known) in choices().into_iter().zip(known) {
             let mut listed: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();

@@ -7,7 +7,7 @@ use treelora_core::{ContinualModel, Error, Learner, Method, TaskId};
 use crate::{
     config::{experiment_config::ExperimentConfig, experiment_settings::ExperimentSettings},
     event::Event,
-    folder::{checkpoint::RunFolder, summary::Floors},
+    folder::{base_loss_change::GeneralLoss, checkpoint::RunFolder, summary::Floors},
     run::evaluation::Scoring,
 };
 
@@ -69,6 +69,11 @@ pub trait Inputs: Sized {
         device: &Device,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Floors, Error>;
+
+    /// Loss of `model` on examples that no task is about, where there are such.
+    fn general_loss(&self, _model: &Self::Model) -> Option<GeneralLoss> {
+        None
+    }
 
     /// Scores on the tasks up to `after` with the test examples of all of them in one sequence, shuffled by `seed`.
     ///

@@ -48,6 +48,8 @@ mod text;
 
 pub use catalogue::{Section, catalogue};
 pub use config::{
+    answering::{Answering, LabelNormalization},
+    evaluation::{EvaluationRows, EvaluationSettings},
     experiment_config::ExperimentConfig,
     experiment_settings::ExperimentSettings,
     image_experiment_config::{CacheConfig, ImageExperimentConfig},
@@ -63,6 +65,7 @@ pub use event::{Event, RunResult, StageCost};
 pub use experiment::{Experiment, Reconfigured};
 pub use export::export_adapter;
 pub use folder::{
+    base_loss_change::{BaseLossChange, GeneralLoss},
     checkpoint::RunFolder,
     manifest::{FORMAT, Manifest},
     provenance::{commit, machine},
@@ -95,7 +98,7 @@ pub use run::{
 pub use streams::{image_stream::ImageStream, text_stream::TextStream};
 pub use text::{
     generated_answers::GeneratedAnswers,
-    language_model::{Continuation, LanguageModel},
+    language_model::{Continuation, LanguageModel, Timings},
     prompt_router::{PromptRouter, Routes},
     text_inputs::{TextExperiment, TextInputs},
 };

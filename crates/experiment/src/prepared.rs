@@ -9,6 +9,7 @@ use crate::{
     event::{Event, RunResult},
     experiment::{Experiment, Reconfigured, take},
     folder::{
+        base_loss_change::BaseLossChange,
         checkpoint::RunFolder,
         manifest::Manifest,
         summary::{Floors, RunIdentity, RunSummary, task_names},
@@ -71,6 +72,20 @@ impl<I: Inputs> PreparedExperiment<I> {
     pub fn restored(&self, folder: &RunFolder) -> Result<Restored<I::Model>, Error> {
         let method = self.inputs.method(&self.config)?;
         Restored::from(folder, method, self.inputs.model().clone(), &self.device)
+    }
+
+    /// Loss on general text of what answers now, beside that of the frozen model.
+    fn base_loss_change(
+        &self,
+        method: &dyn Method<I::Model>,
+        learner: &Learner<I::Model>,
+    ) -> Result<Option<BaseLossChange>, Error> {
+        let Some(before) = self.inputs.general_loss(self.inputs.model()) else {
+            return Ok(None);
+        };
+        let answering = method.for_evaluation(learner)?;
+        let after = self.inputs.general_loss(&answering.model);
+        Ok(after.map(|after| BaseLossChange::new(before, after)))
     }
 }
 
@@ -154,18 +169,23 @@ impl<I: Inputs + 'static> Experiment for PreparedExperiment<I> {
             data: self.inputs.data(),
             training: self.config.training(),
             scoring: scoring.as_ref(),
+            rows: self.config.evaluation_rows(),
             device: &self.device,
             folder: Some(folder),
             on_event,
         };
-        let (_, result) = run.train(learner, result)?;
+        let (learner, result) = run.train(learner, result)?;
+        let base_loss_change = self.base_loss_change(method.as_ref(), &learner)?;
         let identity = RunIdentity {
             label: self.config.label(),
             method: self.config.method_label(),
             seed: self.config.training().seed,
             tasks: task_names(self.inputs.data().tasks()),
         };
-        let summary = RunSummary::new(identity, result, self.floors(on_event)?);
+        let summary = RunSummary {
+            base_loss_change,
+            ..RunSummary::new(identity, result, self.floors(on_event)?)
+        };
         folder.write_summary(&summary)?;
         Ok(summary)
     }

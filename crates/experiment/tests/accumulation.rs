@@ -5,7 +5,7 @@ use burn::{module::Module, optim::GradientsParams, tensor::Device};
 use treelora_cl_bench::{BatchIterator, Stage, StreamData, metrics::TaskScore};
 use treelora_core::{Batch, Batches, ContinualModel, Error, Learner, Method, Task, TaskId};
 use treelora_experiment::{
-    Event, Optimizer, RunResult, Schedule, Scoring, TrainingConfig, run_loop::Run,
+    EvaluationRows, Event, Optimizer, RunResult, Schedule, Scoring, TrainingConfig, run_loop::Run,
 };
 use treelora_testing::{
     compare::values,
@@ -120,6 +120,7 @@ fn run_on(data: &OneTask, accumulation: usize) -> Result<(Vec<f32>, Vec<f64>), E
         data,
         training: &training,
         scoring: &NoScores,
+        rows: EvaluationRows::All,
         device: &device,
         folder: None,
         on_event: &mut |event| {

@@ -32,6 +32,7 @@ fn record(prompt: &str, answer: &str) -> TextRecord {
     TextRecord {
         prompt: prompt.into(),
         answer: answer.into(),
+        text: None,
     }
 }
 
@@ -49,6 +50,7 @@ fn task(name: &str, train: Vec<TextRecord>, test: Vec<TextRecord>) -> TextTask {
         train: split(train),
         eval: TextSplit::default(),
         test: split(test),
+        labels: Vec::new(),
     }
 }
 

@@ -36,6 +36,14 @@ impl RunGroup<'_> {
     }
 }
 
+impl RunGroup<'_> {
+    /// `base_loss_change` in nats a token, of the runs that have it.
+    pub fn base_loss_changes(&self) -> Vec<f64> {
+        let changes = self.runs.iter().filter_map(|run| run.base_loss_change);
+        changes.map(|change| change.change).collect()
+    }
+}
+
 impl FloorGroup<'_> {
     /// Values of a metric, of the seeds that have it.
     pub fn values(&self, metric: &str) -> Vec<f64> {
@@ -93,11 +101,17 @@ fn of_one_experiment(runs: &[RunRecord]) -> bool {
 
 /// Mean, and the spread where there are several values, in percent.
 pub(crate) fn mean_with_spread(values: &[f64]) -> String {
+    scaled_mean_with_spread(values, 100.0, 2)
+}
+
+/// The same times `scale`, with so many decimals.
+pub(crate) fn scaled_mean_with_spread(values: &[f64], scale: f64, places: usize) -> String {
     match (values.len(), mean_and_spread(values)) {
         (_, None) => "–".to_owned(),
-        (1, Some((mean, _))) => decimals(100.0 * mean, 2),
+        (1, Some((mean, _))) => decimals(scale * mean, places),
         (_, Some((mean, spread))) => {
-            format!("{} ± {:.2}", decimals(100.0 * mean, 2), 100.0 * spread)
+            let spread = decimals(scale * spread, places);
+            format!("{} ± {spread}", decimals(scale * mean, places))
         }
     }
 }

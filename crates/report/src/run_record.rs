@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use treelora::TaskRelatives;
 use treelora_cl_bench::metrics::{AccuracyMatrix, MetricValue};
 use treelora_core::{Error, TaskId, read_text};
-use treelora_experiment::{Floors, Manifest, RunFolder, RunResult, StageCost};
+use treelora_experiment::{BaseLossChange, Floors, Manifest, RunFolder, RunResult, StageCost};
 
 use crate::{StepLog, TaskNames};
 
@@ -34,6 +34,8 @@ pub struct RunRecord {
     pub metrics: BTreeMap<String, MetricValue>,
     /// Metrics of the frozen backbone; of finished runs only.
     pub floors: Floors,
+    /// What the stream did to the base beside its tasks; of finished runs on text.
+    pub base_loss_change: Option<BaseLossChange>,
     /// One entry a stage.
     pub costs: Vec<StageCost>,
     /// The training steps.
@@ -56,6 +58,7 @@ impl RunRecord {
         let result = folder.result()?;
         let costs = result.as_ref().map_or_else(Vec::new, |r| r.costs.clone());
         let finished = summary.is_some();
+        let base_loss_change = summary.as_ref().and_then(|s| s.base_loss_change);
         let (label, method, matrix, floors) = match summary {
             Some(summary) => (
                 summary.label,
@@ -91,6 +94,7 @@ impl RunRecord {
             matrix,
             other_rules: result.map(other_rules).unwrap_or_default(),
             floors,
+            base_loss_change,
             costs,
             log: StepLog::read(&path.join("log.jsonl"))?,
             relatives: relatives(&folder, manifest.tasks.len())?,

@@ -14,7 +14,7 @@ use crate::{arguments::GenerateArguments, device};
 /// Load the model and its adapter, and write the continuation as it comes, or one JSON object.
 pub(crate) fn run(arguments: &GenerateArguments) -> Result<()> {
     let device = device::choose(arguments.device.as_deref())?;
-    let mut model = LanguageModel::load(&arguments.model, &device)?;
+    let mut model = LanguageModel::load_in(&arguments.model, arguments.precision, &device)?;
     if let Some(adapter) = &arguments.adapter {
         model = model.with_peft_adapter(adapter)?;
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::training::TrainingConfig;
+use crate::config::{evaluation::EvaluationRows, training::TrainingConfig};
 
 /// The settings of an experiment on one kind of examples.
 pub trait ExperimentSettings {
@@ -17,6 +17,11 @@ pub trait ExperimentSettings {
 
     /// The same, to be changed.
     fn training_mut(&mut self) -> &mut TrainingConfig;
+
+    /// What is scored after which task.
+    fn evaluation_rows(&self) -> EvaluationRows {
+        EvaluationRows::All
+    }
 
     /// Where the weights of the model come from; `None` when they are made in the run.
     fn weights(&self) -> Option<&Path>;

@@ -9,8 +9,12 @@
 //! | a family of vision models, the shape of one | [`model_config`] |
 //! | optimiser, schedule, seed | [`training`] |
 //! | which adapter answers | [`inference`] |
+//! | whether text is written or chosen | [`answering`] |
+//! | what is scored after which task | [`evaluation`] |
 //! | a key that is no more | [`method_seed`] |
 //! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
+
+pub(crate) mod answering;
 
 pub(crate) mod config_file;
 
@@ -19,6 +23,8 @@ mod culprit;
 mod layers;
 
 mod places;
+
+pub(crate) mod evaluation;
 
 pub(crate) mod experiment_config;
 

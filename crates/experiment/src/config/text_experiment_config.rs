@@ -17,8 +17,14 @@ use treelora_models::{Precision, decoder::GenerationConfig};
 
 use crate::{
     config::{
-        config_file::ConfigFile, experiment_settings::ExperimentSettings, inference::Inference,
-        method_seed, modality::Modality, training::TrainingConfig,
+        answering::{Answering, LabelNormalization, check_labels},
+        config_file::ConfigFile,
+        evaluation::{EvaluationRows, EvaluationSettings},
+        experiment_settings::ExperimentSettings,
+        inference::Inference,
+        method_seed,
+        modality::Modality,
+        training::TrainingConfig,
     },
     methods::method_config::MethodConfig,
 };
@@ -37,6 +43,10 @@ pub struct TextExperimentConfig {
     /// Which adapter answers, where the method keeps one a task.
     #[serde(default)]
     pub inference: Inference,
+    /// A text file (UTF-8) that no task is about, on which the base's loss is taken before and after the stream
+    /// (`base_loss_change`); a page of prose that comes with the program when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub general_text: Option<PathBuf>,
     /// Which tasks, in which order, from where.
     pub data: TextDatasetConfig,
     /// From text to tokens.
@@ -50,6 +60,9 @@ pub struct TextExperimentConfig {
     /// Optimiser, schedule, seed.
     #[serde(default)]
     pub training: TrainingConfig,
+    /// What is scored after which task.
+    #[serde(default)]
+    pub evaluation: EvaluationSettings,
     /// How answers are written and scored.
     #[serde(default)]
     pub generation: GenerationSettings,
@@ -92,6 +105,18 @@ pub struct GenerationSettings {
     /// The rule of the main matrix: TRACE's own, or the one of TreeLoRA's released code. The
     /// other is reported beside it.
     pub scoring: Flavour,
+    /// Whether answers are written, or chosen among the labels of a task: those of [`labels`](Self::labels), else
+    /// those that its files list (`labels.json` of O-LoRA's tasks), else its different training answers, where its
+    /// metric counts right answers and there are 2 to 20 of them with three records each on average. A task without
+    /// labels is answered by generation.
+    pub answer: Answering,
+    /// Whether both ways are scored: the other one's scores are then among the other rules, under its name.
+    pub side_by_side: bool,
+    /// How the likelihoods of labels are compared.
+    pub normalization: LabelNormalization,
+    /// The labels of single tasks, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for GenerationSettings {
@@ -101,6 +126,10 @@ impl Default for GenerationSettings {
             max_new_tokens_of: BTreeMap::new(),
             temperature: 0.0,
             scoring: Flavour::Strict,
+            answer: Answering::default(),
+            side_by_side: false,
+            normalization: LabelNormalization::default(),
+            labels: BTreeMap::new(),
         }
     }
 }
@@ -167,7 +196,9 @@ impl TextExperimentConfig {
                 return Err(error.within("generation"));
             }
         }
-        Ok(())
+        let mut labels = self.generation.labels.iter();
+        let labels = labels.try_for_each(|(task, labels)| check_labels(task, labels));
+        labels.map_err(|e| e.within("generation"))
     }
 }
 
@@ -210,6 +241,10 @@ impl ExperimentSettings for TextExperimentConfig {
         &mut self.training
     }
 
+    fn evaluation_rows(&self) -> EvaluationRows {
+        self.evaluation.rows
+    }
+
     fn weights(&self) -> Option<&Path> {
         Some(&self.model.weights)
     }
@@ -225,6 +260,7 @@ impl ExperimentSettings for TextExperimentConfig {
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let data = self.data.path.iter_mut();
         let data = data.chain(&mut self.data.classification_path);
+        let data = data.chain(&mut self.general_text);
         data.chain([&mut self.model.weights]).collect()
     }
 

@@ -2,6 +2,8 @@
 
 mod agreement;
 
+pub(crate) mod base_loss_change;
+
 pub(crate) mod checkpoint;
 
 pub(crate) mod checksums;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use treelora_cl_bench::metrics::{AccuracyMatrix, MetricValue};
 use treelora_core::Task;
 
-use crate::event::{RunResult, StageCost};
+use crate::{
+    event::{RunResult, StageCost},
+    folder::base_loss_change::BaseLossChange,
+};
 
 /// Metrics of each floor by its name.
 pub type Floors = BTreeMap<String, BTreeMap<String, MetricValue>>;
@@ -32,6 +35,9 @@ pub struct RunSummary {
     /// Metrics of the frozen backbone with each simple classifier.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub floors: Floors,
+    /// What the stream has done to the base beside its tasks; of text alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_loss_change: Option<BaseLossChange>,
     /// Cost of the whole run.
     pub cost: RunCost,
 }
@@ -56,6 +62,7 @@ impl RunSummary {
                 .map(|(rule, matrix)| (rule.clone(), matrix.metrics()))
                 .collect(),
             floors,
+            base_loss_change: None,
             cost: RunCost::of(&result),
             matrix: result.matrix,
         }

@@ -14,7 +14,10 @@ use treelora_core::{Batch, Error, Learner, Method, Seeds, TaskId};
 use treelora_models::vision::{ImageBatch, VisionModel, VisionShape, WeightFiles, head};
 
 use crate::{
-    config::{image_experiment_config::ImageExperimentConfig, inference::Inference},
+    config::{
+        evaluation::EvaluationRows, image_experiment_config::ImageExperimentConfig,
+        inference::Inference,
+    },
     event::{Event, RunResult},
     folder::{checkpoint::RunFolder, summary::Floors},
     inputs::Inputs,
@@ -140,6 +143,7 @@ impl<M: VisionModel> Inputs for ImageInputs<M> {
                 training: &config.training,
                 device,
                 scoring: &self.top_one(config, TaskIdentity::Inferred),
+                rows: EvaluationRows::All,
                 folder: None,
                 on_event: &mut |event| {
                     if matches!(event, Event::Stage { .. }) {

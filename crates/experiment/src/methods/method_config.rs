@@ -12,7 +12,7 @@ use treelora_lora::LoraConfig;
 use crate::methods::{
     classifier_config::ClassifierConfig,
     frozen::Frozen,
-    rows::{FIX, TREE_LORA, method_row},
+    rows::{FIX, FROZEN, TREE_LORA, method_row},
 };
 
 /// Pattern of the parameters of a classification head.
@@ -28,6 +28,8 @@ pub enum MethodConfig {
     Baseline(BaselineConfig),
     /// Nothing is trained; training examples stand in front of every test prompt (FIX).
     Fix(Demonstrations),
+    /// Nothing is trained, and test prompts stand alone (zero-shot).
+    Frozen,
 }
 
 impl MethodConfig {
@@ -37,6 +39,7 @@ impl MethodConfig {
             Self::TreeLora(_) => TREE_LORA,
             Self::Baseline(config) => config.name(),
             Self::Fix(_) => FIX,
+            Self::Frozen => FROZEN,
         }
     }
 
@@ -53,7 +56,7 @@ impl MethodConfig {
         match self {
             Self::TreeLora(config) => Some(&config.lora),
             Self::Baseline(config) => Some(config.lora()),
-            Self::Fix(_) => None,
+            Self::Fix(_) | Self::Frozen => None,
         }
     }
 
@@ -94,7 +97,7 @@ impl MethodConfig {
                 let lora = headless(config.lora());
                 Self::Baseline(config.with_lora(lora))
             }
-            Self::Fix(demonstrations) => Self::Fix(demonstrations),
+            untrained @ (Self::Fix(_) | Self::Frozen) => untrained,
         }
     }
 
@@ -102,7 +105,7 @@ impl MethodConfig {
     pub fn demonstrations(&self) -> Option<&Demonstrations> {
         match self {
             Self::Fix(demonstrations) => Some(demonstrations),
-            Self::TreeLora(_) | Self::Baseline(_) => None,
+            Self::TreeLora(_) | Self::Baseline(_) | Self::Frozen => None,
         }
     }
 
@@ -115,6 +118,7 @@ impl MethodConfig {
             Self::TreeLora(config) => config.validate(),
             Self::Baseline(config) => config.validate(),
             Self::Fix(demonstrations) => demonstrations.validate(),
+            Self::Frozen => Ok(()),
         }
     }
 
@@ -136,6 +140,11 @@ impl MethodConfig {
             Self::Baseline(config) => config.build(seed).map_err(of_method)?,
             Self::Fix(_) => {
                 let problem = "`fix` puts examples in front of prompts: it is for text alone";
+                return Err(Error::setting("method.name", problem));
+            }
+            Self::Frozen => {
+                let problem = "`frozen` trains nothing, so no class of an image has a score: it is for text alone \
+                               (the floors are what a frozen backbone does on images)";
                 return Err(Error::setting("method.name", problem));
             }
         };
@@ -165,7 +174,7 @@ impl MethodConfig {
                 TreeLora::new(config.clone(), seed).map_err(of_method)?,
             )),
             Self::Baseline(config) => config.build_headless(seed).map_err(of_method),
-            Self::Fix(_) => Ok(Box::new(Frozen)),
+            Self::Fix(_) | Self::Frozen => Ok(Box::new(Frozen)),
         }
     }
 }
@@ -189,6 +198,15 @@ impl TryFrom<Value> for MethodConfig {
                 let demonstrations = serde_json::from_value(table).map_err(|e| e.to_string())?;
                 Ok(Self::Fix(demonstrations))
             }
+            Some(FROZEN) => match table
+                .as_object()
+                .into_iter()
+                .flatten()
+                .find(|(key, _)| *key != "name")
+            {
+                None => Ok(Self::Frozen),
+                Some((key, _)) => Err(format!("unknown field `{key}`, `{FROZEN}` has no settings")),
+            },
             Some(name) if method_row(name).is_none() => Err(format!(
                 "`{name}` is no method; `treelora list` shows the methods"
             )),
@@ -206,6 +224,7 @@ impl From<MethodConfig> for Value {
             MethodConfig::TreeLora(settings) => serde_json::to_value(settings),
             MethodConfig::Baseline(settings) => serde_json::to_value(settings),
             MethodConfig::Fix(settings) => serde_json::to_value(settings),
+            MethodConfig::Frozen => Ok(Value::Object(serde_json::Map::new())),
         };
         let mut table = without_nulls(settings.expect("settings are plain values"));
         if let Some(table) = table.as_object_mut() {

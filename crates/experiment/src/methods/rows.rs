@@ -7,6 +7,7 @@ use treelora_core::{MethodRow, Needs};
 
 pub(super) const TREE_LORA: &str = "tree-lora";
 pub(super) const FIX: &str = "fix";
+pub(super) const FROZEN: &str = "frozen";
 
 const OWN: MethodRow = MethodRow {
     name: TREE_LORA,
@@ -30,9 +31,21 @@ const IN_CONTEXT: MethodRow = MethodRow {
     },
 };
 
+const UNTOUCHED: MethodRow = MethodRow {
+    name: FROZEN,
+    sentence: "nothing is trained: the base answers every task as it came (zero-shot)",
+    needs: Needs::Text,
+    keeps_adapters: false,
+    infers_tasks: false,
+    defaults: || serde_json::Value::Object(serde_json::Map::new()),
+};
+
 /// Every method, TreeLoRA first.
 pub fn method_rows() -> impl Iterator<Item = &'static MethodRow> {
-    [&OWN].into_iter().chain(CONTENDERS).chain([&IN_CONTEXT])
+    [&OWN]
+        .into_iter()
+        .chain(CONTENDERS)
+        .chain([&IN_CONTEXT, &UNTOUCHED])
 }
 
 /// The method called `name`.

@@ -21,6 +21,11 @@ pub trait Scoring<M: ContinualModel> {
         on: TaskId,
         after: TaskId,
     ) -> Result<TaskScore, Error>;
+
+    /// What was found to be odd since this was last asked.
+    fn take_warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Top-1 accuracy of a classifier among the classes that the scenario allows.

@@ -11,7 +11,7 @@ use treelora_core::{ContinualModel, Group, Learner, Method, StepInfo, TaskId};
 
 use crate::{
     Error,
-    config::training::TrainingConfig,
+    config::{evaluation::EvaluationRows, training::TrainingConfig},
     event::{Event, RunResult, StageCost},
     folder::{checkpoint::RunFolder, stage_progress::StageProgress},
     run::{
@@ -32,6 +32,8 @@ pub struct Run<'a, M: ContinualModel> {
     pub training: &'a TrainingConfig,
     /// How the model is scored after each task.
     pub scoring: &'a dyn Scoring<M>,
+    /// On which tasks.
+    pub rows: EvaluationRows,
     /// The training device.
     pub device: &'a Device,
     /// Where checkpoints go, after each stage and within, if anywhere.
@@ -78,7 +80,8 @@ impl<M: ContinualModel> Run<'_, M> {
                 .end_task(learner, in_order.as_ref(), &stage.task)?;
             cost.end_task_seconds = end_task.elapsed().as_secs_f64();
 
-            self.evaluate(&learner, task, &mut cost, &mut result)?;
+            let last = index + 1 == stages.len();
+            self.evaluate(&learner, task, last, &mut cost, &mut result)?;
             cost.stored_bytes = self.method.stored_bytes();
             cost.peak_memory_bytes = peak_memory();
             cost.resident_memory_bytes = resident_memory();
@@ -215,20 +218,28 @@ impl<M: ContinualModel> Run<'_, M> {
         self.folder.map_or(Ok(()), RunFolder::check_stop)
     }
 
-    /// Scores on every task seen so far: one row of the matrix.
+    /// Scores on every task seen so far, or on the newest alone: one row of the matrix.
     fn evaluate(
         &mut self,
         learner: &Learner<M>,
         after: TaskId,
+        last: bool,
         cost: &mut StageCost,
         result: &mut RunResult,
     ) -> Result<(), Error> {
         let started = Instant::now();
         let answering = self.method.for_evaluation(learner)?;
         let mut inference = TaskInferenceCount::default();
-        for on in (0..=after.0).map(TaskId) {
+        let first = match self.rows {
+            EvaluationRows::Last if !last => after.0,
+            EvaluationRows::All | EvaluationRows::Last => 0,
+        };
+        for on in (first..=after.0).map(TaskId) {
             self.check_stop()?;
             let score = self.scoring.score(self.method, &answering, on, after)?;
+            for message in self.scoring.take_warnings() {
+                (self.on_event)(&Event::Warning { message });
+            }
             inference.add(score.inference);
             result.record(after, on, &score);
             (self.on_event)(&Event::Evaluated { after, on, score });

@@ -1,6 +1,9 @@
-//! Scores of the answers that a decoder writes.
+//! Scores of the answers that a decoder writes or chooses.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::Serialize;
 use treelora_cl_bench::{
@@ -13,11 +16,18 @@ use treelora_core::{Error, Learner, Method, TaskId};
 use treelora_models::decoder::{Decoder, GenerationConfig, GenerationRequest, ScoreRules};
 
 use crate::{
-    config::text_experiment_config::GenerationSettings, folder::checkpoint::RunFolder,
-    run::evaluation::Scoring, streams::text_stream::TextStream, text::prompt_router::PromptRouter,
+    config::{answering::Answering, text_experiment_config::GenerationSettings},
+    folder::checkpoint::RunFolder,
+    run::evaluation::Scoring,
+    streams::text_stream::TextStream,
+    text::{
+        known_answers::KnownAnswers,
+        label_choices::LabelChoices,
+        prompt_router::{PromptRouter, Routes},
+    },
 };
 
-/// Continues every test prompt and scores the text by the task's own metric.
+/// Answers every test prompt, by writing or by choosing, and scores the text by the task's own metric.
 pub struct GeneratedAnswers<'a> {
     /// The stream.
     pub stream: &'a TextStream,
@@ -37,6 +47,18 @@ pub struct GeneratedAnswers<'a> {
     pub seed: u64,
     /// Where the answers themselves are kept, if anywhere.
     pub folder: Option<&'a RunFolder>,
+    /// The labels of each task that has some; empty where no answer is chosen.
+    pub(crate) choices: &'a [Option<LabelChoices>],
+    /// What a method that keeps its adapters, or has none, need not answer again; `None` for any other.
+    pub(crate) known: Option<KnownAnswers>,
+    pub(crate) oddities: Oddities,
+}
+
+/// What is told once a task.
+#[derive(Debug, Default)]
+pub(crate) struct Oddities {
+    warned: RefCell<BTreeSet<TaskId>>,
+    warnings: RefCell<Vec<String>>,
 }
 
 /// One answer, as it is kept.
@@ -49,6 +71,9 @@ struct Answer<'a> {
     /// The task whose adapter wrote it, where the method inferred one.
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<TaskId>,
+    /// What was answered in the other way, where both are reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<&'a str>,
 }
 
 impl GeneratedAnswers<'_> {
@@ -93,6 +118,85 @@ impl GeneratedAnswers<'_> {
         }
         Ok(texts)
     }
+
+    /// The likeliest label after each prompt of a task at `positions`, in their order.
+    fn choose(
+        &self,
+        answering: &Decoder,
+        task: TaskId,
+        choices: &LabelChoices,
+        positions: &[usize],
+    ) -> Result<Vec<String>, Error> {
+        let examples = self.prompts(task);
+        let mut order: Vec<usize> = (0..positions.len()).collect();
+        order.sort_by_key(|&index| examples[positions[index]].prompt_ids.len());
+        let mut texts = vec![String::new(); positions.len()];
+        for batch in order.chunks(self.batch_size) {
+            let prompts: Vec<&[u32]> = batch
+                .iter()
+                .map(|&index| examples[positions[index]].prompt_ids.as_slice())
+                .collect();
+            let chosen = choices.choose(answering, &prompts);
+            let chosen = chosen.map_err(|e| e.within("generation"))?;
+            for (&index, label) in batch.iter().zip(chosen) {
+                texts[index] = label.to_owned();
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The labels of a task, where its answers are chosen.
+    fn choices(&self, task: TaskId, how: Answering) -> Option<&LabelChoices> {
+        match how {
+            Answering::Generate => None,
+            Answering::Choose => self.choices.get(task.0)?.as_ref(),
+        }
+    }
+
+    /// What is answered to each prompt of a task.
+    fn texts(&self, routes: &Routes<'_>, on: TaskId, how: Answering) -> Result<Vec<String>, Error> {
+        let choices = self.choices(on, how);
+        let texts = routes.collect(|model, positions| {
+            let answer = |positions: &[usize]| match choices {
+                None => self.generate(model, on, positions),
+                Some(choices) => self.choose(model, on, choices, positions),
+            };
+            match &self.known {
+                None => answer(positions),
+                Some(known) => known.or(model, (on, how), positions, answer),
+            }
+        })?;
+        if choices.is_none() {
+            self.oddities
+                .note(on, &self.stream.tasks()[on.0].name, &texts);
+        }
+        Ok(texts)
+    }
+}
+
+impl Oddities {
+    /// Note a task most of whose answers are empty.
+    fn note(&self, on: TaskId, name: &str, texts: &[String]) {
+        let empty = texts.iter().filter(|text| text.trim().is_empty()).count();
+        if 2 * empty > texts.len() && self.warned.borrow_mut().insert(on) {
+            self.warnings.borrow_mut().push(format!(
+                "{name}: {empty} of {} answers are empty. A base that was tuned on conversations may end raw prompts at \
+                 once: `encoding.chat_template = true` puts them into its chat template, `generation.answer = \
+                 \"choose\"` chooses among the labels of a task",
+                texts.len()
+            ));
+        }
+    }
+}
+
+fn samples<'t>(examples: &'t [TextTestExample], texts: &'t [String]) -> Vec<Sample<'t>> {
+    let examples = examples.iter().zip(texts);
+    let samples = examples.map(|(example, text)| Sample {
+        prompt: &example.prompt_text,
+        prediction: text,
+        answer: &example.answer_text,
+    });
+    samples.collect()
 }
 
 impl Scoring<Decoder> for GeneratedAnswers<'_> {
@@ -105,17 +209,14 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
     ) -> Result<TaskScore, Error> {
         let examples = self.prompts(on);
         let routes = self.router.routes(method, answering, on, examples)?;
-        let texts =
-            routes.collect(|answering, positions| self.generate(answering, on, positions))?;
-        let samples: Vec<Sample<'_>> = examples
-            .iter()
-            .zip(&texts)
-            .map(|(example, text)| Sample {
-                prompt: &example.prompt_text,
-                prediction: text,
-                answer: &example.answer_text,
-            })
-            .collect();
+        let (how, other) = (self.settings.answer, self.settings.answer.other());
+        let texts = self.texts(&routes, on, how)?;
+        let others = match self.settings.side_by_side {
+            false => None,
+            true if self.choices(on, Answering::Choose).is_none() => Some(texts.clone()),
+            true => Some(self.texts(&routes, on, other)?),
+        };
+        let samples = samples(examples, &texts);
         let metric = TaskMetric::for_task(&self.stream.tasks()[on.0].name);
         let mut scores = BTreeMap::new();
         for flavour in Flavour::ALL {
@@ -124,6 +225,10 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
         let main = scores
             .remove(self.settings.scoring.name())
             .expect("every flavour was scored");
+        if let Some(others) = &others {
+            let score = metric.score(self.settings.scoring, &self::samples(examples, others));
+            scores.insert(other.name(), score);
+        }
         if let Some(folder) = self.folder {
             let answers: Vec<Answer<'_>> = samples
                 .iter()
@@ -135,6 +240,7 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
                     generated: sample.prediction,
                     score: *score,
                     task: routes.task_of(position),
+                    other: others.as_ref().map(|others| others[position].as_str()),
                 })
                 .collect();
             folder.write_answers(after, on, &answers)?;
@@ -148,5 +254,9 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
                 .collect(),
             inference: routes.counts(on),
         })
+    }
+
+    fn take_warnings(&self) -> Vec<String> {
+        self.oddities.warnings.take()
     }
 }

@@ -1,6 +1,9 @@
 //! A decoder with its tokenizer, ready to continue a prompt.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -9,7 +12,9 @@ use treelora_core::Error;
 use treelora_lora::{AdapterSnapshot, Selection, attach_bank};
 use treelora_models::{
     Precision,
-    decoder::{Decoder, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules},
+    decoder::{
+        Decoder, Finish, GenerationConfig, GenerationDefaults, GenerationRequest, ScoreRules,
+    },
 };
 
 /// A decoder and its tokenizer, from one folder in Hugging Face layout.
@@ -26,7 +31,7 @@ pub struct LanguageModel {
 }
 
 /// A prompt and what was written after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Continuation {
     /// Token ids of the prompt, with what the tokenizer puts in front.
     pub prompt_ids: Vec<u32>,
@@ -34,6 +39,41 @@ pub struct Continuation {
     pub ids: Vec<u32>,
     /// Their text.
     pub text: String,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// Time of a generation, without that of turning tokens into text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Timings {
+    /// Seconds for the prompt, up to the first new token.
+    pub prefill_seconds: f64,
+    /// Tokens of the prompt a second.
+    pub prefill_tokens_per_second: f64,
+    /// Seconds for the tokens after the first.
+    pub decode_seconds: f64,
+    /// Tokens after the first a second, one that ended the text among them; 0 without any.
+    pub decode_tokens_per_second: f64,
+}
+
+impl Timings {
+    /// Of a prompt of `prompt` tokens, and `steps` tokens after the first.
+    fn of(prompt: usize, prefill: Duration, steps: usize, decoding: Duration) -> Self {
+        let (prefill, decoding) = (prefill.as_secs_f64(), decoding.as_secs_f64());
+        let rate = |tokens: usize, seconds: f64| match tokens > 0 && seconds > 0.0 {
+            true => tokens as f64 / seconds,
+            false => 0.0,
+        };
+        Self {
+            prefill_seconds: prefill,
+            prefill_tokens_per_second: rate(prompt, prefill),
+            decode_seconds: match steps {
+                0 => 0.0,
+                _ => decoding,
+            },
+            decode_tokens_per_second: rate(steps, decoding),
+        }
+    }
 }
 
 impl LanguageModel {
@@ -127,7 +167,11 @@ impl LanguageModel {
             prompt: prompt_ids.clone(),
             stream: 0,
         };
+        let started = Instant::now();
+        let (mut prefill, mut aside) = (None, Duration::ZERO);
         let generations = self.decoder.generate(&[request], config, |_, id| {
+            let chosen = Instant::now();
+            prefill.get_or_insert(chosen - started);
             ids.push(id);
             // A character of several tokens is shown when it is whole.
             if let Ok(text) = text_of(&ids)
@@ -137,11 +181,20 @@ impl LanguageModel {
                 on_text(new);
                 shown = text.len();
             }
+            aside += chosen.elapsed();
         })?;
+        let whole = started.elapsed();
+        let prefill = prefill.unwrap_or(whole);
+        let ended = generations
+            .iter()
+            .any(|one| matches!(one.finish, Finish::Stop(_)));
         let ids = generations
             .into_iter()
             .flat_map(|g| g.ids)
             .collect::<Vec<u32>>();
+        let steps = (ids.len() + usize::from(ended)).saturating_sub(1);
+        let decoding = whole.saturating_sub(prefill + aside);
+        let timings = Timings::of(prompt_ids.len(), prefill, steps, decoding);
         let text = text_of(&ids)?;
         if let Some(rest) = text.get(shown..) {
             on_text(rest);
@@ -150,6 +203,7 @@ impl LanguageModel {
             prompt_ids,
             ids,
             text,
+            timings,
         })
     }
 }

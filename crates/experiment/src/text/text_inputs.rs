@@ -12,15 +12,19 @@ use treelora_core::{Error, Learner, Method, TaskId};
 use treelora_models::decoder::{Decoder, ScoreRules, TextBatch};
 
 use crate::{
-    config::text_experiment_config::TextExperimentConfig,
+    config::{answering::Answering, text_experiment_config::TextExperimentConfig},
     event::Event,
-    folder::{checkpoint::RunFolder, summary::Floors},
+    folder::{base_loss_change::GeneralLoss, checkpoint::RunFolder, summary::Floors},
     inputs::Inputs,
     prepared::PreparedExperiment,
     run::evaluation::Scoring,
     streams::text_stream::TextStream,
     text::{
-        generated_answers::GeneratedAnswers, language_model::LanguageModel,
+        general_text::GeneralText,
+        generated_answers::{GeneratedAnswers, Oddities},
+        known_answers::KnownAnswers,
+        label_choices::LabelChoices,
+        language_model::LanguageModel,
         prompt_router::PromptRouter,
     },
 };
@@ -40,6 +44,10 @@ pub struct TextInputs {
     stream: TextStream,
     /// Prompts with examples in front, one entry a task; empty without demonstrations.
     demonstrated: Vec<DemonstratedPrompts>,
+    /// Labels to choose among, one entry a task; empty where no answer is chosen.
+    choices: Vec<Option<LabelChoices>>,
+    /// What the base is held against beside the tasks.
+    general: GeneralText,
 }
 
 impl PreparedExperiment<TextInputs> {
@@ -102,6 +110,8 @@ impl Inputs for TextInputs {
         let fits = config.training.validate_for(stream.tasks().len());
         fits.map_err(|e| e.within("training"))?;
         let demonstrated = demonstrated(config, &stream, &tokenizer, context)?;
+        let choices = choices(config, &stream, &tokenizer)?;
+        let general = GeneralText::open(config.general_text.as_deref(), &tokenizer, context)?;
         Ok(Self {
             model,
             loaded,
@@ -109,6 +119,8 @@ impl Inputs for TextInputs {
             rules,
             stream,
             demonstrated,
+            choices,
+            general,
         })
     }
 
@@ -117,9 +129,13 @@ impl Inputs for TextInputs {
         fits.map_err(|e| e.within("training"))?;
         let context = self.model.config().max_position_embeddings;
         let demonstrated = demonstrated(next, &self.stream, &self.tokenizer, context)?;
+        let choices = choices(next, &self.stream, &self.tokenizer)?;
+        let general = next.general_text.as_deref();
         Ok(Some(Self {
             model: ready_for(next, &self.loaded)?,
             demonstrated,
+            choices,
+            general: GeneralText::open(general, &self.tokenizer, context)?,
             ..self
         }))
     }
@@ -157,6 +173,9 @@ impl Inputs for TextInputs {
             batch_size: config.training.evaluation_batch_size,
             seed: config.training.seed,
             folder,
+            choices: &self.choices,
+            known: KnownAnswers::of(&config.method),
+            oddities: Oddities::default(),
         })
     }
 
@@ -193,6 +212,10 @@ impl Inputs for TextInputs {
         Ok(Floors::from([("majority".to_owned(), matrix.metrics())]))
     }
 
+    fn general_loss(&self, model: &Decoder) -> Option<GeneralLoss> {
+        Some(self.general.loss(model))
+    }
+
     fn score_mixed(
         &self,
         _config: &TextExperimentConfig,
@@ -219,6 +242,32 @@ fn ready_for(config: &TextExperimentConfig, loaded: &Decoder) -> Result<Decoder,
             .ready_for(lora)
             .map_err(|e| Error::setting("method.lora", e.to_string())),
     }
+}
+
+/// The labels of each task, where answers are chosen among them; an entry a task.
+fn choices(
+    config: &TextExperimentConfig,
+    stream: &TextStream,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<Option<LabelChoices>>, Error> {
+    let settings = &config.generation;
+    let mut told = settings.labels.keys();
+    if let Some(unknown) = told.find(|task| !config.data.knows_task(task)) {
+        let problem = "is no task of the stream or of any benchmark";
+        return Err(Error::setting(
+            format!("generation.labels.{unknown}"),
+            problem,
+        ));
+    }
+    if settings.answer == Answering::Generate && !settings.side_by_side {
+        return Ok(Vec::new());
+    }
+    let limits = stream.report().limits;
+    let tasks = stream.records().tasks.iter();
+    tasks
+        .map(|task| LabelChoices::of(task, settings, tokenizer, &config.encoding, limits))
+        .map(|choices| choices.map_err(|e| e.within("generation")))
+        .collect()
 }
 
 /// Prompts with the examples in front that the method asks for, one entry a task; empty when it asks

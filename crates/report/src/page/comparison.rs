@@ -3,7 +3,13 @@
 use maud::{Markup, html};
 use treelora_cl_bench::metrics::{Convention, Direction};
 
-use crate::{Report, floor_groups, run_group::mean_with_spread, run_groups};
+use treelora_experiment::BaseLossChange;
+
+use crate::{
+    Report, floor_groups,
+    run_group::{mean_with_spread, scaled_mean_with_spread},
+    run_groups,
+};
 
 pub(super) fn section(report: &Report, files: &str) -> Markup {
     let (groups, floors) = (run_groups(&report.runs), floor_groups(&report.runs));
@@ -43,6 +49,18 @@ pub(super) fn section(report: &Report, files: &str) -> Markup {
                                 }
                                 @for group in &groups { td { (mean_with_spread(&group.values(name))) } }
                                 @for floor in &floors { td { (mean_with_spread(&floor.values(name))) } }
+                            }
+                        }
+                        @if groups.iter().any(|group| !group.base_loss_changes().is_empty()) {
+                            tr {
+                                th scope="row" {
+                                    "base_loss_change, not in percent"
+                                    span.note { "lower is better" br; code { (BaseLossChange::FORMULA) } }
+                                }
+                                @for group in &groups {
+                                    td { (scaled_mean_with_spread(&group.base_loss_changes(), 1.0, 4)) }
+                                }
+                                @for _ in &floors { td { "–" } }
                             }
                         }
                     }
