@@ -211,7 +211,13 @@ fn routed_answers_can_be_chosen() {
         let mut changes = vec![CHOOSE, ("inference", inference)];
         changes.extend(LONG);
         let experiment = world.prepare("name = 'lora-per-task'", &changes);
-        world.run(&experiment, inference)
+        let (folder, summary) = world.run(&experiment, inference);
+        // Answers that were not given again are those that would be.
+        let anew = experiment.score_again(&folder, None).unwrap();
+        for (on, score) in anew.iter().enumerate() {
+            assert_eq!(score.value, summary.matrix.score(2, on), "{inference}");
+        }
+        (folder, summary)
     };
     let (oracle, _) = run("oracle");
     let (routed, _) = run("routed");

@@ -77,3 +77,88 @@ impl KnownAnswers {
         Some(hasher.finish())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use treelora_lora::{AdapterLayer, Selection, attach_bank};
+    use treelora_models::decoder::DecoderConfig;
+
+    use super::*;
+
+    fn decoder() -> Decoder {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        DecoderConfig::llama(20, 16, 1, 4)
+            .init(&mut rng, &Device::default())
+            .unwrap()
+    }
+
+    /// The decoder with adapters of these values, the one at `index` selected.
+    fn adapted(values: &[f32], index: usize) -> Decoder {
+        let device = Device::default();
+        let adapters = values.iter().map(|value| {
+            AdapterSnapshot::from_layers(vec![AdapterLayer {
+                path: "layers.0.self_attn.q_proj.weight".into(),
+                a: Tensor::full([16, 2], *value, &device),
+                b: Tensor::ones([2, 16], &device),
+                scale: 1.0,
+            }])
+        });
+        let adapters: Vec<AdapterSnapshot> = adapters.collect();
+        attach_bank(decoder(), &adapters, Selection::One(index)).unwrap()
+    }
+
+    /// The positions that are answered anew.
+    fn asked(known: &KnownAnswers, model: &Decoder, on: usize, positions: &[usize]) -> Vec<usize> {
+        let mut asked = Vec::new();
+        let question = (TaskId(on), Answering::Generate);
+        let answers = known.or(model, question, positions, |missing| {
+            asked = missing.to_vec();
+            Ok(missing.iter().map(|at| format!("{on} {at}")).collect())
+        });
+        let expected: Vec<String> = positions.iter().map(|at| format!("{on} {at}")).collect();
+        assert_eq!(answers.unwrap(), expected);
+        asked
+    }
+
+    #[test]
+    fn an_untouched_base_is_asked_once() {
+        let known = KnownAnswers {
+            untouched: true,
+            answers: RefCell::default(),
+        };
+        let model = decoder();
+        assert_eq!(asked(&known, &model, 0, &[2, 0]), [2, 0]);
+        assert_eq!(asked(&known, &model, 0, &[0, 1, 2]), [1]);
+        assert_eq!(asked(&known, &model, 1, &[0, 1]), [0, 1]);
+        let chosen = (TaskId(0), Answering::Choose);
+        let mut anew = false;
+        known
+            .or(&model, chosen, &[0], |_| {
+                anew = true;
+                Ok(vec![String::new()])
+            })
+            .unwrap();
+        assert!(anew);
+    }
+
+    #[test]
+    fn an_adapter_is_asked_again_when_its_values_are_others() {
+        let known = KnownAnswers {
+            untouched: false,
+            answers: RefCell::default(),
+        };
+        assert_eq!(asked(&known, &adapted(&[0.1], 0), 0, &[0, 1]), [0, 1]);
+        // The same adapter beside a new one, and the new one.
+        let both = [0.1, 0.2];
+        assert_eq!(asked(&known, &adapted(&both, 0), 0, &[0, 1]), [0_usize; 0]);
+        assert_eq!(asked(&known, &adapted(&both, 1), 0, &[0, 1]), [0, 1]);
+        assert_eq!(asked(&known, &adapted(&[0.3], 0), 0, &[1]), [1]);
+        // Without an adapter it cannot be told whether anything has changed.
+        assert_eq!(asked(&known, &decoder(), 0, &[0]), [0]);
+        assert_eq!(asked(&known, &decoder(), 0, &[0]), [0]);
+    }
+}

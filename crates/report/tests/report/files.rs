@@ -196,6 +196,26 @@ fn seeds_are_summed_up_and_floors_stand_beside() {
 }
 
 #[test]
+fn the_loss_of_the_base_has_a_row_where_runs_are_on_text() {
+    let (_dir, run) = copy(&finished()[0]);
+    let row = "base_loss_change";
+    let page = |run| Report::read(&[run]).unwrap().to_html("figures");
+    assert!(!page(run.clone()).contains(row));
+    let path = run.join("metrics.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let change =
+        serde_json::json!({ "before": 2.0, "after": 2.4321, "change": 0.4321, "tokens": 9 });
+    value[row] = change;
+    fs::write(&path, value.to_string()).unwrap();
+    let page = page(run);
+    let (_, after) = page.split_once(row).expect("the row is there");
+    let (row, _) = after.split_once("</tr>").unwrap();
+    // In nats, where every other row is in percent.
+    assert!(row.contains("0.4321"), "{row}");
+}
+
+#[test]
 fn a_run_that_stopped_early_is_reported_as_far_as_it_came() {
     let (_dir, run) = copy(&finished()[0]);
     for file in ["metrics.json", "log.jsonl", "tasks/02/relatives.json"] {
