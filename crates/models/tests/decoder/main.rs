@@ -5,6 +5,8 @@ mod fixture;
 
 mod generation;
 
+mod gguf;
+
 mod golden;
 
 mod import;
