@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use treelora_core::{Error, GgufFile};
 
-use vocabulary::Vocabulary;
+use vocabulary::{BEGINNING, END, UNKNOWN, Vocabulary};
 
 /// The key that names the kind of the vocabulary.
 const MODEL: &str = "tokenizer.ggml.model";
@@ -28,9 +28,6 @@ const NAMED: [(&str, &str); 4] = [
     ("unk_token", UNKNOWN),
     ("pad_token", "tokenizer.ggml.padding_token_id"),
 ];
-const BEGINNING: &str = "tokenizer.ggml.bos_token_id";
-const END: &str = "tokenizer.ggml.eos_token_id";
-const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
 
 /// Further tokens that end a generation, by their ids.
 const FURTHER_ENDS: [&str; 2] = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use treelora_core::{Error, GgufFile};
 
-use super::{BEGINNING, END, vocabulary::Vocabulary};
+use super::vocabulary::{BEGINNING, END, Vocabulary};
 
 const ADD_BEGINNING: &str = "tokenizer.ggml.add_bos_token";
 const ADD_END: &str = "tokenizer.ggml.add_eos_token";

@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 use treelora_core::{Error, GgufFile};
 
 use super::{
-    UNKNOWN,
     post_processor::post_processor,
-    vocabulary::{TOKENS, Use, Vocabulary},
+    vocabulary::{TOKENS, UNKNOWN, Use, Vocabulary},
 };
 
 const SCORES: &str = "tokenizer.ggml.scores";

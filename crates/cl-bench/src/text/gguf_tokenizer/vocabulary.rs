@@ -7,6 +7,12 @@ use treelora_core::{Error, GgufFile};
 
 /// The tokens in the order of their ids.
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
+/// Where the id of the token is that begins a text.
+pub(super) const BEGINNING: &str = "tokenizer.ggml.bos_token_id";
+/// Of the one that ends it.
+pub(super) const END: &str = "tokenizer.ggml.eos_token_id";
+/// Of the one for what no other stands for.
+pub(super) const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
 const TYPES: &str = "tokenizer.ggml.token_type";
 
 /// What a token is for.
