@@ -83,6 +83,18 @@ MODELS = {
         dict(**GEMMA, num_hidden_layers=6, sliding_window=5, query_pre_attn_scalar=8),
         "BF16",
     ),
+    # The file has the matrix of the tied pair under both names.
+    "written_twice": (
+        "qwen2",
+        dict(
+            hidden_size=16,
+            intermediate_size=24,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            tie_word_embeddings=True,
+        ),
+        "F16",
+    ),
 }
 # Of the quantised model, whose rows are of 32 and 256.
 FORMATS = {
@@ -190,6 +202,8 @@ def write(path, architecture, model, kind, random):
         if permuted and part in heads:
             values = apart(values, heads[part])
         parameter.data = torch.from_numpy(values.copy())
+    if path.stem == "written_twice":
+        writer.add_tensor("output.weight", model.get_input_embeddings().weight.data.numpy().astype(numpy.float16))
     rope = config.rope_parameters
     if rope.get("rope_type") == "llama3":
         writer.add_tensor("rope_freqs.weight", factors(config, rope))

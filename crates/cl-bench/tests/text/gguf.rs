@@ -27,6 +27,9 @@ fn golden() -> Golden {
     serde_json::from_str(&text).unwrap()
 }
 
+/// Bytes, and those that stand in their place.
+type Change = (Vec<u8>, Vec<u8>);
+
 /// A fixture with other bytes, of any length, in the place of some; its numbers are then somewhere else.
 fn changed(file: &str, changes: &[(&[u8], &[u8])]) -> Result<Tokenizer, Error> {
     let mut bytes = fs::read(fixture(file)).unwrap();
@@ -161,7 +164,7 @@ fn files_without_a_tokenizer_that_is_read_are_refused_by_key() {
     let id = |name: &str, id: u32| key(name, 4, &id.to_le_bytes());
     let bos = "tokenizer.ggml.bos_token_id";
     let missing = "its metadata has no";
-    let cases: [(&str, (Vec<u8>, Vec<u8>), &[&str]); 9] = [
+    let cases: [(&str, Change, &[&str]); 9] = [
         (
             "bytes.gguf",
             renamed("tokenizer.ggml.model"),

@@ -76,7 +76,7 @@ fn opened(path: &Path) -> Result<(ModelWeights, DecoderConfig), ImportError> {
     }
     match FileKind::at(path).ok().flatten() {
         Some(FileKind::Gguf) => {
-            let file = GgufWeights::open(path)?;
+            let file = Box::new(GgufWeights::open(path)?);
             let config = file.config().clone();
             Ok((ModelWeights::Gguf(file), config))
         }

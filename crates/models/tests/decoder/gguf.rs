@@ -15,7 +15,7 @@ use treelora_models::{
 
 use crate::fixture::{device, largest_difference};
 
-const MODELS: [&str; 9] = [
+const MODELS: [&str; 10] = [
     "llama",
     "llama3",
     "llama_linear",
@@ -25,6 +25,7 @@ const MODELS: [&str; 9] = [
     "gemma",
     "gemma2",
     "gemma3",
+    "written_twice",
 ];
 
 /// Largest difference that counts as the same logit in `f32`.
@@ -296,4 +297,45 @@ fn tensors_that_are_missing_or_spoilt_are_named() {
         &[(&last.to_le_bytes(), &3f32.to_le_bytes())],
         &["`rope_freqs.weight`", "LLaMA 3"],
     );
+}
+
+/// `written_twice` has the matrix of its tied pair under both names: one that differs in a bit is a head of its own.
+#[test]
+fn a_matrix_that_is_written_twice_is_tied_and_a_different_one_is_not() {
+    let tied = load("written_twice");
+    assert!(tied.config().tie_word_embeddings && tied.lm_head.is_none());
+    let mut bytes = fs::read(path("written_twice.gguf")).unwrap();
+    // The last tensor is the head.
+    let end = bytes.len() - 32;
+    bytes[end] ^= 1;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.gguf");
+    fs::write(&file, bytes).unwrap();
+    let untied = Decoder::load(&file, &device()).unwrap();
+    assert!(!untied.config().tie_word_embeddings && untied.lm_head.is_some());
+}
+
+#[test]
+fn caps_of_zero_are_none() {
+    let cap = |value: f32| {
+        let key = b"gemma2.attn_logit_softcapping";
+        [&key[..], &6u32.to_le_bytes(), &value.to_le_bytes()].concat()
+    };
+    let with = load("gemma2").config().attn_logit_softcapping;
+    assert_eq!(with, Some(3.0));
+    let without = changed("gemma2", &[(&cap(3.0), &cap(0.0))]).unwrap();
+    assert_eq!(without.config().attn_logit_softcapping, None);
+    assert_refused(
+        "gemma2",
+        &[(&cap(3.0), &cap(-1.0))],
+        &["`gemma2.attn_logit_softcapping`", "-1"],
+    );
+}
+
+#[test]
+fn a_token_of_minus_one_is_none() {
+    let id = |id: u32| integer("tokenizer.ggml.bos_token_id", id);
+    let none = changed("llama", &[(&id(1), &id(u32::MAX))]).unwrap();
+    assert_eq!(none.config().bos_token_id, None);
+    assert_eq!(load("llama").config().bos_token_id, Some(1));
 }

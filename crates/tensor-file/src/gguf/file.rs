@@ -225,6 +225,15 @@ impl GgufFile {
         Some(self.tensors.get(name)?.kind)
     }
 
+    /// Whether both tensors are there, of one shape and the same bytes.
+    pub fn are_equal(&self, one: &str, other: &str) -> bool {
+        let stored = |name: &str| {
+            let Stored { kind, shape, bytes } = self.tensors.get(name)?;
+            Some((*kind, shape, &self.bytes[bytes.clone()]))
+        };
+        stored(one).is_some_and(|one| Some(one) == stored(other))
+    }
+
     /// The values of a tensor, row after row; `None` when there is none of that name.
     pub fn values(&self, name: &str) -> Option<Vec<f32>> {
         let Stored { kind, bytes, .. } = self.tensors.get(name)?;

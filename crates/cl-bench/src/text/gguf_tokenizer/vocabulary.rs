@@ -74,7 +74,7 @@ impl Vocabulary {
         };
         match usize::try_from(id) {
             Ok(id) if id < self.tokens.len() => Ok(Some(id)),
-            // Older converters wrote -1 for none, in 32 bits without a sign.
+            // Some converters wrote -1 for none, in 32 bits without a sign.
             _ if id == u64::from(u32::MAX) => Ok(None),
             _ => {
                 let tokens = self.tokens.len();

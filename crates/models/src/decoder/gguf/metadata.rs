@@ -84,8 +84,10 @@ fn fields(file: &GgufFile, architecture: &Architecture) -> Result<Map<String, Va
         match file.number(&architecture.key(name))? {
             None if required => return Err(file.missing(&architecture.key(name))),
             None => {}
-            // Some converters write 0 for no cap.
-            Some(0.0) if field.ends_with("softcapping") => {}
+            // Some converters write 0 for no cap, where `config.json` has `null`.
+            Some(0.0) if field.ends_with("softcapping") => {
+                set(field, Value::Null);
+            }
             value => {
                 set(field, json!(value));
             }
@@ -94,20 +96,13 @@ fn fields(file: &GgufFile, architecture: &Architecture) -> Result<Map<String, Va
     if !file.has(&architecture.key("rope.freq_base")) && family != Family::Gemma3 {
         set("rope_theta", json!(ROPE_THETA));
     }
-    let (width, heads) = (count("embedding_length")?, count("attention.head_count")?);
-    let share = width
-        .zip(heads)
-        .and_then(|(width, heads)| width.checked_div(heads));
-    let head_dim = match count(HEAD_DIM)? {
-        Some(head_dim) => Some(head_dim),
-        None => share,
-    };
+    let head_dim = head_dim(file, architecture)?;
     if let Some(head_dim) = head_dim {
         set("head_dim", json!(head_dim));
     }
     if let Some(layers) = architecture.layers_of_scaled_share {
         let scalar = match count(LAYERS)? == Some(layers) {
-            true => share,
+            true => equal_share(file, architecture)?,
             false => head_dim,
         };
         set("query_pre_attn_scalar", json!(scalar));
@@ -135,13 +130,33 @@ fn fields(file: &GgufFile, architecture: &Architecture) -> Result<Map<String, Va
         );
     }
     set("vocab_size", json!(vocabulary(file, architecture)?));
-    set("tie_word_embeddings", json!(file.shape(HEAD).is_none()));
+    // Some converters write the matrix of a tied pair twice.
+    let tied = file.shape(HEAD).is_none() || file.are_equal(EMBEDDING, HEAD);
+    set("tie_word_embeddings", json!(tied));
     for (field, key) in TOKENS {
-        if let Some(id) = file.count(key)? {
+        // Some wrote -1 for none, in 32 bits without a sign.
+        if let Some(id) = file.count(key)?.filter(|id| *id != u64::from(u32::MAX)) {
             set(field, json!(id));
         }
     }
     Ok(fields)
+}
+
+/// Features of a head.
+fn head_dim(file: &GgufFile, architecture: &Architecture) -> Result<Option<u64>, GgufError> {
+    match file.count(&architecture.key(HEAD_DIM))? {
+        Some(head_dim) => Ok(Some(head_dim)),
+        None => equal_share(file, architecture),
+    }
+}
+
+/// What each head has of the width; `None` where there are no heads.
+fn equal_share(file: &GgufFile, architecture: &Architecture) -> Result<Option<u64>, GgufError> {
+    let count = |name: &str| file.count(&architecture.key(name));
+    let (width, heads) = (count("embedding_length")?, count("attention.head_count")?);
+    Ok(width
+        .zip(heads)
+        .and_then(|(width, heads)| width.checked_div(heads)))
 }
 
 /// The factor by which all positions are closer, if there is one.
@@ -184,15 +199,7 @@ fn refuse_unsupported(file: &GgufFile, architecture: &Architecture) -> Result<()
             format!("is {experts}: mixtures of experts are not read"),
         );
     }
-    let head_dim = match (
-        count(HEAD_DIM)?,
-        count("embedding_length")?,
-        count("attention.head_count")?,
-    ) {
-        (Some(head_dim), ..) => Some(head_dim),
-        (None, Some(width), Some(heads)) => width.checked_div(heads),
-        _ => None,
-    };
+    let head_dim = head_dim(file, architecture)?;
     for (name, what) in [
         ("attention.value_length", "features of a head's values"),
         ("rope.dimension_count", "features of a head that turn"),

@@ -65,6 +65,16 @@ impl GgufWeights {
         names::llama_cpp(name, self.config.family).unwrap_or_else(|| name.to_owned())
     }
 
+    /// Whether two tensors of equal order hold the same bytes.
+    pub(in crate::decoder) fn are_equal(&self, one: &str, other: &str) -> bool {
+        match (self.tensors.get(one), self.tensors.get(other)) {
+            (Some((one, order)), Some((other, order_of))) => {
+                order == order_of && self.file.are_equal(one, other)
+            }
+            _ => false,
+        }
+    }
+
     /// The values of a tensor whose shape has been checked; empty when there is none of that name.
     ///
     /// # Errors
