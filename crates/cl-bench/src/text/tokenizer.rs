@@ -2,7 +2,8 @@
 
 use std::{
     ops::Range,
-    path::{Path, PathBuf},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use treelora_core::{Error, parse_json};
@@ -83,8 +84,13 @@ impl Tokenizer {
         const PROBE: u32 = u32::MAX;
         let probe = tokenizers::Token::new(PROBE, "a".to_owned(), (0, 1));
         let bare = tokenizers::Encoding::from_tokens(vec![probe], 0);
-        let full = self.inner.post_process(bare, None, true);
-        let full = full.map_err(|e| self.error(&e.to_string()))?;
+        // The crate panics on a template with a token that it does not define.
+        let full = catch_unwind(AssertUnwindSafe(|| {
+            self.inner.post_process(bare, None, true)
+        }));
+        let full = full
+            .map_err(|_| self.error("the post-processor names a token that it does not define"))?
+            .map_err(|e| self.error(&e.to_string()))?;
         let mut parts = full.get_ids().split(|id| *id == PROBE);
         match (parts.next(), parts.next(), parts.next()) {
             (Some(before), Some(after), None) => {
@@ -274,7 +280,7 @@ impl Tokenizer {
 /// for first, and on decoders of no known type.
 fn parse(text: &str) -> Result<tokenizers::Tokenizer, String> {
     parse_json::<serde::de::IgnoredAny>(text)?;
-    match std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text)) {
+    match catch_unwind(|| tokenizers::Tokenizer::from_bytes(text)) {
         Ok(parsed) => parsed.map_err(|e| e.to_string()),
         Err(_) => Err("damaged: a part of it is of no known type".into()),
     }
