@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::matrix::{Left, Right, Store, Target, multiply, transpose};
+use super::matrix::{Left, Right, Store, Target, multiply};
 use super::simd::for_each_chunk;
+use super::transposition::transpose;
 
 /// Numbers of the wide side that one task reads; they stay in its second-level cache.
 const TASK: usize = 1 << 16;

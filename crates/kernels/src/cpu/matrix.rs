@@ -281,35 +281,9 @@ impl<const ROWS: usize, const VECTORS: usize, const PARTIAL: bool> WithSimd
 /// # Safety
 /// A whole vector is readable at `data`.
 #[inline(always)]
-unsafe fn load<S: Simd>(_: S, data: *const f32) -> S::f32s {
+pub(super) unsafe fn load<S: Simd>(_: S, data: *const f32) -> S::f32s {
     // SAFETY: the caller's promise; the read may be unaligned.
     unsafe { data.cast::<S::f32s>().read_unaligned() }
-}
-
-/// Writes the transpose of a strided `[rows, columns]` matrix, row by row of the transpose, `stride` apart.
-///
-/// # Safety
-/// `source` is readable over its whole extent and `target` holds `columns * stride` numbers.
-pub(super) unsafe fn transpose(
-    source: Left,
-    rows: usize,
-    columns: usize,
-    target: *mut f32,
-    stride: usize,
-) {
-    const BLOCK: usize = 16;
-    for start in (0..columns).step_by(BLOCK) {
-        for row in 0..rows {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let from = source.data.offset(row as isize * source.row);
-                for column in start..columns.min(start + BLOCK) {
-                    *target.add(column * stride + row) =
-                        *from.offset(column as isize * source.column);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

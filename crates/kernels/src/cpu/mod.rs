@@ -24,6 +24,10 @@ mod rows;
 mod scratch;
 mod simd;
 mod softmax;
+mod thin;
+#[cfg(target_arch = "x86_64")]
+mod thin_pairs;
+mod transposition;
 mod weight;
 
 use burn::backend::{Dispatch, DispatchDevice};

@@ -8,7 +8,8 @@ use core::arch::x86_64::*;
 
 use super::amx::{ROWS, Tiles};
 use super::bf16;
-use super::matrix::{Left, Store, Target, transpose};
+use super::matrix::{Left, Store, Target};
+use super::transposition::transpose;
 use super::weight::{PAIRS, PANEL, panel_pairs};
 
 /// A left operand in scratch memory.

@@ -13,12 +13,14 @@ use super::buffer::Unwritten;
 use super::matrix::{Left, Right, Store, Target, multiply};
 use super::scratch::with_scratch;
 use super::simd::for_each_chunk;
+use super::thin;
 use super::weight::{Matrix, PANEL};
 #[cfg(target_arch = "x86_64")]
 use super::{
     amx::{self, Tiles},
     bf16,
     scratch::pairs as pairs_of,
+    thin_pairs,
     weight::panel_pairs,
 };
 
@@ -33,6 +35,8 @@ const MANY: usize = 8;
 const FEW: usize = 128;
 /// Multiplications below which one thread is faster than several.
 const PARALLEL: usize = 128 * 128 * 64;
+/// Numbers of the right operand below which one thread reads them faster than several.
+const PARALLEL_READ: usize = 1 << 17;
 
 /// `left right` in a new buffer.
 pub(super) fn product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
@@ -97,6 +101,27 @@ fn single_product(
         data: packed.as_ptr(),
         row: PANEL as isize,
     };
+    if m <= thin::ROWS && right.panel(0).is_some() {
+        return each_strip([m, n, k], target, start, |columns, first| {
+            let Some(Right { data, row }) = right.panel(columns.start) else {
+                return;
+            };
+            for (depth, store) in passes(k, first) {
+                let left = left.left();
+                let left = Left {
+                    data: left
+                        .data
+                        .wrapping_offset(depth.start as isize * left.column),
+                    ..left
+                };
+                let data = data.wrapping_offset(depth.start as isize * row);
+                let size = [m, columns.len(), depth.len()];
+                let target = target.part(0, columns.start);
+                // SAFETY: as above.
+                unsafe { thin::multiply(size, left, Right { data, row }, target, store) };
+            }
+        });
+    }
     if m <= FEW {
         return each_panel([m, n, k], target, start, |columns, first| {
             let all = |panel: Right| {
@@ -173,6 +198,26 @@ fn pair_product(
         return with_scratch([room(m)], |[rounded]| {
             round(&(0..m), rounded);
             let rounded: &[f32] = rounded;
+            if m <= thin::ROWS && right.half_rows(0).is_some() {
+                let rows = thin_pairs::Pairs {
+                    data: rounded.as_ptr().cast(),
+                    stride: pairs,
+                };
+                let rows = &SharedPairs(rows);
+                let order = match with_tiles {
+                    true => thin_pairs::Order::Tiles,
+                    false => thin_pairs::Order::Vectors,
+                };
+                return each_strip([m, n, k], target, start, |columns, first| {
+                    let Some(half) = right.half_rows(columns.start) else {
+                        return;
+                    };
+                    let size = [m, columns.len(), k];
+                    let target = target.part(0, columns.start);
+                    // SAFETY: as in `single_product`; the caller has asked for the instructions.
+                    unsafe { thin_pairs::multiply(size, rows.0, half, target, first, order) };
+                });
+            }
             each_panel([m, n, k], target, start, |columns, first| {
                 with_scratch([PANEL * pairs], |[packed]| {
                     right.pack_pairs(columns.clone(), pairs_of(packed));
@@ -216,6 +261,14 @@ unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
+/// Rows of pairs that several tasks read.
+#[cfg(target_arch = "x86_64")]
+struct SharedPairs(thin_pairs::Pairs);
+
+// SAFETY: the tasks of one product only read them.
+#[cfg(target_arch = "x86_64")]
+unsafe impl Sync for SharedPairs {}
+
 impl Shared {
     fn part(self, row: usize, column: usize) -> Target {
         self.0.part(row, column)
@@ -231,7 +284,7 @@ fn panel_columns(panel: usize, n: usize) -> Range<usize> {
 type Pass = (Range<usize>, Store);
 
 /// The passes over the depth; one empty pass for no depth, which writes zeros.
-fn passes(depth: usize, first: Store) -> impl Iterator<Item = Pass> {
+pub(super) fn passes(depth: usize, first: Store) -> impl Iterator<Item = Pass> {
     (0..depth.max(1)).step_by(DEPTH).map(move |start| {
         (
             start..depth.min(start + DEPTH),
@@ -266,6 +319,26 @@ fn schedule(
             task(rows(index / panels), panel..panel + 1, first);
         });
     }
+}
+
+/// Calls `task(columns, first store)` for strips of columns, wide ones, but some for each thread.
+fn each_strip(
+    [m, n, k]: [usize; 3],
+    target: Shared,
+    start: impl Fn(Range<usize>, Target) -> Store,
+    task: impl Fn(Range<usize>, Store) + Sync,
+) {
+    let first = start(0..m, target.part(0, 0));
+    if n * k < PARALLEL_READ {
+        for start in (0..n).step_by(thin::WIDTH) {
+            task(start..n.min(start + thin::WIDTH), first);
+        }
+        return;
+    }
+    let width = n.div_ceil(2 * rayon::current_num_threads());
+    let width = width.next_multiple_of(PANEL).clamp(2 * PANEL, thin::WIDTH);
+    let strips = (0..n.div_ceil(width)).into_par_iter();
+    strips.for_each(|strip| task(strip * width..n.min((strip + 1) * width), first));
 }
 
 /// Calls `task(columns, first store)` for the columns of each panel.
@@ -306,6 +379,80 @@ mod tests {
     fn naive(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
         let number = |i: usize, j: usize| (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
         (0..m * n).map(|ij| number(ij / n, ij % n)).collect()
+    }
+
+    /// Rows of a sequence that is generated alone, among others, and in a prompt.
+    #[test]
+    fn a_row_has_the_same_bits_beside_any_number_of_others() {
+        for [n, k] in [
+            [100, 70],
+            [192, 576],
+            [576, 1600],
+            [49, 31],
+            [1, 1],
+            [33, 64],
+        ] {
+            let numbers = |count: usize| -> Vec<f32> {
+                let number = |i: usize| ((i * 7919) % 1009) as f32 / 777.0 - 0.6;
+                (0..count).map(number).collect()
+            };
+            let rows = 150;
+            let a = numbers(rows * k);
+            let b = tensor(numbers(k * n), [k, n]);
+            let half = Flex::float_cast(b.clone(), DType::BF16.into());
+            for b in [b, half] {
+                let turned = Flex::float_transpose(b.clone()).to_contiguous();
+                for right in [Matrix::of(&b), Matrix::of(&turned).transposed()] {
+                    let orders = match right.is_half() {
+                        true => 2,
+                        false => 1,
+                    };
+                    for order in 0..orders {
+                        let product = |m: usize| {
+                            let left = tensor(a[..m * k].to_vec(), [m, k]);
+                            let start = |rows: Range<usize>, target: Target| {
+                                for (row, column) in
+                                    rows.flat_map(|row| (0..n).map(move |column| (row, column)))
+                                {
+                                    // SAFETY: the target holds the rows.
+                                    unsafe {
+                                        target.part(row % m, column).data.write(column as f32 / 7.0)
+                                    };
+                                }
+                                Store::Add
+                            };
+                            let left = Matrix::of(&left);
+                            #[cfg(target_arch = "x86_64")]
+                            if order == 1 && bf16::is_available() {
+                                let mut output = vec![f32::NAN; m * n];
+                                let target = Shared(Target {
+                                    data: output.as_mut_ptr(),
+                                    row: n as isize,
+                                });
+                                pair_product(
+                                    [m, n, k],
+                                    left,
+                                    right,
+                                    target,
+                                    |rows: Range<usize>, part| start(0..rows.len(), part),
+                                    false,
+                                );
+                                return output;
+                            }
+                            product_onto(left, right, |rows, part| start(0..rows.len(), part))
+                        };
+                        let all = product(rows);
+                        for m in [1, 2, 3, 4, 5, 16] {
+                            assert!(
+                                product(m) == all[..m * n],
+                                "{m} x {n} x {k} {:?} {order}",
+                                b.dtype()
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::ops::Range;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, bf16};
 
-use super::matrix::{Left, Right, transpose};
+use super::matrix::{Left, Right};
+#[cfg(target_arch = "x86_64")]
+use super::thin_pairs::Half;
+use super::transposition::transpose;
 
 /// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
 pub(super) const PANEL: usize = 48;
@@ -132,6 +135,23 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// The columns from `first` on as they lie in memory, and the distance of rows, when the numbers are bf16 and those of
+    /// a row are side by side.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn half_rows(self, first: usize) -> Option<Half> {
+        match self.numbers {
+            Numbers::Half {
+                data,
+                row,
+                column: 1,
+            } => Some(Half {
+                data: data.wrapping_add(first).cast(),
+                row,
+            }),
+            _ => None,
+        }
+    }
+
     /// Copies the columns of one panel as f32, row by row, [`PANEL`] apart.
     ///
     /// # Panics
@@ -208,6 +228,16 @@ impl<'a> Matrix<'a> {
                         *target = u32::from(upper) | u32::from(lower) << 16;
                     }
                 }
+            } else if row == 1 && column % 2 == 0 {
+                // The numbers of a column lie side by side, two of them as one pair.
+                let data = data.offset(columns.start as isize * column);
+                let strip = Left {
+                    data: data.cast(),
+                    row: column / 2,
+                    column: 1,
+                };
+                let target = target.as_mut_ptr().cast();
+                transpose(strip, columns.len(), whole, target, PANEL);
             } else {
                 for start in (0..whole).step_by(BLOCK) {
                     for (j, c) in columns.clone().enumerate() {

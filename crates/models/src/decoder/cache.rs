@@ -20,6 +20,7 @@ impl KeyValueCache {
         let layer = |index| LayerCache {
             reach: config.window(index).map(|window| window - 1),
             stored: None,
+            positions: 0,
         };
         Self {
             layers: (0..config.num_hidden_layers).map(layer).collect(),
@@ -40,9 +41,15 @@ impl KeyValueCache {
 
     /// Bytes of all keys and values.
     pub fn num_bytes(&self) -> usize {
-        let stored = self.layers.iter().filter_map(|layer| layer.stored.as_ref());
-        let bytes = |x: &Tensor<4>| x.shape().num_elements() * x.dtype().size();
-        stored.flatten().map(bytes).sum()
+        let stored = self.layers.iter().filter_map(|layer| {
+            let stored = layer.stored.as_ref()?;
+            let of_position = |x: &Tensor<4>| {
+                let [batch, _, heads, head_dim] = x.dims();
+                batch * heads * head_dim * x.dtype().size()
+            };
+            Some(layer.positions * stored.iter().map(of_position).sum::<usize>())
+        });
+        stored.sum()
     }
 
     /// The rows at `indices` alone, in that order.
@@ -90,9 +97,13 @@ impl KeyValueCache {
 pub struct LayerCache {
     /// Earlier positions that a query sees; `None` for all.
     reach: Option<usize>,
-    /// Each `[batch, positions, heads, head_dim]`.
+    /// Each `[batch, room, heads, head_dim]`, of which the first `positions` are taken.
     stored: Option<[Tensor<4>; 2]>,
+    positions: usize,
 }
+
+/// Positions that a cache makes room for at least, so that most tokens of a text are written into it in place.
+const ROOM: usize = 64;
 
 impl LayerCache {
     /// All keys and values that new queries may see: the stored and the new ones.
@@ -100,6 +111,19 @@ impl LayerCache {
     /// # Shapes
     /// `[batch, new, heads, head_dim]` each -> `[batch, stored + new, heads, head_dim]`.
     pub(super) fn extend(&mut self, keys: Tensor<4>, values: Tensor<4>) -> [Tensor<4>; 2] {
+        match self.reach {
+            Some(reach) => self.extend_window(keys, values, reach),
+            None => self.extend_all(keys, values),
+        }
+    }
+
+    /// The last `reach` positions are kept, no more than a later query sees.
+    fn extend_window(
+        &mut self,
+        keys: Tensor<4>,
+        values: Tensor<4>,
+        reach: usize,
+    ) -> [Tensor<4>; 2] {
         let both = match self.stored.take() {
             None => [keys, values],
             Some([earlier_keys, earlier_values]) => [
@@ -108,12 +132,47 @@ impl LayerCache {
             ],
         };
         let positions = both[0].dims()[1];
-        let kept = self.reach.unwrap_or(positions).min(positions);
+        let kept = reach.min(positions);
         if kept > 0 {
             let last = |x: &Tensor<4>| x.clone().narrow(1, positions - kept, kept);
             self.stored = Some([last(&both[0]), last(&both[1])]);
         }
+        self.positions = kept;
         both
+    }
+
+    /// New positions are written behind the stored ones, in place while there is room; room doubles where it ends.
+    fn extend_all(&mut self, keys: Tensor<4>, values: Tensor<4>) -> [Tensor<4>; 2] {
+        let [batch, new, heads, head_dim] = keys.dims();
+        let (before, after) = (self.positions, self.positions + new);
+        let with_room = |stored: Option<Tensor<4>>, like: &Tensor<4>| match stored {
+            Some(stored) if stored.dims()[1] >= after => stored,
+            stored => {
+                let room = (2 * before).max(after + ROOM);
+                let options = (&like.device(), like.dtype());
+                let larger = Tensor::zeros([batch, room, heads, head_dim], options);
+                match stored {
+                    Some(stored) => {
+                        let taken = stored.narrow(1, 0, before);
+                        larger.slice_assign([0..batch, 0..before], taken)
+                    }
+                    None => larger,
+                }
+            }
+        };
+        let [earlier_keys, earlier_values] = match self.stored.take() {
+            Some(stored) => stored.map(Some),
+            None => [None, None],
+        };
+        let written = |stored: Option<Tensor<4>>, new: Tensor<4>| {
+            with_room(stored, &new).slice_assign([0..batch, before..after], new)
+        };
+        let both = [written(earlier_keys, keys), written(earlier_values, values)];
+        self.positions = after;
+        // The views are gone before the next positions come, which are written in place then.
+        let taken = both.clone().map(|x| x.narrow(1, 0, after));
+        self.stored = Some(both);
+        taken
     }
 
     fn select(self, indices: &[usize]) -> Self {

@@ -147,6 +147,22 @@ impl Decoder {
     /// # Panics
     /// When the rows are not as many as the cache's, an id is not in the vocabulary, or padding follows a token.
     pub fn hidden_cached(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Tensor<3> {
+        self.norm.forward(self.run_cached(grid, cache))
+    }
+
+    /// [`hidden_cached`](Self::hidden_cached) of the last column alone, `[rows, hidden_size]`.
+    pub(super) fn last_hidden_cached(
+        &self,
+        grid: &TokenGrid,
+        cache: &mut KeyValueCache,
+    ) -> Tensor<2> {
+        let x = self.run_cached(grid, cache);
+        let last = x.narrow(1, grid.positions() - 1, 1);
+        self.norm.forward(last.squeeze_dim::<2>(1))
+    }
+
+    /// The activations behind the last layer of columns that follow those of a cache.
+    fn run_cached(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Tensor<3> {
         cache.extend_padding(grid);
         let device = self.device();
         let mut x = self.embed_ids(grid, &device);
@@ -161,7 +177,7 @@ impl Decoder {
             x = layer.forward_cached(x, &positions, cache.layer(index));
         }
         cache.advance(grid.positions());
-        self.norm.forward(x)
+        x
     }
 
     /// Scores of all tokens from [`hidden`](Self::hidden) vectors.

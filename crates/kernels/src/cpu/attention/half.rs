@@ -5,9 +5,10 @@
 #![allow(unsafe_code)]
 
 use super::super::amx::Tiles;
-use super::super::matrix::{Store, Target, transpose};
+use super::super::matrix::{Store, Target};
 use super::super::pairs::{PairRows, Panels, multiply};
 use super::super::scratch::{pairs, with_scratch};
+use super::super::transposition::transpose;
 use super::super::weight::{PAIRS, PANEL};
 use super::score_row::{slope_block, softmax_block};
 use super::task::{BackwardTask, ForwardTask, rows, rows_mut};

@@ -1,8 +1,9 @@
 //! Attention in f32.
 #![allow(unsafe_code)]
 
-use super::super::matrix::{Store, multiply, transpose};
+use super::super::matrix::{Store, multiply};
 use super::super::scratch::with_scratch;
+use super::super::transposition::transpose;
 use super::score_row::{slope_block, softmax_block};
 use super::task::{BackwardTask, ForwardTask, rows, rows_mut};
 

@@ -8,7 +8,7 @@ mod score_rules;
 
 mod model_defaults;
 
-use burn::module::Module;
+use burn::{module::Module, tensor::DType};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use treelora_core::Error;
@@ -89,16 +89,15 @@ impl Decoder {
         let mut grid = TokenGrid::left_padded(&prompts.collect::<Vec<_>>());
         let mut cache = KeyValueCache::new(&model.config);
         loop {
-            let scores = model.scores_of_next(&grid, &mut cache);
+            let mut scores = model.scores_of_next(&grid, &mut cache);
+            let of_rows = scores.chunks_exact_mut(model.config.vocab_size);
             let mut going = Vec::with_capacity(rows.len());
             let mut chosen = Vec::with_capacity(rows.len());
-            for (at, (row, mut scores)) in rows.iter_mut().zip(scores).enumerate() {
+            for (at, (row, scores)) in rows.iter_mut().zip(of_rows).enumerate() {
                 let prompt = &requests[row.index].prompt;
                 let new = &generations[row.index];
-                config
-                    .rules
-                    .apply(&mut scores, prompt, new, &config.stop_ids);
-                let id = config.choose(&scores, &mut row.rng).ok_or_else(|| {
+                config.rules.apply(scores, prompt, new, &config.stop_ids);
+                let id = config.choose(scores, &mut row.rng).ok_or_else(|| {
                     Error::Data(format!("prompt {}: a score is no number", row.index))
                 })?;
                 if config.stop_ids.contains(&id) {
@@ -133,16 +132,14 @@ impl Decoder {
             .collect())
     }
 
-    /// Scores of the token after the last column, row by row.
-    fn scores_of_next(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Vec<Vec<f32>> {
-        let hidden = self.hidden_cached(grid, cache);
-        let last = hidden
-            .narrow(1, grid.positions() - 1, 1)
-            .squeeze_dim::<2>(1);
+    /// Scores of the token after the last column, those of each row behind those of the one before.
+    fn scores_of_next(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Vec<f32> {
+        let last = self.last_hidden_cached(grid, cache);
         let scores = self.score(last).into_data();
-        let scores: Vec<f32> = scores.iter().collect();
-        let rows = scores.chunks_exact(self.config.vocab_size);
-        rows.map(<[f32]>::to_vec).collect()
+        match scores.dtype() {
+            DType::F32 => scores.try_into_vec().expect("the numbers are f32"),
+            _ => scores.iter().collect(),
+        }
     }
 
     fn check_prompt(&self, index: usize, prompt: &[u32]) -> Result<(), Error> {

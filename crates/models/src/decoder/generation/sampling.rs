@@ -19,10 +19,11 @@ impl GenerationConfig {
             let by_score = scores[*other].total_cmp(&scores[*one]);
             by_score.then(one.cmp(other))
         };
-        let mut tokens: Vec<usize> = (0..scores.len()).collect();
         if self.temperature == 0.0 {
-            return tokens.into_iter().min_by(better).map(|token| token as u32);
+            let best = (0..scores.len()).min_by(better);
+            return best.map(|token| token as u32);
         }
+        let mut tokens: Vec<usize> = (0..scores.len()).collect();
         if (1..tokens.len()).contains(&self.top_k) {
             tokens.select_nth_unstable_by(self.top_k - 1, better);
             tokens.truncate(self.top_k);
