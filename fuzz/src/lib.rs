@@ -24,18 +24,19 @@ use format::outcome;
 pub use format::{Format, Outcome};
 pub use images::{CIFAR, PICTURE};
 pub use runs::{EXPERIMENT, MANIFEST, OPTIMIZER, PRETRAINING};
-pub use text::{RECORD_LINES, RECORDS, TOKENIZER};
+pub use text::{GGUF, RECORD_LINES, RECORDS, TOKENIZER};
 pub use weights::{
     ADAPTER, DECODER_CONFIG, DECODER_INDEX, DECODER_WEIGHTS, PEFT_CONFIG, PEFT_WEIGHTS, VIT_WEIGHTS,
 };
 
 /// All of them.
-pub const FORMATS: [&Format; 16] = [
+pub const FORMATS: [&Format; 17] = [
     &CIFAR,
     &PICTURE,
     &RECORDS,
     &RECORD_LINES,
     &TOKENIZER,
+    &GGUF,
     &VIT_WEIGHTS,
     &DECODER_WEIGHTS,
     &DECODER_INDEX,

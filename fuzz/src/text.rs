@@ -1,8 +1,16 @@
-//! Records and tokenizers.
+//! Records, tokenizers, and language models with theirs.
 
+use burn::tensor::Device;
 use treelora_cl_bench::text::{BytePairTraining, TextBenchmark, TextDatasetConfig, Tokenizer};
+use treelora_experiment::LanguageModel;
 
-use crate::{Format, Outcome, outcome, scratch::folder};
+use crate::{
+    Format, Outcome, outcome,
+    scratch::{folder, read},
+};
+
+/// Models of one layer, each with a tokenizer of another kind.
+const GGUF_MODELS: &str = "crates/cl-bench/tests/fixtures/gguf";
 
 const LINES: &str = "{\"prompt\": \"Which colour? \", \"answer\": \"blue\"}\n\
                      {\"prompt\": \"\u{1F600} \\u00e4\\ud83d\\ude00\", \"answer\": \"red\"}\n";
@@ -33,6 +41,26 @@ pub const TOKENIZER: Format = Format {
         outcome(Tokenizer::load(folder.path()).and_then(|tokenizer| {
             let ids = tokenizer.encode("what of the sky? <s> \u{1F600}")?;
             tokenizer.decode(&ids)
+        }))
+    },
+};
+
+/// A model with its tokenizer in one file.
+pub const GGUF: Format = Format {
+    name: "gguf",
+    file: "model.gguf",
+    seeds: || {
+        ["bytes", "pieces"]
+            .map(|name| read(&format!("{GGUF_MODELS}/{name}.gguf")))
+            .into()
+    },
+    parse: |bytes| {
+        let folder = folder(&[("model.gguf", bytes)]);
+        let path = folder.path().join("model.gguf");
+        let model = LanguageModel::load(&path, &Device::default());
+        outcome(model.and_then(|model| {
+            let ids = model.tokenizer.encode("what of the sky? <s> \u{1F600}")?;
+            model.tokenizer.decode(&ids)
         }))
     },
 };

@@ -3,7 +3,8 @@
     python generation.py --out crates/models/tests/fixtures/decoder
 
 Reads the folder `llama` there, which decoder.py writes, and writes generation_rules.json: for each entry of RULES the
-fields, the tokens that end a text and what the three rows are continued with, greedily, for 12 tokens.
+fields, the tokens that end a text and what the three rows are continued with, greedily, for 12 tokens. choices.json: the
+log-likelihood of each of CHOICES after each row.
 """
 
 import argparse
@@ -34,6 +35,24 @@ RULES = {
         repetition_penalty=1.2, no_repeat_ngram_size=3, suppress_tokens=[plain[0][0]], min_new_tokens=3
     ),
 }
+
+# One token, several, one that begins another.
+CHOICES = [[7], [40, 2], [40], [9, 61, 12, 2], [100, 3, 5]]
+
+
+def log_likelihoods(folder, prompts):
+    """Sum over the tokens of each choice, each given all before it, without a cache."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    rows = []
+    for prompt in prompts:
+        row = []
+        for choice in CHOICES:
+            with torch.no_grad():
+                logits = model(torch.tensor([prompt + choice])).logits[0]
+            scores = torch.log_softmax(logits.double(), -1)
+            row.append(sum(scores[len(prompt) - 1 + i, id].item() for i, id in enumerate(choice)))
+        rows.append(row)
+    return rows
 
 
 def main():
@@ -70,6 +89,8 @@ def main():
         cases.append({"name": name, "fields": fields, "ends": ends, "continued": continued})
         print(name, [len(new) for new in continued])
     (out / "generation_rules.json").write_text(json.dumps(cases) + "\n")
+    choices = {"choices": CHOICES, "log_likelihoods": log_likelihoods(out / "llama", prompts)}
+    (out / "choices.json").write_text(json.dumps(choices) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::{process, python, workspace::Workspace};
 
 /// Each script of xtask/golden and the folder of its fixtures.
-const SCRIPTS: [(&str, &str); 11] = [
+const SCRIPTS: [(&str, &str); 14] = [
     ("xtask/golden/vit.py", "crates/models/tests/fixtures"),
     (
         "xtask/golden/pictures.py",
@@ -25,6 +25,18 @@ const SCRIPTS: [(&str, &str); 11] = [
     (
         "xtask/golden/generation.py",
         "crates/models/tests/fixtures/decoder",
+    ),
+    (
+        "xtask/golden/gguf_types.py",
+        "crates/tensor-file/tests/fixtures",
+    ),
+    (
+        "xtask/golden/gguf_models.py",
+        "crates/models/tests/fixtures/gguf",
+    ),
+    (
+        "xtask/golden/gguf_tokenizers.py",
+        "crates/cl-bench/tests/fixtures/gguf",
     ),
     ("xtask/golden/peft_folders.py", "crates/lora/tests/fixtures"),
     (

@@ -106,7 +106,7 @@ pub(crate) struct ExperimentArguments {
     /// Folder of the data; overrides `data.path`.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
-    /// File (images) or folder (text) of the model's weights; overrides `model.weights`.
+    /// File (images, or GGUF for text) or folder (text) of the model's weights; overrides `model.weights`.
     #[arg(long)]
     pub(crate) weights: Option<PathBuf>,
     /// Device, such as `flex`, `wgpu`, `vulkan`, `metal` or `cuda`, if compiled in.
@@ -194,7 +194,7 @@ pub(crate) struct InputArguments {
     /// Folder of the run's data, if they are elsewhere now; they must be the same.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
-    /// File (images) or folder (text) of the weights, if they are elsewhere now; they must be the same.
+    /// File (images, or GGUF for text) or folder (text) of the weights, if they are elsewhere now; they must be the same.
     #[arg(long)]
     pub(crate) weights: Option<PathBuf>,
 }
@@ -225,7 +225,7 @@ pub(crate) struct EvalArguments {
     /// Where the run's data are now, or other data with the same tasks to be scored in their place (which is said).
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
-    /// File (images) or folder (text) of the weights, if they are elsewhere now; they must be the same.
+    /// File (images, or GGUF for text) or folder (text) of the weights, if they are elsewhere now; they must be the same.
     #[arg(long)]
     pub(crate) weights: Option<PathBuf>,
     /// Score all test examples of all tasks in one shuffled sequence instead of task by task; the
@@ -284,7 +284,7 @@ pub(crate) struct ReportArguments {
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
-    /// Folder of the model in Hugging Face layout.
+    /// Folder of the model in Hugging Face layout, or a GGUF file.
     #[arg(long)]
     pub(crate) model: PathBuf,
     /// Folder of an adapter of Hugging Face PEFT.

@@ -91,6 +91,41 @@ fn missing_data_and_weights_are_named() {
     );
 }
 
+/// A fixture of another package's tests.
+fn gguf(path: &str) -> String {
+    let crates = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    crates.join(path).display().to_string()
+}
+
+#[test]
+fn a_gguf_file_continues_a_prompt_and_one_without_a_model_is_refused_by_its_key() {
+    let model = gguf("cl-bench/tests/fixtures/gguf/bytes.gguf");
+    let generate = |prompt: &[&str]| {
+        let fixed = [
+            "generate",
+            "--model",
+            &model,
+            "--max-new-tokens",
+            "4",
+            "--json",
+        ];
+        let output = treelora(&[&fixed[..], prompt].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["prompt_ids"].as_array().unwrap().len()
+    };
+    let plain = generate(&["--prompt", "How many frogs?"]);
+    assert!(generate(&["--prompt", "How many frogs?", "--chat"]) > plain);
+    let other = gguf("tensor-file/tests/fixtures/types.gguf");
+    let message = refused(&["generate", "--model", &other, "--prompt", "x"]);
+    for part in ["types.gguf", "`llama.embedding_length`"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let trace = config("trace-500-stories260k.toml");
+    let message = refused(&["run", &trace, "--weights", &other, "--data", "no/data"]);
+    assert!(message.contains("types.gguf"), "{message}");
+}
+
 const TINY: &str = r#"
 name = "tiny"
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use treelora_tensor_file::{TensorFileError, TextFileError};
+use treelora_tensor_file::{GgufError, TensorFileError, TextFileError};
 
 use crate::StepInfo;
 
@@ -166,6 +166,15 @@ impl From<TextFileError> for Error {
         match error {
             TextFileError::Io { path, source } => Self::Io { path, source },
             TextFileError::Content { path, problem } => Self::Format { path, problem },
+        }
+    }
+}
+
+impl From<GgufError> for Error {
+    fn from(error: GgufError) -> Self {
+        match error {
+            GgufError::Io { path, source } => Self::Io { path, source },
+            GgufError::Content { path, problem } => Self::Format { path, problem },
         }
     }
 }

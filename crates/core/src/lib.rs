@@ -85,8 +85,8 @@ pub use token_ids::token_ids;
 pub use token_model::{ReadOut, TokenModel};
 pub use tokens::{Pooling, Tokens};
 pub use treelora_tensor_file::{
-    FileKind, MAX_TEXT_BYTES, TensorFile, TensorFileError, json_problem, other_weights, parse_json,
-    rename_durably, write_atomically,
+    FileKind, GgufError, GgufFile, GgufType, MAX_TEXT_BYTES, MappedFile, TensorFile,
+    TensorFileError, json_problem, other_weights, parse_json, rename_durably, write_atomically,
 };
 
 #[cfg(doctest)]

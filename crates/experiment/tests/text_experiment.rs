@@ -302,6 +302,66 @@ fn a_base_in_half_precision_trains_resumes_and_is_recorded_on_text() {
     }
 }
 
+/// The file is a fixture of the tokenizers' tests: a LLaMA of one layer, with everything that describes it.
+#[test]
+fn a_gguf_file_is_a_base_like_a_folder() {
+    let world = World::new();
+    let fixtures = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../cl-bench/tests/fixtures/gguf"
+    );
+    let file = world.dir.path().join("model.gguf");
+    fs::copy(Path::new(fixtures).join("bytes.gguf"), &file).unwrap();
+    let weights = format!("'{}'", file.display());
+    let base = ("model.weights", weights.as_str());
+    let experiment = world.prepare(METHODS[0], &[base]);
+    let manifest = experiment.manifest();
+    let sum = treelora_cl_bench::sha256(&file).unwrap();
+    assert_eq!(manifest.weights_sha256, Some(sum));
+    let (whole, summary) = world.run(&experiment, "whole");
+    assert_eq!(summary.matrix.tasks(), 3);
+    // The same weights as a folder end in the same adapters.
+    let device = Device::default();
+    let model = LanguageModel::load(&file, &device).unwrap();
+    assert_eq!(model.notes, [] as [String; 0]);
+    let folder = world.dir.path().join("folder");
+    model.decoder.save(&folder).unwrap();
+    let again = LanguageModel::load(&file, &device).unwrap();
+    let config = GenerationConfig {
+        max_new_tokens: 6,
+        ..again.generation()
+    };
+    let mut ids = Vec::new();
+    for path in [&file, &folder] {
+        let decoder = treelora_models::decoder::Decoder::load(path, &device).unwrap();
+        let model = LanguageModel {
+            decoder,
+            tokenizer: treelora_cl_bench::text::Tokenizer::load(&file).unwrap(),
+            rules: again.rules.clone(),
+            notes: Vec::new(),
+        };
+        let continued = model
+            .continue_prompt("How many frogs", &Encoding::default(), &config, &mut |_| ())
+            .unwrap();
+        ids.push(continued.ids);
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert!(!ids[0].is_empty());
+    // A PEFT folder of the run fits the file.
+    let out = world.dir.path().join("peft");
+    export_adapter(&whole, 2, &out).unwrap();
+    again.with_peft_adapter(&out).unwrap();
+    // A half-precision base is another run, and other weights are refused.
+    let half = world.prepare(METHODS[0], &[base, ("model.precision", "bf16")]);
+    world.run(&half, "half");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let other = world.prepare(METHODS[0], &[base]);
+    let error = whole.check_weights(other.manifest().weights_sha256);
+    assert!(error.is_err_and(|error| error.to_string().contains("weights")));
+}
+
 #[test]
 fn recomputed_activations_give_equal_results_on_text() {
     let world = World::new();
@@ -513,6 +573,11 @@ fn wrong_input_is_named() {
             "no-such-benchmark",
         ),
         (tree, ("model.weights", "'no/such/model'"), "no/such/model"),
+        (
+            tree,
+            ("model.weights", "''"),
+            "no folder or GGUF file of a decoder",
+        ),
         (tree, ("training.warm_up", "1.0"), "`training.warm_up`"),
         (
             tree,

@@ -187,8 +187,8 @@ impl fmt::Display for FileKind {
             ),
             Self::Zip => f.write_str("a zip archive; unpack it"),
             Self::Gguf => f.write_str(
-                "a GGUF file (weights for llama.cpp, mostly quantised), which is not read; take the folder with \
-                 config.json and safetensors that it was made from",
+                "a GGUF file (weights for llama.cpp, mostly quantised), which is read as the base of a language model \
+                 alone, where the file itself is named",
             ),
             Self::Gzip => f.write_str("compressed by gzip; unpack it: `gzip -d`, or `tar xzf` for an archive"),
             Self::Compressed => f.write_str("compressed by zstd, xz, bzip2 or 7z; unpack it"),

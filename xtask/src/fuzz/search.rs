@@ -14,8 +14,12 @@ use crate::{process, workspace::Workspace};
 /// Seconds of the wall clock after which the processor time is looked at.
 const SLICE: u32 = 60;
 
-/// What the kept inputs of a format may take together: they belong to the repository.
+/// How many inputs of a format are kept, and what they may take together: they belong to the repository.
+const KEPT: usize = 40;
 const KEPT_BYTES: u64 = 48 * 1024;
+
+/// How the valid files of a corpus, and their halves, are called.
+const SEED: &str = "seed-";
 
 pub(super) struct Search {
     binary: PathBuf,
@@ -72,7 +76,8 @@ impl Search {
         Ok(total)
     }
 
-    /// Put the smallest set of inputs that reaches everything into the repository, as far as it is small; its size.
+    /// Put some of the smallest set of inputs that reaches everything into the repository, short ones and long ones, in
+    /// the place of those that an earlier search put there; how many are kept, seeds included.
     pub(super) fn keep(&self) -> Result<usize> {
         let cover = self.folder.join("cover").join(&self.format);
         if cover.exists() {
@@ -87,22 +92,22 @@ impl Search {
             .arg(&self.kept);
         self.logged(command)?;
 
-        let mut inputs = Vec::new();
-        for entry in fs::read_dir(&cover)? {
-            let entry = entry?;
-            inputs.push((entry.metadata()?.len(), entry.file_name()));
-        }
-        inputs.sort();
-        fs::remove_dir_all(&self.kept)?;
-        fs::create_dir_all(&self.kept)?;
         let (mut bytes, mut count) = (0, 0);
-        for (size, name) in inputs {
-            bytes += size;
-            if bytes > KEPT_BYTES {
-                break;
+        for (size, name) in by_size(&self.kept)? {
+            if name.starts_with(SEED) {
+                (bytes, count) = (bytes + size, count + 1);
+            } else {
+                fs::remove_file(self.kept.join(name))?;
+            }
+        }
+        let inputs = by_size(&cover)?;
+        let step = inputs.len().div_ceil(KEPT).max(1);
+        for (size, name) in inputs.into_iter().step_by(step) {
+            if name.starts_with(SEED) || bytes + size > KEPT_BYTES {
+                continue;
             }
             fs::copy(cover.join(&name), self.kept.join(&name))?;
-            count += 1;
+            (bytes, count) = (bytes + size, count + 1);
         }
         Ok(count)
     }
@@ -130,6 +135,18 @@ impl Search {
         }
         Ok(log)
     }
+}
+
+/// The files of a folder, the shortest first.
+fn by_size(folder: &Path) -> Result<Vec<(u64, String)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        files.push((entry.metadata()?.len(), name));
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Processor seconds of all programs that this process waited for: fields 16 and 17 of `/proc/self/stat`, in ticks of

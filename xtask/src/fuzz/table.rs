@@ -34,8 +34,10 @@ fn with_row(page: &str, format: &str, row: &str) -> Result<String> {
     let Some((before, rest)) = page.split_once(HEADER) else {
         bail!("{PAGE} has no table under\n{HEADER}");
     };
-    let end = rest.find("\n\n").map_or(rest.len(), |end| end + 1);
-    let (table, after) = rest.split_at(end);
+    let of_table = rest
+        .split_inclusive('\n')
+        .take_while(|line| line.starts_with('|'));
+    let (table, after) = rest.split_at(of_table.map(str::len).sum());
     let own = format!("| `{format}` |");
     let mut rows: Vec<&str> = table
         .lines()
@@ -62,8 +64,8 @@ mod tests {
 
     #[test]
     fn the_first_row_of_all() {
-        let page = with_row(HEADER, "a", "| `a` | 9 |").unwrap();
-        assert_eq!(page, format!("{HEADER}| `a` | 9 |\n"));
+        let page = with_row(&format!("{HEADER}\nmore\n\nyet more\n"), "a", "| `a` | 9 |").unwrap();
+        assert_eq!(page, format!("{HEADER}| `a` | 9 |\n\nmore\n\nyet more\n"));
         assert!(with_row("no table", "a", "").is_err());
     }
 }

@@ -5,15 +5,13 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::{AddedToken, Tokenizer};
-use treelora_core::{Error, read_text};
+use treelora_core::Error;
 
 use super::{
-    optional_file::read_json_if_present,
     token_names::{Flags, NamedToken, TokenNames},
+    tokenizer_files::{FILE, TokenizerFiles},
 };
 
-/// What the library reads.
-pub(super) const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 const LIST: &str = "added_tokens.json";
 
@@ -43,7 +41,7 @@ struct Described {
     flags: Flags,
 }
 
-/// Add to a tokenizer what the files in `folder` name: the tokens of `added_tokens_decoder` and `added_tokens.json` at
+/// Add to a tokenizer what the files beside it name: the tokens of `added_tokens_decoder` and `added_tokens.json` at
 /// the ids that stand there, with their flags; named special tokens that the vocabulary has, as special ones; other
 /// special tokens behind the last id, in transformers' order. A text that ends or begins with a token without an id
 /// is another matter: those of `bos_token` and `eos_token` are not given one.
@@ -52,12 +50,12 @@ struct Described {
 /// When files disagree on a token or an id, or a tokenizer without ids of its own would get a gap.
 pub(super) fn extend(
     mut tokenizer: Tokenizer,
-    folder: &Path,
+    files: &TokenizerFiles,
     names: &TokenNames,
 ) -> Result<Tokenizer, Error> {
-    let stated = stated(folder, names)?;
+    let stated = stated(files, names)?;
     for (id, Stated { token, file }) in &stated {
-        check_free(&tokenizer, *id, token, &folder.join(file))?;
+        check_free(&tokenizer, *id, token, &files.path_of(file))?;
     }
     let known = tokenizer.get_added_tokens_decoder();
     let changed = stated
@@ -70,7 +68,7 @@ pub(super) fn extend(
         })
         .collect();
     if let Some(id) = first_out_of_turn(&tokenizer, &changed) {
-        tokenizer = with_wider_vocabulary(tokenizer, folder, &changed, id)?;
+        tokenizer = with_wider_vocabulary(tokenizer, files, &changed, id)?;
     }
     let tokens: Vec<AddedToken> = changed.into_iter().map(|(_, token)| token).collect();
     if !tokens.is_empty() {
@@ -99,8 +97,8 @@ pub(super) fn extend(
 }
 
 /// The tokens with an id, by id.
-fn stated(folder: &Path, names: &TokenNames) -> Result<BTreeMap<u32, Stated>, Error> {
-    let config: Config = read_json_if_present(&folder.join(CONFIG))?;
+fn stated(files: &TokenizerFiles, names: &TokenNames) -> Result<BTreeMap<u32, Stated>, Error> {
+    let config: Config = files.json_if_present(CONFIG)?;
     let decoder = config.added_tokens_decoder.unwrap_or_default();
     let described = decoder.into_iter().map(|(id, token)| {
         (
@@ -109,7 +107,7 @@ fn stated(folder: &Path, names: &TokenNames) -> Result<BTreeMap<u32, Stated>, Er
             CONFIG,
         )
     });
-    let list: BTreeMap<String, i64> = read_json_if_present(&folder.join(LIST))?;
+    let list: BTreeMap<String, i64> = files.json_if_present(LIST)?;
     let listed = list.into_iter().map(|(content, id)| {
         let special = names.all().any(|token| token.content == content);
         (id, added_token(&content, special, Flags::default()), LIST)
@@ -123,7 +121,7 @@ fn stated(folder: &Path, names: &TokenNames) -> Result<BTreeMap<u32, Stated>, Er
             0..LARGEST => id as u32,
             _ => {
                 let problem = format!("`{content}` has id {id}, which is no token of any model");
-                return Err(Error::format(folder.join(file), problem));
+                return Err(Error::format(files.path_of(file), problem));
             }
         };
         let other = stated
@@ -134,7 +132,7 @@ fn stated(folder: &Path, names: &TokenNames) -> Result<BTreeMap<u32, Stated>, Er
                 "`{content}` has id {id}, but `{}` has id {other} in {}",
                 stated.token.content, stated.file
             );
-            return Err(Error::format(folder.join(file), problem));
+            return Err(Error::format(files.path_of(file), problem));
         }
         stated.entry(id).or_insert(Stated { token, file });
     }
@@ -187,14 +185,14 @@ fn first_out_of_turn(tokenizer: &Tokenizer, tokens: &[(u32, AddedToken)]) -> Opt
 /// itself go there too, so that they keep the ids that they have.
 fn with_wider_vocabulary(
     tokenizer: Tokenizer,
-    folder: &Path,
+    files: &TokenizerFiles,
     tokens: &[(u32, AddedToken)],
     id: u32,
 ) -> Result<Tokenizer, Error> {
-    let path = folder.join(FILE);
+    let path = files.path_of(FILE);
     let damaged = |problem: String| Error::format(&path, problem);
     let mut file: Value =
-        serde_json::from_str(&read_text(&path)?).map_err(|e| damaged(e.to_string()))?;
+        serde_json::from_str(&files.tokenizer_json()?).map_err(|e| damaged(e.to_string()))?;
     let Some(Value::Object(vocabulary)) = file.pointer_mut("/model/vocab") else {
         return Err(damaged(format!(
             "its tokens have the ids 0 to {} by their position, so that there cannot be one of id {id}",

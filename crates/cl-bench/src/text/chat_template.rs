@@ -8,14 +8,14 @@ use minijinja::{
     value::{Kwargs, Rest, ValueKind},
 };
 use serde::Deserialize;
-use treelora_core::{Error, read_text};
+use treelora_core::Error;
 
 use super::{
     date::Date,
-    optional_file::read_json_if_present,
     template_methods,
     template_source::readable,
     template_values::{JsonStyle, printed},
+    tokenizer_files::TokenizerFiles,
 };
 
 /// Name of the one template in its environment.
@@ -59,18 +59,22 @@ struct Named {
 }
 
 impl ChatTemplate {
-    /// From `chat_template.jinja` or `tokenizer_config.json` in `folder`; `tokens` are the special tokens that the
+    /// From `chat_template.jinja` or `tokenizer_config.json`; `tokens` are the special tokens that the
     /// template may write, each by its key, such as `bos_token`.
     ///
     /// # Errors
     /// When neither file has a template, or it cannot be compiled.
-    pub fn read(folder: &Path, tokens: Vec<(String, String)>) -> Result<Self, Error> {
-        let alone = folder.join("chat_template.jinja");
-        if alone.exists() {
-            return Self::compile(&alone, &read_text(&alone)?, tokens);
+    pub(super) fn read(
+        files: &TokenizerFiles,
+        tokens: Vec<(String, String)>,
+    ) -> Result<Self, Error> {
+        let alone = "chat_template.jinja";
+        if let Some(source) = files.text_if_present(alone)? {
+            return Self::compile(&files.path_of(alone), &source, tokens);
         }
-        let path = folder.join("tokenizer_config.json");
-        let config: Config = read_json_if_present(&path)?;
+        let file = "tokenizer_config.json";
+        let path = files.path_of(file);
+        let config: Config = files.json_if_present(file)?;
         let source = match config.chat_template {
             Some(Templates::One(source)) => source,
             Some(Templates::Named(named)) => {

@@ -34,7 +34,9 @@ mod chat_template;
 
 mod byte_pair_training;
 
-mod optional_file;
+mod tokenizer_files;
+
+mod gguf_tokenizer;
 
 mod token_names;
 

@@ -1,11 +1,9 @@
 //! Which tokens begin, end and pad a text, from the files beside a tokenizer.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 use treelora_core::{Error, token_ids};
 
-use super::{optional_file::read_json_if_present, token_names::TokenNames};
+use super::{token_names::TokenNames, tokenizer_files::TokenizerFiles};
 
 /// Ids of the tokens that are not text.
 ///
@@ -24,12 +22,12 @@ pub struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Read the files in `folder`; `id_of` knows the vocabulary.
+    /// Read them; `id_of` knows the vocabulary.
     ///
     /// # Errors
     /// When a file is damaged, or names a token that the vocabulary lacks.
     pub(super) fn read(
-        folder: &Path,
+        files: &TokenizerFiles,
         names: &TokenNames,
         id_of: impl Fn(&str) -> Option<u32>,
     ) -> Result<Self, Error> {
@@ -42,7 +40,7 @@ impl SpecialTokens {
                     "{key} is `{}`, which the vocabulary of tokenizer.json lacks",
                     token.content
                 );
-                Error::format(folder.join(token.file), problem)
+                Error::format(files.path_of(token.file), problem)
             })
         };
         let mut special = Self {
@@ -53,8 +51,8 @@ impl SpecialTokens {
         };
         special.stops.extend(special.eos);
         for file in ["generation_config.json", "config.json"] {
-            let path = folder.join(file);
-            let fields: Map<String, Value> = read_json_if_present(&path)?;
+            let path = files.path_of(file);
+            let fields: Map<String, Value> = files.json_if_present(file)?;
             let ids = |key: &str| {
                 let ids = token_ids(fields.get(key).unwrap_or(&Value::Null));
                 ids.map_err(|problem| Error::format(&path, format!("`{key}` {problem}")))

@@ -1,12 +1,10 @@
 //! Tokens that the files beside a tokenizer name: beginning, end, padding and others that are not text.
 
-use std::path::Path;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use treelora_core::Error;
 
-use super::optional_file::read_json_if_present;
+use super::tokenizer_files::TokenizerFiles;
 
 /// Files with names, the one that goes first in front.
 const FILES: [&str; 2] = ["tokenizer_config.json", "special_tokens_map.json"];
@@ -52,15 +50,15 @@ pub(super) struct Flags {
 }
 
 impl TokenNames {
-    /// Read the files in `folder`.
+    /// Read them.
     ///
     /// # Errors
     /// When a file is damaged, or a name is no text.
-    pub(super) fn read(folder: &Path) -> Result<Self, Error> {
+    pub(super) fn read(files: &TokenizerFiles) -> Result<Self, Error> {
         let mut names = Self::default();
         for file in FILES {
-            let path = folder.join(file);
-            let fields: Map<String, Value> = read_json_if_present(&path)?;
+            let path = files.path_of(file);
+            let fields: Map<String, Value> = files.json_if_present(file)?;
             let token = |key: &str, value: &Value| {
                 let kind = "must be a token's text, or an object with its `content`";
                 NamedToken::of(value, file)

@@ -2,26 +2,28 @@
 
 use std::{
     ops::Range,
-    path::{Path, PathBuf},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
-use treelora_core::{Error, parse_json, read_text};
+use treelora_core::{Error, parse_json};
 
 use super::{
-    added_tokens::{self, FILE},
+    added_tokens,
     chat_template::ChatTemplate,
     special_tokens::SpecialTokens,
     token_names::TokenNames,
+    tokenizer_files::{FILE, TokenizerFiles},
 };
 
-/// A Hugging Face tokenizer, from the folder of a model.
+/// A Hugging Face tokenizer, from the folder of a model or out of the metadata of a GGUF file.
 ///
 /// Text that looks like a special token is one, as in transformers: Py150's `<s>` is LLaMA's
 /// beginning of a text.
 #[derive(Debug)]
 pub struct Tokenizer {
-    /// The model's folder, for messages and the chat template.
-    folder: PathBuf,
+    /// For messages and the chat template.
+    files: TokenizerFiles,
     inner: tokenizers::Tokenizer,
     names: TokenNames,
     special: SpecialTokens,
@@ -35,13 +37,15 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Read `tokenizer.json`, and further tokens and which are special from the files beside it.
+    /// Read `tokenizer.json`, and further tokens and which are special from the files beside it; `folder` may be a GGUF
+    /// file too, whose metadata tell the same.
     ///
     /// # Errors
-    /// When a file is missing or damaged, or two give a token or an id differently; the message names them.
+    /// When a file is missing or damaged, a vocabulary is of a kind that is not read, or two give a token or an id differently; the message names them.
     pub fn load(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(FILE);
-        let text = read_text(&path)?;
+        let files = TokenizerFiles::at(folder)?;
+        let path = files.path_of(FILE);
+        let text = files.tokenizer_json()?;
         let mut inner = parse(&text).map_err(|problem| Error::format(&path, problem))?;
         // Files may ask for both; here every text is encoded whole.
         inner.with_padding(None);
@@ -55,12 +59,12 @@ impl Tokenizer {
                 .ok_or_else(|| Error::format(&path, "the vocabulary is empty"))
         };
         let own_vocabulary = rows(&inner)?;
-        let names = TokenNames::read(folder)?;
-        let inner = added_tokens::extend(inner, folder, &names)?;
+        let names = TokenNames::read(&files)?;
+        let inner = added_tokens::extend(inner, &files, &names)?;
         let vocabulary = rows(&inner)?;
-        let special = SpecialTokens::read(folder, &names, |token| inner.token_to_id(token))?;
+        let special = SpecialTokens::read(&files, &names, |token| inner.token_to_id(token))?;
         let mut tokenizer = Self {
-            folder: folder.to_owned(),
+            files,
             inner,
             names,
             special,
@@ -80,8 +84,13 @@ impl Tokenizer {
         const PROBE: u32 = u32::MAX;
         let probe = tokenizers::Token::new(PROBE, "a".to_owned(), (0, 1));
         let bare = tokenizers::Encoding::from_tokens(vec![probe], 0);
-        let full = self.inner.post_process(bare, None, true);
-        let full = full.map_err(|e| self.error(&e.to_string()))?;
+        // The crate panics on a template with a token that it does not define.
+        let full = catch_unwind(AssertUnwindSafe(|| {
+            self.inner.post_process(bare, None, true)
+        }));
+        let full = full
+            .map_err(|_| self.error("the post-processor names a token that it does not define"))?
+            .map_err(|e| self.error(&e.to_string()))?;
         let mut parts = full.get_ids().split(|id| *id == PROBE);
         match (parts.next(), parts.next(), parts.next()) {
             (Some(before), Some(after), None) => {
@@ -182,7 +191,7 @@ impl Tokenizer {
             [] => Vec::new(),
             suffix => vec![format!(
                 "{}: it ends every text with `{}`; prompts are left open, because an answer follows",
-                self.folder.join(FILE).display(),
+                self.files.path_of(FILE).display(),
                 suffix.iter().map(name).collect::<String>()
             )],
         }
@@ -200,7 +209,7 @@ impl Tokenizer {
     pub fn chat_template(&self) -> Result<ChatTemplate, Error> {
         let named = self.names.named.iter();
         let named = named.map(|(key, token)| (key.clone(), token.content.clone()));
-        ChatTemplate::read(&self.folder, named.collect())
+        ChatTemplate::read(&self.files, named.collect())
     }
 
     /// The tokenizer of a model with an embedding of `embeddings` rows. Tokens that only the files beside
@@ -263,7 +272,7 @@ impl Tokenizer {
     }
 
     fn error(&self, problem: &str) -> Error {
-        Error::format(self.folder.join(FILE), problem)
+        Error::format(self.files.path_of(FILE), problem)
     }
 }
 
@@ -271,7 +280,7 @@ impl Tokenizer {
 /// for first, and on decoders of no known type.
 fn parse(text: &str) -> Result<tokenizers::Tokenizer, String> {
     parse_json::<serde::de::IgnoredAny>(text)?;
-    match std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text)) {
+    match catch_unwind(|| tokenizers::Tokenizer::from_bytes(text)) {
         Ok(parsed) => parsed.map_err(|e| e.to_string()),
         Err(_) => Err("damaged: a part of it is of no known type".into()),
     }

@@ -6,6 +6,7 @@ mod chat;
 mod dataset_files;
 mod demonstrations;
 mod encoding;
+mod gguf;
 mod golden;
 mod real_data;
 mod tokenizer;

@@ -279,7 +279,8 @@ fn a_post_processor_that_hides_the_text_is_refused() {
     let path = folder.path().join("tokenizer.json");
     let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let piece = json!({ "Sequence": { "id": "A", "type_id": 0 } });
-    for single in [json!([]), json!([piece, piece])] {
+    let undefined = json!({ "SpecialToken": { "id": "[CLS]", "type_id": 0 } });
+    for single in [json!([]), json!([piece, piece]), json!([undefined, piece])] {
         file["post_processor"] = json!({
             "type": "TemplateProcessing", "single": single, "pair": [piece], "special_tokens": {},
         });

@@ -81,8 +81,8 @@ pub struct TextExperimentConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecoderFolder {
-    /// A folder in Hugging Face layout: `config.json`, `model.safetensors` or an index of shards,
-    /// `tokenizer.json`.
+    /// A folder in Hugging Face layout: `config.json`, `model.safetensors` or an index of shards, `tokenizer.json`; or one
+    /// GGUF file, which holds all of it.
     #[serde(default)]
     pub weights: PathBuf,
     /// Number format of the frozen matrices, `f32` or `bf16`, which halves their memory; adapters, normalisations and
@@ -183,7 +183,7 @@ impl TextExperimentConfig {
         if self.model.weights.as_os_str().is_empty() {
             return Err(Error::setting(
                 "model.weights",
-                "no folder of a decoder (--weights DIR)",
+                "no folder or GGUF file of a decoder (--weights PATH)",
             ));
         }
         let of_tasks = self.generation.max_new_tokens_of.iter();

@@ -58,6 +58,11 @@ impl TextPretraining {
                 .train(self.corpus.texts(), folder)
                 .map_err(|e| e.within("tokenizer")),
             Vocabulary::Folder { path } => {
+                if path.is_file() {
+                    let problem = "a file, where the folder of a tokenizer is asked for";
+                    let error = Error::setting("path", format!("{}: {problem}", path.display()));
+                    return Err(error.within("tokenizer"));
+                }
                 // Read first: a folder without a tokenizer leaves nothing behind.
                 Tokenizer::load(path)?;
                 for name in TOKENIZER_FILES {

@@ -17,7 +17,7 @@ use treelora_models::{
     },
 };
 
-/// A decoder and its tokenizer, from one folder in Hugging Face layout.
+/// A decoder and its tokenizer, from one folder in Hugging Face layout or one GGUF file.
 #[derive(Debug)]
 pub struct LanguageModel {
     /// The decoder.
@@ -77,7 +77,8 @@ impl Timings {
 }
 
 impl LanguageModel {
-    /// Read `config.json`, the weights and the tokenizer, and check that they fit each other.
+    /// Read `config.json`, the weights and the tokenizer, or what stands for them in a GGUF file, and check that they fit
+    /// each other.
     ///
     /// # Errors
     /// When a file is missing or damaged, or the tokenizer is of another model.

@@ -1,4 +1,4 @@
-//! Published weights: a folder as Hugging Face lays it out.
+//! Published weights: a folder as Hugging Face lays it out, or a GGUF file.
 
 use std::path::Path;
 
@@ -11,7 +11,9 @@ use treelora_core::{FileKind, Pooling};
 
 use super::{
     Decoder, DecoderBlock, DecoderConfig, RmsNorm, TokenEmbedding,
+    gguf::GgufWeights,
     layer_shape::Shape,
+    model_weights::ModelWeights,
     tensor_names,
     tied_pair::{EMBEDDING, HEAD, TiedPair},
     weight_folder::WeightFolder,
@@ -20,9 +22,10 @@ use crate::{Precision, import::ImportError};
 
 impl Decoder {
     /// A model with the configuration and the weights of a folder in Hugging Face's layout: `config.json`, and
-    /// `model.safetensors` or the shards of `model.safetensors.index.json`.
+    /// `model.safetensors` or the shards of `model.safetensors.index.json`; or of one GGUF file, whose metadata stand for
+    /// `config.json` and whose numbers are widened ([`GgufType`](treelora_core::GgufType)).
     ///
-    /// Tensors may be F64, F32, F16 or BF16; the model is `f32`. The files are mapped into memory and read tensor by
+    /// Tensors of a folder may be F64, F32, F16 or BF16; the model is `f32`. The files are mapped into memory and read tensor by
     /// tensor, so that loading needs no second copy of the model. Of a tied pair either name may hold the matrix; two
     /// different ones are not tied, as in transformers, whatever the configuration says. [`notes`](Self::notes) tells
     /// of that, and of tensors that are no parameters and were passed over.
@@ -43,14 +46,7 @@ impl Decoder {
         precision: Precision,
         device: &Device,
     ) -> Result<Self, ImportError> {
-        if folder.is_file() {
-            return Err(ImportError::NoFolder {
-                path: folder.to_owned(),
-                kind: FileKind::at(folder).ok().flatten(),
-            });
-        }
-        let mut config = DecoderConfig::load(folder)?;
-        let folder = WeightFolder::open(folder)?;
+        let (folder, mut config) = opened(folder)?;
         let pair = TiedPair::of(&folder, &config)?;
         let mut notes = Vec::new();
         if pair.is_untied_by(&config) {
@@ -72,9 +68,28 @@ impl Decoder {
     }
 }
 
+/// The tensors at a path, and the shape of their model.
+fn opened(path: &Path) -> Result<(ModelWeights, DecoderConfig), ImportError> {
+    if !path.is_file() {
+        let config = DecoderConfig::load(path)?;
+        return Ok((ModelWeights::Folder(WeightFolder::open(path)?), config));
+    }
+    match FileKind::at(path).ok().flatten() {
+        Some(FileKind::Gguf) => {
+            let file = Box::new(GgufWeights::open(path)?);
+            let config = file.config().clone();
+            Ok((ModelWeights::Gguf(file), config))
+        }
+        kind => Err(ImportError::NoFolder {
+            path: path.to_owned(),
+            kind,
+        }),
+    }
+}
+
 /// Parameters out of checked files.
 struct Tensors<'f> {
-    folder: &'f WeightFolder,
+    folder: &'f ModelWeights,
     config: &'f DecoderConfig,
     precision: Precision,
     device: &'f Device,
@@ -129,10 +144,7 @@ impl Tensors<'_> {
             false => None,
         };
         let name = format!("{name}.weight");
-        let values = match self.folder.holder(&name) {
-            Some(file) => file.transposed(&name, inputs)?,
-            None => Vec::new(),
-        };
+        let values = self.folder.transposed(&name, inputs)?;
         Ok(Linear {
             weight: self.on_device(values, [inputs, outputs]),
             bias,
@@ -148,12 +160,8 @@ impl Tensors<'_> {
         Ok(self.on_device(self.values(name)?, [length]))
     }
 
-    /// Empty for a tensor that is not there, which the check of the names has ruled out.
     fn values(&self, name: &str) -> Result<Vec<f32>, ImportError> {
-        match self.folder.holder(name) {
-            Some(file) => file.values(name),
-            None => Ok(Vec::new()),
-        }
+        self.folder.values(name)
     }
 
     fn on_device<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {

@@ -1,4 +1,4 @@
-//! Decoder-only language models from Hugging Face folders: LLaMA, Mistral, Gemma, Qwen, Phi 3 and SmolLM 3.
+//! Decoder-only language models from Hugging Face folders and GGUF files: LLaMA, Mistral, Gemma, Qwen, Phi 3 and SmolLM 3.
 //!
 //! Reading order: [`DecoderConfig`], [`TokenGrid`], [`Positions`], [`SelfAttention`], [`GatedMlp`],
 //! [`DecoderBlock`], [`Decoder`]; then [`KeyValueCache`], with which a sequence goes through in parts, [`TextBatch`],
@@ -35,6 +35,10 @@ mod language_model;
 mod token_model;
 
 mod weight_folder;
+
+mod gguf;
+
+mod model_weights;
 
 mod tensor_names;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     DecoderConfig,
+    model_weights::ModelWeights,
     tied_pair::{EMBEDDING, HEAD, TiedPair},
-    weight_folder::WeightFolder,
 };
 use crate::import::{ImportError, Misshaped};
 
@@ -42,7 +42,7 @@ const PARAMETERS: [&str; 10] = [
 /// # Errors
 /// When they do not fit one another; every tensor is named.
 pub(super) fn check(
-    folder: &WeightFolder,
+    folder: &ModelWeights,
     config: &DecoderConfig,
     pair: TiedPair,
 ) -> Result<Option<String>, ImportError> {
@@ -52,17 +52,17 @@ pub(super) fn check(
             path: path(),
             kind: "decoder in Hugging Face's names",
             expected: EMBEDDING,
-            found: folder.names().take(3).cloned().collect(),
+            found: folder.names().into_iter().take(3).cloned().collect(),
         });
     }
     let expected = expected_shapes(config, pair);
     let (mut missing, mut misshaped) = (Vec::new(), Vec::new());
     for (name, expected) in &expected {
         match folder.shape(name) {
-            None => missing.push(name.clone()),
+            None => missing.push(folder.name_in_file(name)),
             Some(found) if found == expected => {}
             Some(found) => misshaped.push(Misshaped {
-                name: name.clone(),
+                name: folder.name_in_file(name),
                 found: found.to_vec(),
                 expected: expected.clone(),
             }),
@@ -72,9 +72,11 @@ pub(super) fn check(
     let is_table = |name: &String| TABLES.iter().any(|table| name.ends_with(table));
     let others = folder
         .names()
+        .into_iter()
         .filter(|name| !expected.contains_key(*name) && !repeats(name) && !is_table(name));
-    let (unexpected, passed_over): (Vec<String>, Vec<String>) =
-        others.cloned().partition(|name| is_parameter(name));
+    let (unexpected, passed_over): (Vec<String>, Vec<String>) = others
+        .map(|name| folder.name_in_file(name))
+        .partition(|name| is_parameter(name));
     if missing.is_empty() && unexpected.is_empty() && misshaped.is_empty() {
         let note = |names: Vec<String>| {
             let (path, names) = (folder.path().display(), names.join(", "));

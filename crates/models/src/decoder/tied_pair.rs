@@ -1,6 +1,6 @@
 //! The embedding and the head of a folder, which are one matrix where they are tied.
 
-use super::{DecoderConfig, weight_folder::WeightFolder};
+use super::{DecoderConfig, model_weights::ModelWeights};
 use crate::import::ImportError;
 
 /// The tensor by which a decoder is recognised.
@@ -25,7 +25,7 @@ impl TiedPair {
     ///
     /// # Errors
     /// When the values of one are not read.
-    pub(super) fn of(folder: &WeightFolder, config: &DecoderConfig) -> Result<Self, ImportError> {
+    pub(super) fn of(folder: &ModelWeights, config: &DecoderConfig) -> Result<Self, ImportError> {
         let there = |name| folder.shape(name).is_some();
         Ok(match (there(EMBEDDING), there(HEAD)) {
             (_, false) => Self::Embedding,

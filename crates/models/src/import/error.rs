@@ -43,7 +43,7 @@ pub enum ImportError {
     },
     /// A file in the place of a model's folder.
     #[error(
-        "{}: a file, where a folder with config.json and {FILE} is asked for; it is {}",
+        "{}: a file, where a folder with config.json and {FILE}, or a GGUF file, is asked for; it is {}",
         path.display(),
         kind.map_or_else(|| "of a kind that is not known".to_owned(), |kind| kind.to_string())
     )]
@@ -137,6 +137,9 @@ pub enum ImportError {
         /// Name of the shard.
         shard: String,
     },
+    /// A GGUF file that cannot be used.
+    #[error(transparent)]
+    Gguf(#[from] treelora_core::GgufError),
     /// The configuration itself is not valid.
     #[error(transparent)]
     Config(#[from] treelora_core::Error),
@@ -184,6 +187,7 @@ impl From<ImportError> for treelora_core::Error {
         match error {
             ImportError::Io { path, source } => Self::Io { path, source },
             ImportError::Config(error) => error,
+            ImportError::Gguf(error) => error.into(),
             // The message names the file already.
             other => Self::Data(other.to_string()),
         }

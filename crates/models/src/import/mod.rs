@@ -2,8 +2,6 @@
 
 mod error;
 
-mod mapping;
-
 mod transposition;
 
 mod weight_file;

@@ -6,15 +6,14 @@ use std::{
 };
 
 use burn::tensor::{bf16, f16};
-use memmap2::Mmap;
 use safetensors::{
     Dtype, SafeTensors,
     tensor::{Metadata, TensorInfo},
 };
 
-use treelora_core::FileKind;
+use treelora_core::{FileKind, MappedFile};
 
-use super::{ImportError, mapping::map, transposition::transposed};
+use super::{ImportError, transposition::transposed};
 
 /// Headers of published models have some hundred kilobytes at most; a file that announces more than
 /// this is damaged or something else.
@@ -23,7 +22,7 @@ const MAX_HEADER_BYTES: u64 = 16 << 20;
 pub(crate) struct WeightFile {
     path: PathBuf,
     metadata: Metadata,
-    bytes: Mmap,
+    bytes: MappedFile,
     /// Where the tensor values start, behind the header.
     values: usize,
 }
@@ -53,7 +52,7 @@ impl WeightFile {
         if length < 8 {
             return Err(damaged(format!("it has {length} bytes")));
         }
-        let bytes = map(&file).map_err(io)?;
+        let bytes = MappedFile::of(&file).map_err(io)?;
         let (first, _) = bytes.as_chunks();
         let announced = u64::from_le_bytes(first[0]);
         // Before the header is parsed: a wrong file may announce anything.

@@ -1,8 +1,10 @@
 //! Likelihoods of given continuations.
 
+use serde::Deserialize;
+use treelora_core::read_json;
 use treelora_models::decoder::{Decoder, TextBatch, TextExample};
 
-use crate::fixture::{MODELS, model};
+use crate::fixture::{Expected, MODELS, folder, model};
 
 /// Prompts of unequal length; the second is shorter than a window.
 fn prompts() -> Vec<Vec<u32>> {
@@ -37,6 +39,32 @@ fn one_by_one(model: &Decoder, prompt: &[u32], continuation: &[u32]) -> f64 {
     let likelihoods = model.answer_log_likelihoods(&batch).swap_remove(0);
     assert_eq!(likelihoods.len(), continuation.len());
     likelihoods.into_iter().map(f64::from).sum()
+}
+
+#[derive(Deserialize)]
+struct Choices {
+    choices: Vec<Vec<u32>>,
+    log_likelihoods: Vec<Vec<f64>>,
+}
+
+/// Labels of one token, of several, and one that begins another: `choices.json`, by xtask/golden/generation.py.
+#[test]
+fn log_likelihoods_are_those_of_transformers() {
+    let prompts = Expected::of("llama").rows;
+    let theirs: Choices = read_json(&folder("choices.json")).unwrap();
+    let ours = model("llama").score_continuations(&slices(&prompts), &theirs.choices);
+    let ours = ours.unwrap();
+    assert_eq!(ours.len(), theirs.log_likelihoods.len());
+    for (prompt, (ours, theirs)) in ours.iter().zip(&theirs.log_likelihoods).enumerate() {
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            let difference = (ours.log_likelihood - theirs).abs();
+            assert!(
+                difference < 1e-4,
+                "prompt {prompt}: {ours:?}, transformers {theirs}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -146,10 +146,10 @@ fn a_folder_with_pickles_alone_says_so_and_how_to_convert_them() {
         &error,
         &["model.safetensors", "pytorch_model.bin", "torch.load"],
     );
-    let file = dir.path().join("model.gguf");
-    fs::write(&file, b"GGUF\x03\0\0\0").unwrap();
+    let file = dir.path().join("model.h5");
+    fs::write(&file, b"\x89HDF\r\n\x1a\n").unwrap();
     let error = Decoder::load(&file, &device()).unwrap_err();
-    assert_names(&error, &["model.gguf", "a file, where a folder", "GGUF"]);
+    assert_names(&error, &["model.h5", "a file, where a folder", "HDF5"]);
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod fixture;
 
 mod generation;
 
+mod gguf;
+
 mod golden;
 
 mod import;

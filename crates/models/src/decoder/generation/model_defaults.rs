@@ -113,8 +113,8 @@ pub struct GenerationDefaults {
 }
 
 impl GenerationDefaults {
-    /// From `generation_config.json` of a model's folder, or `config.json` where there is none; `context` is the
-    /// longest text of the model, at which it ends anyway.
+    /// From `generation_config.json` of a model's folder, or `config.json` where there is none; a GGUF
+    /// file asks for nothing. `context` is the longest text of the model, at which it ends anyway.
     ///
     /// # Errors
     /// When the file is damaged, or a field that is followed is not what it should be.
