@@ -454,7 +454,7 @@ fn a_task_of_o_lora_has_its_own_labels_and_keeps_its_instruction() {
     let changes = [
         ("data.name", "'o-lora'"),
         ("data.tasks", "['agnews']"),
-        ("encoding.max_prompt", "110"),
+        ("encoding.max_prompt", "85"),
         ("encoding.max_answer", "18"),
         CHOOSE,
         ("generation.normalization", "'pmi'"),
@@ -481,7 +481,7 @@ fn a_task_of_o_lora_has_its_own_labels_and_keeps_its_instruction() {
     }
     let (folder, _) = world.run(&experiment, "o-lora");
     let blank = format!("{instruction}\n\nAnswer:");
-    let blank = experiment.config().encoding.prompt(tokenizer, &blank, 110);
+    let blank = experiment.config().encoding.prompt(tokenizer, &blank, 85);
     let blank = blank.unwrap().ids;
     let expected = exhaustive(&experiment, &folder, 0, &labels, |model, prompt, label| {
         likelihood(model, prompt, label) - likelihood(model, &blank, label)
