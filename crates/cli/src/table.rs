@@ -27,6 +27,12 @@ pub(crate) fn summary(summary: &RunSummary) -> String {
             text += &format!("  {name:<26} {percent:>8}   {}\n", metric.formula);
         }
     }
+    for (rule, metrics) in &summary.other_rules {
+        if let Some(value) = metrics.get("acc_last").and_then(|metric| metric.value) {
+            let percent = decimals(100.0 * value, 2);
+            text += &format!("  {:<26} {percent:>8}   by the rule `{rule}`\n", "acc_last");
+        }
+    }
     if let Some(change) = &summary.base_loss_change {
         text += &format!(
             "  {:<26} {:>8}   {} ({:.4} before, {:.4} after, {} tokens)\n",

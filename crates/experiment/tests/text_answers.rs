@@ -429,3 +429,62 @@ fn empty_answers_are_warned_of_with_what_helps() {
         );
     }
 }
+
+#[test]
+fn a_task_of_o_lora_has_its_own_labels_and_keeps_its_instruction() {
+    let world = World::new();
+    let folder = world.data().join("TC/agnews");
+    fs::create_dir_all(&folder).unwrap();
+    let labels = ["World", "Sports"];
+    let sentence =
+        |number: usize| format!("{number} what of the sky? blue, grass green, cat meow {number}");
+    let records: Vec<serde_json::Value> = (0..4)
+        .map(|number| {
+            let label = labels[number % 2];
+            serde_json::json!({ "sentence": sentence(number), "label": label })
+        })
+        .collect();
+    let write = |name: &str, value: &serde_json::Value| {
+        fs::write(folder.join(name), value.to_string()).unwrap();
+    };
+    // Only one of the labels occurs in training: the file has both.
+    write("train.json", &records[..1].to_vec().into());
+    write("test.json", &records.into());
+    write("labels.json", &serde_json::json!(labels));
+    let changes = [
+        ("data.name", "'o-lora'"),
+        ("data.tasks", "['agnews']"),
+        ("encoding.max_prompt", "85"),
+        ("encoding.max_answer", "18"),
+        CHOOSE,
+        ("generation.normalization", "'pmi'"),
+        LONG[0],
+        LONG[1],
+    ];
+    let experiment = world.prepare(SEQUENTIAL, &changes);
+    let instruction =
+        "Which topic does the text below belong to?\nChoose one of: World, Sports.\n\n";
+    let tokenizer = experiment.tokenizer();
+    let report = &experiment.stream().report().tasks[0];
+    assert_eq!(report.test.prompts_cut, 4, "{report:?}");
+    for (number, example) in experiment
+        .stream()
+        .test_examples(TaskId(0))
+        .iter()
+        .enumerate()
+    {
+        let read = tokenizer.decode(&example.prompt_ids).unwrap();
+        let begin = format!("{instruction}{number} what");
+        assert!(read.starts_with(&begin), "{read}");
+        assert!(read.ends_with(&format!("{number}\n\nAnswer:")), "{read}");
+        assert!(!read.contains(&sentence(number)), "{read}");
+    }
+    let (folder, _) = world.run(&experiment, "o-lora");
+    let blank = format!("{instruction}\n\nAnswer:");
+    let blank = experiment.config().encoding.prompt(tokenizer, &blank, 85);
+    let blank = blank.unwrap().ids;
+    let expected = exhaustive(&experiment, &folder, 0, &labels, |model, prompt, label| {
+        likelihood(model, prompt, label) - likelihood(model, &blank, label)
+    });
+    assert_eq!(chosen(&folder, 0, 0), expected);
+}

@@ -131,12 +131,14 @@ impl GeneratedAnswers<'_> {
         let mut order: Vec<usize> = (0..positions.len()).collect();
         order.sort_by_key(|&index| examples[positions[index]].prompt_ids.len());
         let mut texts = vec![String::new(); positions.len()];
+        let before = choices.before(answering);
+        let before = before.map_err(|e| e.within("generation"))?;
         for batch in order.chunks(self.batch_size) {
             let prompts: Vec<&[u32]> = batch
                 .iter()
                 .map(|&index| examples[positions[index]].prompt_ids.as_slice())
                 .collect();
-            let chosen = choices.choose(answering, &prompts);
+            let chosen = choices.choose(answering, &prompts, &before);
             let chosen = chosen.map_err(|e| e.within("generation"))?;
             for (&index, label) in batch.iter().zip(chosen) {
                 texts[index] = label.to_owned();

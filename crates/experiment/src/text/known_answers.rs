@@ -12,6 +12,12 @@ use treelora_models::decoder::Decoder;
 
 use crate::{config::answering::Answering, methods::method_config::MethodConfig};
 
+/// A task, how it is answered, and the values of the adapter in short.
+type Question = (TaskId, Answering, u64);
+
+/// Answers by the position of the prompt.
+type Answers = BTreeMap<usize, String>;
+
 /// What was answered to which prompt, by a base that stays as it is with which adapter.
 ///
 /// Adapters are compared by their values, so that one that is trained on is never taken for what it was.
@@ -19,7 +25,7 @@ use crate::{config::answering::Answering, methods::method_config::MethodConfig};
 pub(crate) struct KnownAnswers {
     /// Whether nothing is trained at all.
     untouched: bool,
-    answers: RefCell<BTreeMap<(TaskId, Answering, u64), BTreeMap<usize, String>>>,
+    answers: RefCell<BTreeMap<Question, Answers>>,
 }
 
 impl KnownAnswers {

@@ -72,24 +72,35 @@ impl LabelChoices {
         }))
     }
 
-    /// The best label after each prompt; of equally good ones the first. The prompts go through the model together.
+    /// What each label has before any prompt, to be taken from what it has after one: once for all prompts.
+    ///
+    /// # Errors
+    /// When the blank prompt with a label is longer than the context, or a score is no number.
+    pub(crate) fn before(&self, model: &Decoder) -> Result<Vec<f64>, Error> {
+        let Some(blank) = &self.blank else {
+            return Ok(vec![0.0; self.ids.len()]);
+        };
+        let scores = model.score_continuations(&[blank], &self.ids)?;
+        let scores = scores.into_iter().flatten();
+        Ok(scores.map(|score| score.log_likelihood).collect())
+    }
+
+    /// The best label after each prompt, given what [`before`](Self::before) says; of equally good ones the first. The
+    /// prompts go through the model together.
     ///
     /// # Errors
     /// When a prompt with a label is longer than the context, or a score is no number.
-    pub(crate) fn choose(&self, model: &Decoder, prompts: &[&[u32]]) -> Result<Vec<&str>, Error> {
-        let before: Vec<f64> = match &self.blank {
-            None => vec![0.0; self.ids.len()],
-            Some(blank) => {
-                let scores = model.score_continuations(&[blank], &self.ids)?.into_iter();
-                let scores = scores.flatten();
-                scores.map(|score| score.log_likelihood).collect()
-            }
-        };
+    pub(crate) fn choose(
+        &self,
+        model: &Decoder,
+        prompts: &[&[u32]],
+        before: &[f64],
+    ) -> Result<Vec<&str>, Error> {
         let scored = model.score_continuations(prompts, &self.ids)?;
         Ok(scored
             .iter()
             .map(|scores| {
-                let values = scores.iter().zip(&before);
+                let values = scores.iter().zip(before);
                 let values = values.map(|(score, before)| self.value(score) - before);
                 let best = values
                     .enumerate()

@@ -91,7 +91,7 @@ impl World {
         method: &str,
         changes: &[(&str, &str)],
     ) -> Result<TextExperimentConfig, treelora_experiment::Error> {
-        let lora = match method.contains("'fix'") || method.contains("'frozen'") {
+        let lora = match method.contains("'fix'") || method.contains("name = 'frozen'") {
             true => String::new(),
             false => format!(", lora = {LORA}"),
         };
