@@ -17,6 +17,7 @@ mod matrix;
 mod normalization;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
+mod passes;
 mod product;
 mod projection;
 mod residual;

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::buffer::Unwritten;
 use super::matrix::{Left, Right, Store, Target, multiply};
+use super::passes::{Pass, passes};
 use super::scratch::with_scratch;
 use super::simd::for_each_chunk;
 use super::thin;
@@ -24,8 +25,6 @@ use super::{
     weight::panel_pairs,
 };
 
-/// Depth of one pass: a panel of it stays in the second-level cache.
-const DEPTH: usize = 768;
 /// Rows of one task.
 const ROWS: usize = 64;
 /// Blocks of rows from which on the rows alone keep all cores busy.
@@ -278,19 +277,6 @@ impl Shared {
 /// The columns of a panel of a matrix `n` columns wide.
 fn panel_columns(panel: usize, n: usize) -> Range<usize> {
     panel * PANEL..n.min((panel + 1) * PANEL)
-}
-
-/// A part of the depth, and what becomes of its sums.
-type Pass = (Range<usize>, Store);
-
-/// The passes over the depth; one empty pass for no depth, which writes zeros.
-pub(super) fn passes(depth: usize, first: Store) -> impl Iterator<Item = Pass> {
-    (0..depth.max(1)).step_by(DEPTH).map(move |start| {
-        (
-            start..depth.min(start + DEPTH),
-            if start == 0 { first } else { Store::Add },
-        )
-    })
 }
 
 /// Calls `task(rows, panels, first store)` until all rows and panels are covered.

@@ -8,9 +8,9 @@
 use core::{arch::x86_64::*, mem::transmute};
 
 use super::matrix::{Store, Target};
-use super::product::passes;
+use super::passes::passes;
 use super::thin::{ROWS, WIDTH};
-use super::weight::PAIRS;
+use super::weight::{Half, PAIRS};
 
 /// Columns of a vector of bf16.
 const LANES: usize = 32;
@@ -26,13 +26,6 @@ pub(super) struct Pairs {
     pub(super) data: *const u32,
     /// Pairs from a row to the next, as many as the depth has rounded up.
     pub(super) stride: usize,
-}
-
-/// The right operand `[depth, columns]`, the numbers of a row side by side.
-#[derive(Clone, Copy)]
-pub(super) struct Half {
-    pub(super) data: *const u16,
-    pub(super) row: isize,
 }
 
 /// Which instruction the sums follow.

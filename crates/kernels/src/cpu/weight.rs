@@ -8,8 +8,6 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, bf16};
 
 use super::matrix::{Left, Right};
-#[cfg(target_arch = "x86_64")]
-use super::thin_pairs::Half;
 use super::transposition::transpose;
 
 /// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
@@ -21,6 +19,14 @@ pub(super) const PAIRS: usize = 16;
 /// Pairs of rows in a panel of pairs.
 pub(super) fn panel_pairs(rows: usize) -> usize {
     rows.div_ceil(2).next_multiple_of(PAIRS)
+}
+
+/// A matrix in bf16, the numbers of a row side by side.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Half {
+    pub(super) data: *const u16,
+    pub(super) row: isize,
 }
 
 /// The numbers of a [`Matrix`], strides in elements.
