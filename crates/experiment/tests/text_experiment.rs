@@ -6,6 +6,7 @@ mod text_world;
 
 use std::{
     fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
