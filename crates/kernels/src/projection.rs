@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, module};
 
+use crate::Dropout;
+
 #[cfg(feature = "flex")]
 use crate::cpu::{self, FusedOps, Kernels};
 
@@ -55,6 +57,35 @@ pub fn lora_linear<const D: usize>(
     b: Tensor<2>,
     scale: f64,
 ) -> Tensor<D> {
+    with_dropout(x, weight, bias, [a, b], scale, None)
+}
+
+/// As [`lora_linear`], with numbers of `x` dropped on the way into `a`: `x weight + bias + scale (dropout(x) a) b`.
+///
+/// The backward makes the mask again from its seed.
+///
+/// # Shapes / # Panics
+/// As [`lora_linear`].
+pub fn lora_linear_with_dropout<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    a: Tensor<2>,
+    b: Tensor<2>,
+    scale: f64,
+    dropout: Dropout,
+) -> Tensor<D> {
+    with_dropout(x, weight, bias, [a, b], scale, Some(dropout))
+}
+
+fn with_dropout<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    [a, b]: [Tensor<2>; 2],
+    scale: f64,
+    dropout: Option<Dropout>,
+) -> Tensor<D> {
     assert_eq!(
         a.dims()[0],
         weight.dims()[0],
@@ -75,9 +106,15 @@ pub fn lora_linear<const D: usize>(
             bias.into_dispatch(),
         );
         let (a, b) = (a.into_dispatch(), b.into_dispatch());
-        return Tensor::from_dispatch(Kernels::lora_linear_fused(x, weight, bias, a, b, scale));
+        return Tensor::from_dispatch(Kernels::lora_linear_fused(
+            x, weight, bias, a, b, scale, dropout,
+        ));
     }
     let inputs = x.clone().cast(a.dtype());
+    let inputs = match dropout {
+        Some(dropout) => dropout.apply(inputs),
+        None => inputs,
+    };
     let update = module::linear(module::linear(inputs, a, None), b, None) * scale;
     let weight = weight.cast(x.dtype());
     let output = module::linear(x, weight, bias);

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use treelora_kernels::{
-    AttentionMask, Fused, Rounding, add_bias_residual, attention, capped_attention, cross_entropy,
-    gelu, gelu_tanh, layer_norm, linear, lora_linear, rms_norm, set_fused, silu_gate, softmax,
+    AttentionMask, Dropout, Fused, Rounding, add_bias_residual, attention, capped_attention,
+    cross_entropy, gelu, gelu_tanh, layer_norm, linear, lora_linear, lora_linear_with_dropout,
+    rms_norm, set_fused, silu_gate, softmax,
 };
 
 /// The switch is global to the process: one comparison at a time.
@@ -349,6 +350,18 @@ fn projections() {
                 l[1].view(),
                 l[2].view(),
                 0.3,
+            )
+        });
+        let dropout = Dropout::new(0.3, rows as u64);
+        compare("lora_linear with dropout", &adapter, |l| {
+            lora_linear_with_dropout(
+                l[0].view::<2>(),
+                random([d_in, d_out], 2),
+                Some(random([d_out], 3)),
+                l[1].view(),
+                l[2].view(),
+                0.3,
+                dropout,
             )
         });
         compare("lora_linear, first layer", &adapter[1..], |l| {

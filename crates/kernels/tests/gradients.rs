@@ -3,8 +3,9 @@
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use treelora_kernels::{
-    AttentionMask, Rounding, add_bias_residual, attention, capped_attention, cross_entropy, gelu,
-    gelu_tanh, layer_norm, linear, lora_linear, rms_norm, silu_gate, softmax,
+    AttentionMask, Dropout, Rounding, add_bias_residual, attention, capped_attention,
+    cross_entropy, gelu, gelu_tanh, layer_norm, linear, lora_linear, lora_linear_with_dropout,
+    rms_norm, silu_gate, softmax,
 };
 
 fn device() -> Device {
@@ -115,6 +116,19 @@ fn projections() {
             1.5,
         ))
     });
+    check("lora_linear with dropout", 6 + 6 + 8, |x| {
+        let (a, b) = (part(&x, 6, [3, 2]), part(&x, 12, [2, 4]));
+        let weight = leaf(&values(12, 9), [3, 4], x.dtype());
+        flat(lora_linear_with_dropout(
+            part(&x, 0, [2, 3]),
+            weight,
+            None,
+            a,
+            b,
+            1.5,
+            Dropout::new(0.4, 3),
+        ))
+    });
 }
 
 #[test]
@@ -179,13 +193,14 @@ fn block_bits(threads: usize) -> Vec<u32> {
         );
         let (gamma, beta, bias) = (vector(5), vector(6), vector(7));
         let y = layer_norm(x.clone(), gamma.clone(), beta.clone(), 1e-6);
-        let y = lora_linear(
+        let y = lora_linear_with_dropout(
             y,
             w.clone() / 16.0,
             Some(bias.clone()),
             a.clone(),
             b.clone(),
             0.1,
+            Dropout::new(0.1, 1),
         );
         let split = y.reshape([batch, positions, heads, dim]).swap_dims(1, 2);
         let y = attention(

@@ -2,9 +2,10 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, Distribution, Tensor, TensorData},
+    tensor::{DType, Device, Tensor, TensorData},
 };
 use rand::Rng;
+use treelora_kernels::Dropout;
 
 use crate::{
     gates::Amount,
@@ -58,23 +59,21 @@ impl LoraAdapter {
         treelora_kernels::linear(amount.times(hidden, self.scale), self.b.val(), None)
     }
 
-    /// Whether input features are dropped now: only while the adapter itself is trained, so that evaluation
-    /// (`valid()`) and frozen adapters of other tasks are deterministic.
-    pub(crate) fn drops(&self) -> bool {
-        self.dropout > 0.0 && self.a.is_require_grad()
+    /// What drops input features now: only while the adapter itself is trained, so that evaluation (`valid()`) and
+    /// frozen adapters of other tasks are deterministic.
+    ///
+    /// Its seed comes from the device's generator: one `device.seed(..)` at the start of a step makes a resumed run equal.
+    pub(crate) fn dropout_on(&self, device: &Device) -> Option<Dropout> {
+        let drops = self.dropout > 0.0 && self.a.is_require_grad();
+        drops.then(|| Dropout::draw(self.dropout, device))
     }
 
     /// `x` with features dropped at random and the others scaled to keep the expectation.
-    ///
-    /// The mask comes from the device's generator, like that of burn's own dropout: one `device.seed(..)` at the
-    /// start of a task makes a resumed run equal.
     fn dropped<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if !self.drops() {
-            return x;
+        match self.dropout_on(&x.device()) {
+            Some(dropout) => dropout.apply(x),
+            None => x,
         }
-        let keep = 1.0 - self.dropout;
-        let mask = x.random_like(Distribution::Bernoulli(keep));
-        x * (mask / keep)
     }
 }
 

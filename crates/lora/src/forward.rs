@@ -30,21 +30,22 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     }
     let base = layer.weight.base();
     if let Some(pair) = only_pair(bank) {
-        let (a, b) = (pair.a.val(), pair.b.val());
-        return kernels::lora_linear(x, base, bias, a, b, pair.scale);
+        let (a, b, scale) = (pair.a.val(), pair.b.val(), pair.scale);
+        return match pair.dropout_on(&x.device()) {
+            Some(dropout) => kernels::lora_linear_with_dropout(x, base, bias, a, b, scale, dropout),
+            None => kernels::lora_linear(x, base, bias, a, b, scale),
+        };
     }
     let output = kernels::linear(x.clone(), base, bias.clone());
     with_updates(bank, x, output, bias)
 }
 
-/// The one low-rank pair that takes part, when the fused operation serves it.
+/// The one low-rank pair that takes part.
 fn only_pair(bank: &LoraBank) -> Option<&LoraAdapter> {
     let Selection::One(index) = bank.selection() else {
         return None;
     };
-    let pair: &LoraAdapter = bank.updates[*index].get()?;
-    // With dropout the base sees all of `x`, the adapter a part of it: no fused form.
-    (!pair.drops()).then_some(pair)
+    bank.updates[*index].get()
 }
 
 /// `output`, which is `x W + bias`, and the selected updates of it.

@@ -8,6 +8,7 @@ use super::activation::{self, Gelu, GeluTanh};
 use super::attention::{self, Pattern};
 use super::cross_entropy::{self, Labels};
 use super::{normalization, projection, residual, softmax};
+use crate::Dropout;
 
 /// Operations that run as one kernel each, with their own backward.
 #[backend_extension(Flex, Autodiff)]
@@ -46,7 +47,7 @@ pub(crate) trait FusedOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
-    /// See [`crate::lora_linear`]; a bias of length zero is none.
+    /// See [`crate::lora_linear_with_dropout`]; a bias of length zero is none.
     fn lora_linear_fused(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -54,6 +55,7 @@ pub(crate) trait FusedOps: Backend {
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         scale: f64,
+        dropout: Option<Dropout>,
     ) -> FloatTensor<Self>;
     /// See [`crate::add_bias_residual`].
     fn add_bias_residual_fused(
@@ -123,8 +125,9 @@ impl FusedOps for Flex {
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         scale: f64,
+        dropout: Option<Dropout>,
     ) -> FloatTensor<Self> {
-        projection::lora_linear(&x, &weight, &bias, &a, &b, scale).0
+        projection::lora_linear(&x, &weight, &bias, [&a, &b], scale, dropout).0
     }
 
     fn add_bias_residual_fused(
@@ -198,8 +201,9 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         scale: f64,
+        dropout: Option<Dropout>,
     ) -> FloatTensor<Self> {
-        projection::lora_linear_autodiff::<C>(x, weight, bias, a, b, scale)
+        projection::lora_linear_autodiff::<C>(x, weight, bias, [a, b], scale, dropout)
     }
 
     fn add_bias_residual_fused(

@@ -32,7 +32,7 @@ mod transposition;
 mod weight;
 
 use burn::backend::{Dispatch, DispatchDevice};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 pub(crate) use attention::Pattern;
 pub(crate) use cross_entropy::Labels;
@@ -43,11 +43,17 @@ use crate::{Fused, fused};
 /// The dispatcher through which the fused operations are called.
 pub(crate) type Kernels = Dispatch;
 
+/// Whether `device` is the CPU backend.
+pub(crate) fn is_here(device: &Device) -> bool {
+    matches!(
+        device.clone().inner().as_dispatch(),
+        DispatchDevice::Flex(_)
+    )
+}
+
 /// Whether the fused kernels serve `x`: on, on the CPU backend, in f32.
 pub(crate) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
-    fused() == Fused::On
-        && x.dtype() == DType::F32
-        && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+    fused() == Fused::On && x.dtype() == DType::F32 && is_here(&x.device())
 }
 
 /// Whether the projections take `weight` as it is.

@@ -11,10 +11,11 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::DType;
 
 use super::buffer::{contiguous, elements, tensor};
-use super::low_rank::{self, Update};
+use super::low_rank::{self, Rows, Update};
 use super::product::{product, product_onto};
 use super::rows::{RowStatistics, column_sums};
 use super::weight::Matrix;
+use crate::Dropout;
 
 /// `x weight + bias`; a bias of length zero is none.
 pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
@@ -24,14 +25,14 @@ pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> 
     tensor(output, output_shape(&x, weight.columns))
 }
 
-/// `x weight + bias + update b` with `update = scale (x a)`; also `update`, which the backward needs.
+/// `x weight + bias + update b` with `update = scale (dropout(x) a)`; also `update`, which the backward needs.
 pub(super) fn lora_linear(
     x: &FlexTensor,
     weight: &FlexTensor,
     bias: &FlexTensor,
-    a: &FlexTensor,
-    b: &FlexTensor,
+    [a, b]: [&FlexTensor; 2],
     scale: f64,
+    dropout: Option<Dropout>,
 ) -> (FlexTensor, Vec<f32>) {
     let (x, bias, a, b) = (
         contiguous(x),
@@ -42,11 +43,13 @@ pub(super) fn lora_linear(
     let rows = Matrix::rows_of(&x);
     let weight = Matrix::of(weight);
     let [_, rank] = a.layout().shape().dims();
-    let u = low_rank::reduce(elements(&x), elements(&a), rows.columns, rank, scale as f32);
+    let inputs = Rows::of(elements(&x), rows.columns).dropped_by(dropout);
+    let u = low_rank::reduce(inputs, elements(&a), rank, scale as f32);
     let update = Update {
         u: &u,
         b: elements(&b),
         rank,
+        dropout: None,
     };
     let output = project(rows, weight, elements(&bias), Some(update));
     (tensor(output, output_shape(&x, weight.columns)), u)
@@ -130,15 +133,15 @@ pub(super) fn linear_autodiff<C: CheckpointStrategy>(
     }
 }
 
-/// [`lora_linear`] with its backward. With `t = scale dy b^T`: `dx = dy weight^T + t a^T`, `da = x^T t`,
-/// `db = update^T dy`.
+/// [`lora_linear`] with its backward. With `t = scale dy b^T`: `dx = dy weight^T + dropout(t a^T)`,
+/// `da = dropout(x)^T t`, `db = update^T dy`.
 pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
     x: FloatTensor<Autodiff<Flex, C>>,
     weight: FloatTensor<Autodiff<Flex, C>>,
     bias: FloatTensor<Autodiff<Flex, C>>,
-    a: FloatTensor<Autodiff<Flex, C>>,
-    b: FloatTensor<Autodiff<Flex, C>>,
+    [a, b]: [FloatTensor<Autodiff<Flex, C>>; 2],
     scale: f64,
+    dropout: Option<Dropout>,
 ) -> FloatTensor<Autodiff<Flex, C>> {
     #[derive(Debug)]
     struct LoraLinearBackward;
@@ -149,6 +152,7 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
         b: FlexTensor,
         scale: f64,
         update: Vec<f32>,
+        dropout: Option<Dropout>,
     }
 
     impl Backward<Flex, 5> for LoraLinearBackward {
@@ -164,6 +168,7 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
                     b,
                     scale,
                     update,
+                    dropout,
                 },
             ) = ops.state;
             let (x, a) = (contiguous(&x), contiguous(&a));
@@ -171,12 +176,17 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
             let rows = Matrix::rows_of(&gradient);
             let d_out = rows.columns;
             if let Some(node) = b_node {
-                let of_b = low_rank::outer(&update, elements(&gradient), rank, d_out);
+                let of_b = low_rank::outer(Rows::of(&update, rank), elements(&gradient), d_out);
                 grads.register::<Flex>(node.id, tensor(of_b, [rank, d_out]));
             }
             let back = || {
                 let transposed = low_rank::transposed(elements(&contiguous(&b)), rank, d_out);
-                low_rank::reduce(elements(&gradient), &transposed, d_out, rank, scale as f32)
+                low_rank::reduce(
+                    Rows::of(elements(&gradient), d_out),
+                    &transposed,
+                    rank,
+                    scale as f32,
+                )
             };
             let back = if a_node.is_some() || x_node.is_some() {
                 back()
@@ -184,7 +194,8 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
                 Vec::new()
             };
             if let Some(node) = a_node {
-                let of_a = low_rank::outer(elements(&x), &back, d_in, rank);
+                let inputs = Rows::of(elements(&x), d_in).dropped_by(dropout);
+                let of_a = low_rank::outer(inputs, &back, rank);
                 grads.register::<Flex>(node.id, tensor(of_a, [d_in, rank]));
             }
             if let Some(node) = x_node {
@@ -193,6 +204,7 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
                     u: &back,
                     b: &transposed,
                     rank,
+                    dropout,
                 };
                 let of_x = project(rows, Matrix::of(&weight).transposed(), &[], Some(update));
                 grads.register::<Flex>(node.id, tensor(of_x, x.layout().shape().clone()));
@@ -211,7 +223,7 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
     let (bias, bias_node) = bias.into_parts();
     let (a, a_node) = a.into_parts();
     let (b, b_node) = b.into_parts();
-    let (output, update) = lora_linear(&x, &weight, &bias, &a, &b, scale);
+    let (output, update) = lora_linear(&x, &weight, &bias, [&a, &b], scale, dropout);
     let nodes = [x_node, weight_node, bias_node, a_node, b_node];
     match LoraLinearBackward
         .prepare::<C>(nodes)
@@ -226,6 +238,7 @@ pub(super) fn lora_linear_autodiff<C: CheckpointStrategy>(
                     b,
                     scale,
                     update,
+                    dropout,
                 },
             ),
             output,
