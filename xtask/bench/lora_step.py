@@ -27,14 +27,15 @@ DEVICE = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 class Lora(nn.Module):
     """x A B with a scale of 1; B is zero at first."""
 
-    def __init__(self, width):
+    def __init__(self, width, dropout):
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.a = nn.Parameter(torch.empty(RANK, width))
         self.b = nn.Parameter(torch.zeros(width, RANK))
         nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
 
     def forward(self, x):
-        return F.linear(F.linear(x, self.a), self.b)
+        return F.linear(F.linear(self.dropout(x), self.a), self.b)
 
 
 def frozen(layer):
@@ -48,7 +49,7 @@ class Attention(nn.Module):
         self.heads = case["heads"]
         self.qkv = frozen(nn.Linear(width, 3 * width, bias))
         self.proj = frozen(nn.Linear(width, width, bias))
-        self.lora_q, self.lora_v = (Lora(width) if adapted else None for _ in range(2))
+        self.lora_q, self.lora_v = (Lora(width, case["dropout"]) if adapted else None for _ in range(2))
 
     def forward(self, x, rotation=None):
         q, k, v = self.qkv(x).chunk(3, -1)

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | activations | [`gelu`], [`gelu_tanh`], [`silu_gate`] |
 //! | normalisation | [`layer_norm`], [`rms_norm`], [`softmax`] |
-//! | projections | [`linear`], [`lora_linear`] |
+//! | projections | [`linear`], [`lora_linear`], [`lora_linear_with_dropout`] by a [`Dropout`] |
 //! | attention | [`attention`] with an [`AttentionMask`] and a [`Rounding`]; [`capped_attention`] of bounded scores |
 //! | residual stream | [`add_bias_residual`] |
 //! | loss | [`cross_entropy`] |

@@ -12,6 +12,8 @@ pub(crate) struct Case {
     shape: Shape,
     precision: Precision,
     adapters: Adapters,
+    /// Share of the inputs of an adapter that is dropped.
+    dropout: f64,
 }
 
 /// A model and its batch.
@@ -54,6 +56,9 @@ enum Adapters {
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 const LAST: usize = 5;
+
+/// Of the decoders, which are measured with and without: the published configurations have it.
+const DROPOUT: f64 = 0.1;
 
 const fn vit(name: &'static str, width: usize, batch: usize) -> Shape {
     Shape {
@@ -157,11 +162,12 @@ pub(crate) fn chosen(machine: Machine, parts: &[String]) -> Vec<Case> {
 }
 
 fn cases(vits: &[Shape], decoders: &[Shape]) -> Vec<Case> {
-    let of = |shapes: &[Shape], adapters: Adapters| {
+    let of = |shapes: &[Shape], adapters: Adapters, dropout: f64| {
         let with = |shape: &Shape, precision| Case {
             shape: *shape,
             precision,
             adapters,
+            dropout,
         };
         let pairs = shapes
             .iter()
@@ -169,9 +175,10 @@ fn cases(vits: &[Shape], decoders: &[Shape]) -> Vec<Case> {
         pairs.collect::<Vec<_>>()
     };
     [
-        of(vits, Adapters::All),
-        of(vits, Adapters::Last(LAST)),
-        of(decoders, Adapters::All),
+        of(vits, Adapters::All, 0.0),
+        of(vits, Adapters::Last(LAST), 0.0),
+        of(decoders, Adapters::All, 0.0),
+        of(decoders, Adapters::All, DROPOUT),
     ]
     .concat()
 }
@@ -221,6 +228,7 @@ impl Case {
             "first_adapted": first_adapted,
             "prefix": prefix,
             "precision": precision.name(),
+            "dropout": self.dropout,
         });
         case.to_string()
     }
@@ -234,7 +242,7 @@ impl Case {
     }
 }
 
-/// `vit-b batch 8 bf16 last 5`, `decoder-512 batch 2 x 1024 f32`.
+/// `vit-b batch 8 bf16 last 5`, `decoder-512 batch 2 x 1024 f32 dropout 0.1`.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shape {
@@ -245,9 +253,12 @@ impl fmt::Display for Case {
             write!(f, " x {size}")?;
         }
         write!(f, " {}", self.precision.name())?;
-        match self.adapters {
-            Adapters::All => Ok(()),
-            Adapters::Last(count) => write!(f, " last {count}"),
+        if let Adapters::Last(count) = self.adapters {
+            write!(f, " last {count}")?;
+        }
+        match self.dropout {
+            0.0 => Ok(()),
+            dropout => write!(f, " dropout {dropout}"),
         }
     }
 }
@@ -268,7 +279,7 @@ mod tests {
     #[test]
     fn every_target_is_a_case_and_tiny_ones_are_asked_for() {
         let all = names(&[]);
-        assert_eq!(all.len(), 2 * (6 + 6 + 2));
+        assert_eq!(all.len(), 2 * (6 + 6 + 2 + 2));
         assert!(all.iter().all(|name| !name.contains("tiny")), "{all:?}");
         assert_eq!(
             names(&["vit-b batch 8 "]),
@@ -279,8 +290,14 @@ mod tests {
                 "vit-b batch 8 bf16 last 5"
             ]
         );
-        assert_eq!(names(&["1024 f32"]), ["decoder-512 batch 2 x 1024 f32"]);
-        assert_eq!(names(&["tiny"]).len(), 6);
+        assert_eq!(
+            names(&["1024 f32"]),
+            [
+                "decoder-512 batch 2 x 1024 f32",
+                "decoder-512 batch 2 x 1024 f32 dropout 0.1"
+            ]
+        );
+        assert_eq!(names(&["tiny"]).len(), 8);
         assert_eq!(names(&["huge"]), [""; 0]);
         let of_gpu = chosen(Machine::Gpu, &["vit-b batch 192 bf16".to_owned()]);
         assert_eq!(of_gpu.len(), 2);

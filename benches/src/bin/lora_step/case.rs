@@ -31,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) prefix: Prefix,
     /// Of the frozen projections.
     pub(crate) precision: Precision,
+    /// Share of the inputs of an adapter that is dropped.
+    pub(crate) dropout: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -70,6 +72,7 @@ impl Case {
             target_modules: vec![format!(
                 r"^{container}\.({blocks})\.\w+\.({query}|{value})\.weight$"
             )],
+            dropout: self.dropout,
             ..LoraConfig::new(RANK, RANK as f64)
         }
     }
