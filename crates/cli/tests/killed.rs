@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-/// Sixty-four steps a task, so that a fast machine has some left at the last kill, each with a checkpoint, so that a process spends much of its time writing.
+/// Sixty-four steps a task, so that a fast machine has some left at the last kill, each with a checkpoint, so that a
+/// process spends much of its time writing.
 const CONFIG: &str = r#"
 name = "tiny"
 data = { name = "procedural", classes = 8, train_per_class = 16, test_per_class = 2, image_size = 16 }
