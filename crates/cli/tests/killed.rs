@@ -12,14 +12,15 @@ use std::{
     time::Duration,
 };
 
-/// Sixteen steps a task, each with a checkpoint, so that a process spends much of its time writing.
+/// Sixty-four steps a task, so that a fast machine has some left at the last kill, each with a checkpoint, so that a
+/// process spends much of its time writing.
 const CONFIG: &str = r#"
 name = "tiny"
 data = { name = "procedural", classes = 8, train_per_class = 16, test_per_class = 2, image_size = 16 }
 stream = { tasks = 3, class_order = { given = [2, 3, 4, 5, 6, 7] } }
 model = { preset = "tiny", image_size = 16, patch_size = 8, width = 16, depth = 2, heads = 2 }
 pretraining = { classes = [0, 1], epochs = 1, batch_size = 16, learning_rate = 1e-3, weight_decay = 0.01 }
-training = { epochs = 4, batch_size = 8, learning_rate = 1e-2, checkpoint_seconds = 0.0, seed = 3 }
+training = { epochs = 16, batch_size = 8, learning_rate = 1e-2, checkpoint_seconds = 0.0, seed = 3 }
 
 [method]
 name = "tree-lora"
@@ -100,7 +101,7 @@ fn a_killed_run_resumes_to_the_files_of_an_uninterrupted_one() {
         };
         let mut child = start(&killed);
         for kill in 0..KILLS {
-            let (events, moment) = (1 + next(3) as usize, Duration::from_micros(next(20_000)));
+            let (events, moment) = (1 + next(3) as usize, Duration::from_micros(next(5_000)));
             assert!(
                 kill_after(&mut child, &killed, events, moment),
                 "{method}: the run ended before kill {kill} of {KILLS}"
