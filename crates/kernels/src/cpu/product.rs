@@ -82,7 +82,11 @@ fn single_product(
     start: impl Fn(Range<usize>, Target) -> Store + Sync,
 ) {
     // Some rows of the product with the panel of these columns, over a part of the depth.
-    let multiply_panel = |rows: &Range<usize>, panel: Right, columns: &Range<usize>, pass: Pass| {
+    let multiply_by = |multiply: unsafe fn([usize; 3], Left, Right, Target, Store),
+                       rows: &Range<usize>,
+                       panel: Right,
+                       columns: &Range<usize>,
+                       pass: Pass| {
         let (depth, store) = pass;
         let Left { data, row, column } = left.left().skip_rows(rows.start);
         let data = data.wrapping_offset(depth.start as isize * column);
@@ -96,28 +100,19 @@ fn single_product(
         // alone; it is initialised when the store adds.
         unsafe { multiply(size, Left { data, row, column }, right, target, store) };
     };
+    let multiply_panel = |rows: &Range<usize>, panel: Right, columns: &Range<usize>, pass: Pass| {
+        multiply_by(multiply, rows, panel, columns, pass);
+    };
     let packed_panel = |packed: &[f32]| Right {
         data: packed.as_ptr(),
         row: PANEL as isize,
     };
     if m <= thin::ROWS && right.panel(0).is_some() {
         return each_strip([m, n, k], target, start, |columns, first| {
-            let Some(Right { data, row }) = right.panel(columns.start) else {
-                return;
-            };
-            for (depth, store) in passes(k, first) {
-                let left = left.left();
-                let left = Left {
-                    data: left
-                        .data
-                        .wrapping_offset(depth.start as isize * left.column),
-                    ..left
-                };
-                let data = data.wrapping_offset(depth.start as isize * row);
-                let size = [m, columns.len(), depth.len()];
-                let target = target.part(0, columns.start);
-                // SAFETY: as above.
-                unsafe { thin::multiply(size, left, Right { data, row }, target, store) };
+            let strip = right.panel(columns.start);
+            let strip = strip.expect("the columns are side by side");
+            for pass in passes(k, first) {
+                multiply_by(thin::multiply, &(0..m), strip, &columns, pass);
             }
         });
     }
@@ -208,9 +203,8 @@ fn pair_product(
                     false => thin_pairs::Order::Vectors,
                 };
                 return each_strip([m, n, k], target, start, |columns, first| {
-                    let Some(half) = right.half_rows(columns.start) else {
-                        return;
-                    };
+                    let half = right.half_rows(columns.start);
+                    let half = half.expect("the columns are side by side");
                     let size = [m, columns.len(), k];
                     let target = target.part(0, columns.start);
                     // SAFETY: as in `single_product`; the caller has asked for the instructions.
