@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use treelora_core::{Batch, ContinualModel, TokenModel, Tokens};
 
-use super::{Decoder, TextBatch};
+use super::{Decoder, TextBatch, head_loss::head_loss};
 
 impl ContinualModel for Decoder {
     type Batch = TextBatch;
@@ -48,7 +48,7 @@ impl Decoder {
         if counted.targets.is_empty() {
             return answers;
         }
-        let scores = self.scores_at(tokens, &counted);
+        let scores = self.score(self.states_at(tokens, &counted));
         let targets = indices(&counted.targets, &scores.device());
         let rows = counted.targets.len();
         let likelihoods = log_softmax(scores, 1).gather(1, targets.reshape([rows, 1]));
@@ -66,16 +66,19 @@ impl Decoder {
             return tokens.states().clone().mul_scalar(0.0).sum();
         }
         let targets = indices(&counted.targets, &tokens.states().device());
-        treelora_kernels::cross_entropy(self.scores_at(tokens, &counted), targets, None)
+        let states = self.states_at(tokens, &counted);
+        head_loss(states, targets, self.config.vocab_size, |states| {
+            self.score(states)
+        })
     }
 
-    /// Scores at the counted positions, `[counted, vocabulary]`.
-    fn scores_at(&self, tokens: &Tokens, counted: &Counted) -> Tensor<2> {
+    /// What the head scores at the counted positions, `[counted, hidden_size]`.
+    fn states_at(&self, tokens: &Tokens, counted: &Counted) -> Tensor<2> {
         let states = tokens.states().clone();
         let [rows, positions, width] = states.dims();
         let at = indices(&counted.positions, &states.device());
         let states = states.reshape([rows * positions, width]).select(0, at);
-        self.score(self.norm.forward(states))
+        self.norm.forward(states)
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod config;
 
+mod head_loss;
+
 mod initialization;
 
 mod token_grid;
