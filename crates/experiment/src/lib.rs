@@ -49,6 +49,7 @@ mod text;
 pub use catalogue::{Section, catalogue};
 pub use config::{
     answering::{Answering, LabelNormalization},
+    batching::{BatchingConfig, TokenBudget},
     evaluation::{EvaluationRows, EvaluationSettings},
     experiment_config::ExperimentConfig,
     experiment_settings::ExperimentSettings,

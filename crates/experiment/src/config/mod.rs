@@ -9,12 +9,15 @@
 //! | a family of vision models, the shape of one | [`model_config`] |
 //! | optimiser, schedule, seed | [`training`] |
 //! | which adapter answers | [`inference`] |
+//! | how many tokens share a batch | [`batching`] |
 //! | whether text is written or chosen | [`answering`] |
 //! | what is scored after which task | [`evaluation`] |
 //! | a key that is no more | [`method_seed`] |
 //! | a model from scratch | [`image_pretraining_config`], [`text_pretraining_config`] |
 
 pub(crate) mod answering;
+
+pub(crate) mod batching;
 
 pub(crate) mod config_file;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_cl_bench::{
     scorers::Flavour,
-    text::{Encoding, TextBatching, TextDatasetConfig},
+    text::{Encoding, TextDatasetConfig},
 };
 use treelora_class_incremental::DiscriminantConfig;
 use treelora_core::Error;
@@ -18,6 +18,7 @@ use treelora_models::{Precision, decoder::GenerationConfig};
 use crate::{
     config::{
         answering::{Answering, LabelNormalization, check_labels},
+        batching::BatchingConfig,
         config_file::ConfigFile,
         evaluation::{EvaluationRows, EvaluationSettings},
         experiment_settings::ExperimentSettings,
@@ -54,7 +55,7 @@ pub struct TextExperimentConfig {
     pub encoding: Encoding,
     /// Which examples share a batch.
     #[serde(default)]
-    pub batching: TextBatching,
+    pub batching: BatchingConfig,
     /// The frozen decoder.
     pub model: DecoderFolder,
     /// Optimiser, schedule, seed.

@@ -104,7 +104,7 @@ impl Inputs for TextInputs {
             records,
             &tokenizer,
             &config.encoding,
-            config.batching,
+            config.batching.of(model.config()),
             context,
         )?;
         let fits = config.training.validate_for(stream.tasks().len());

@@ -121,6 +121,16 @@ impl DecoderConfig {
         }
     }
 
+    /// Bytes that a training step keeps of each token until its backward, about, with adapters on every projection: what
+    /// enters normalisations and adapted projections, queries, keys, values, what they gather, and both halves of the
+    /// MLP, in `f32`. Scores and passing buffers come on top.
+    pub fn activation_bytes(&self) -> usize {
+        let queries = self.num_attention_heads * self.head_dim;
+        let keys = self.num_key_value_heads * self.head_dim;
+        let of_layer = 4 * self.hidden_size + 2 * queries + 2 * keys + 2 * self.intermediate_size;
+        self.num_hidden_layers * of_layer * size_of::<f32>()
+    }
+
     /// Read `config.json` of a model's folder.
     ///
     /// # Errors
