@@ -56,6 +56,9 @@ pub struct TextDatasetConfig {
     /// Which examples are taken when not all are.
     #[serde(default)]
     pub subset: Subset,
+    /// What scores are taken on: the test split, or, to choose settings by, what is neither trained on nor tested.
+    #[serde(default)]
+    pub scored_on: ScoredSplit,
     /// The split that a task is trained on where it is not `train`, by task; tasks that the stream leaves out may be
     /// named too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -73,6 +76,28 @@ pub enum TrainSplit {
     Eval,
 }
 
+impl TrainSplit {
+    /// As its file is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Eval => "eval",
+        }
+    }
+}
+
+/// The records that answers are scored on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScoredSplit {
+    /// `test`, which settings are not chosen by.
+    #[default]
+    Test,
+    /// `eval`, at most `eval_per_task` records of it; of a task without one, the training records that
+    /// `train_per_task` leaves over. The test split is not read.
+    Eval,
+}
+
 impl TextDatasetConfig {
     /// All of `name`'s tasks, of a folder, with all examples.
     pub fn of(name: TextBenchmark, path: impl Into<PathBuf>) -> Self {
@@ -87,6 +112,7 @@ impl TextDatasetConfig {
             eval_per_task: None,
             test_per_task: None,
             subset: Subset::default(),
+            scored_on: ScoredSplit::default(),
             train_split: BTreeMap::new(),
         }
     }

@@ -90,7 +90,7 @@ pub use byte_pair_training::BytePairTraining;
 pub use chat_template::ChatTemplate;
 pub use corpus::{Corpus, CorpusConfig, Document};
 pub use dataset::{MissingPart, TextDataset, TextSplit, TextTask};
-pub use dataset_config::{TextDatasetConfig, TrainSplit};
+pub use dataset_config::{ScoredSplit, TextDatasetConfig, TrainSplit};
 pub use date::Date;
 pub use demonstrations::{DemonstratedPrompts, Demonstrations};
 pub use duplicates::Duplicates;

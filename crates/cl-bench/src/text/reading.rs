@@ -4,7 +4,7 @@ use treelora_core::{Error, mix};
 
 use super::{
     dataset::{MissingPart, TextDataset, TextSplit, TextTask},
-    dataset_config::{TextDatasetConfig, TrainSplit},
+    dataset_config::{ScoredSplit, TextDatasetConfig, TrainSplit},
     record::TextRecord,
     task_source::{Found, TaskSource},
 };
@@ -81,18 +81,20 @@ impl Reading<'_> {
     fn task(mut self) -> Result<Option<TextTask>, Error> {
         let (config, name) = (self.config, self.source.name());
         let train_from = self.train_from();
+        let train = self.train()?;
         let eval = match train_from {
-            TrainSplit::Train => Some("eval"),
+            TrainSplit::Train => self.split("eval", config.eval_per_task, false)?,
             TrainSplit::Eval => None,
         };
-        let train = self.train()?;
-        let test = self.split("test", config.test_per_task, true)?;
+        let test = match config.scored_on {
+            ScoredSplit::Test => self.split("test", config.test_per_task, true)?,
+            ScoredSplit::Eval => match eval.clone() {
+                Some(eval) => Some(eval),
+                None => self.left_over()?,
+            },
+        };
         let (Some(train), Some(test)) = (train, test) else {
             return Ok(None);
-        };
-        let eval = match eval {
-            Some(eval) => self.split(eval, config.eval_per_task, false)?,
-            None => None,
         };
         Ok(Some(TextTask {
             name: name.to_owned(),
@@ -104,6 +106,35 @@ impl Reading<'_> {
         }))
     }
 
+    /// The training records that are not trained on, at most `eval_per_task`; `None` when the file is missing.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn left_over(&mut self) -> Result<Option<TextSplit>, Error> {
+        let (split, config) = (self.train_from().name(), self.config);
+        let Some(records) = self.read(split, true)? else {
+            return Ok(None);
+        };
+        let available = records.len();
+        let trained = config.train_per_task.unwrap_or(available).min(available);
+        let last = trained.saturating_add(config.eval_per_task.unwrap_or(available));
+        let picked = self.order(available, split)[trained..last.min(available)].to_vec();
+        match picked.is_empty() {
+            false => Ok(Some(TextSplit {
+                records: these(records, picked),
+                available,
+            })),
+            true => {
+                let problem = format!(
+                    "`{}` has no `eval` split, and all its {available} training records are trained on: \
+                     `data.train_per_task` leaves some over",
+                    self.source.name()
+                );
+                Err(Error::setting("scored_on", problem))
+            }
+        }
+    }
+
     /// The split that the task is trained on.
     fn train_from(&self) -> TrainSplit {
         let name = self.source.name();
@@ -113,10 +144,7 @@ impl Reading<'_> {
 
     /// What the task is trained on; `None` when it is missing.
     fn train(&mut self) -> Result<Option<TextSplit>, Error> {
-        let split = match self.train_from() {
-            TrainSplit::Train => "train",
-            TrainSplit::Eval => "eval",
-        };
+        let split = self.train_from().name();
         self.split(split, self.config.train_per_task, true)
     }
 
@@ -126,13 +154,28 @@ impl Reading<'_> {
         limit: Option<usize>,
         needed: bool,
     ) -> Result<Option<TextSplit>, Error> {
-        let records = match self.source.read(split)? {
-            Found::Records(records) => records,
+        let Some(records) = self.read(split, needed)? else {
+            return Ok(None);
+        };
+        let available = records.len();
+        let records = match limit {
+            Some(limit) if limit < available => {
+                these(records, self.order(available, split)[..limit].to_vec())
+            }
+            _ => records,
+        };
+        Ok(Some(TextSplit { records, available }))
+    }
+
+    /// All records of a split; `None` where it is not there and need not be.
+    fn read(&mut self, split: &str, needed: bool) -> Result<Option<Vec<TextRecord>>, Error> {
+        match self.source.read(split)? {
+            Found::Records(records) => Ok(Some(records)),
             Found::NotOffered if needed => {
                 let problem = format!("`{}` has no split `{split}`", self.source.name());
-                return Err(Error::setting("train_split", problem));
+                Err(Error::setting("train_split", problem))
             }
-            Found::NotOffered => return Ok(None),
+            Found::NotOffered => Ok(None),
             // Nothing is learned from or scored on the validation split.
             Found::Missing(file) if self.config.allow_missing || !needed => {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -142,11 +185,11 @@ impl Reading<'_> {
                     file: format!("{}/{name}", self.source.name()),
                     task_left_out: needed,
                 });
-                return Ok(None);
+                Ok(None)
             }
             Found::Missing(file) => {
                 let task = self.source.name();
-                return Err(Error::format(
+                Err(Error::format(
                     file,
                     format!(
                         "the file is missing: it has the {split} split of `{task}`. \
@@ -156,30 +199,30 @@ impl Reading<'_> {
                             _ => "",
                         }
                     ),
-                ));
+                ))
             }
-        };
-        let available = records.len();
-        let records = self.subset(records, split, limit.unwrap_or(available));
-        Ok(Some(TextSplit { records, available }))
+        }
     }
 
-    /// At most `limit` records, in the order of the file.
-    fn subset(&self, records: Vec<TextRecord>, split: &str, limit: usize) -> Vec<TextRecord> {
-        if limit >= records.len() {
-            return records;
+    /// The order in which the records of a split are taken when not all are.
+    fn order(&self, records: usize, split: &str) -> Vec<usize> {
+        let order: Vec<usize> = (0..records).collect();
+        match self.config.subset {
+            Subset::Sampled(seed) => {
+                // By name, so that the order of the tasks has no influence.
+                let name = self.source.name().bytes().chain([0]).chain(split.bytes());
+                let parts: Vec<u64> = [seed].into_iter().chain(name.map(u64::from)).collect();
+                shuffled(&order, mix(&parts))
+            }
+            _ => order,
         }
-        let mut picked: Vec<usize> = (0..records.len()).collect();
-        if let Subset::Sampled(seed) = self.config.subset {
-            // By name, so that the order of the tasks has no influence.
-            let name = self.source.name().bytes().chain([0]).chain(split.bytes());
-            let parts: Vec<u64> = [seed].into_iter().chain(name.map(u64::from)).collect();
-            picked = shuffled(&picked, mix(&parts));
-        }
-        picked.truncate(limit);
-        picked.sort_unstable();
-        let mut records: Vec<Option<TextRecord>> = records.into_iter().map(Some).collect();
-        let picked = picked.into_iter();
-        picked.filter_map(|index| records[index].take()).collect()
     }
+}
+
+/// The records at `picked`, in the order of the file.
+fn these(records: Vec<TextRecord>, mut picked: Vec<usize>) -> Vec<TextRecord> {
+    picked.sort_unstable();
+    let mut records: Vec<Option<TextRecord>> = records.into_iter().map(Some).collect();
+    let picked = picked.into_iter();
+    picked.filter_map(|index| records[index].take()).collect()
 }

@@ -8,7 +8,7 @@ use treelora_cl_bench::{
     Error,
     stream::Subset,
     text::{
-        Duplicates, Majority, TextBenchmark, TextDataset, TextDatasetConfig, TrainSplit,
+        Duplicates, Majority, ScoredSplit, TextBenchmark, TextDataset, TextDatasetConfig, TrainSplit,
         o_lora_order,
     },
 };
@@ -103,6 +103,36 @@ fn limits_take_the_first_or_a_sample_in_file_order() {
         samples.insert(picked);
     }
     assert!(samples.len() > 3, "seeds sample differently: {samples:?}");
+}
+
+#[test]
+fn settings_are_chosen_by_records_that_are_neither_trained_on_nor_tested() {
+    let folder = folder();
+    let root = folder.path();
+    let mut config = config(root);
+    config.scored_on = ScoredSplit::Eval;
+    let scored = |dataset: &TextDataset, task: usize| -> Vec<String> {
+        let records = dataset.tasks[task].test.records.iter();
+        records.map(|record| record.prompt.clone()).collect()
+    };
+    assert_eq!(scored(&config.open().unwrap(), 1), ["b5?"]);
+
+    // Without a split of their own: what training leaves over. No test file is opened.
+    fs::remove_file(root.join("b/eval.json")).unwrap();
+    fs::remove_file(root.join("b/test.json")).unwrap();
+    config.tasks = vec!["b".into()];
+    refused(&config, &["scored_on", "`b`", "all its 5", "train_per_task"]);
+    config.train_per_task = Some(2);
+    assert_eq!(scored(&config.open().unwrap(), 0), ["b2?", "b3?", "b4?"]);
+    config.eval_per_task = Some(2);
+    for seed in 0..20 {
+        config.subset = Subset::Sampled(seed);
+        let dataset = config.open().unwrap();
+        let (trained, scored) = (prompts(&dataset, 0), scored(&dataset, 0));
+        assert_eq!((trained.len(), scored.len()), (2, 2));
+        assert!(!scored.iter().any(|prompt| trained.contains(&prompt.as_str())));
+        assert!(scored.is_sorted());
+    }
 }
 
 #[test]
