@@ -11,6 +11,7 @@
 //! # Ok::<(), treelora_bandit::BanditError>(())
 //! ```
 
+mod clusters;
 mod environment;
 mod experiment;
 mod landscape;

@@ -101,6 +101,7 @@ fn landscape_name(landscape: Landscape) -> &'static str {
         Landscape::Shuffled => "shuffled",
         Landscape::ShuffledMeasured => "shuffled, measured",
         Landscape::Decoy => "decoy",
+        Landscape::Clusters => "clusters",
     }
 }
 
