@@ -162,7 +162,7 @@ impl TreeBandit {
         &self.tree
     }
 
-    fn tree_choice(&mut self) -> usize {
+    pub(crate) fn tree_choice(&mut self) -> usize {
         self.advance();
         let mut node = 0;
         loop {
@@ -175,7 +175,7 @@ impl TreeBandit {
         }
     }
 
-    fn flat_choice(&self) -> usize {
+    pub(crate) fn flat_choice(&self) -> usize {
         let s = exploration(self.round());
         first_smallest(self.arms.iter().map(|line| line.at(s)))
     }

@@ -95,7 +95,7 @@ impl fmt::Display for RegretReport {
     }
 }
 
-fn landscape_name(landscape: Landscape) -> &'static str {
+pub(super) fn landscape_name(landscape: Landscape) -> &'static str {
     match landscape {
         Landscape::Smooth => "smooth",
         Landscape::Shuffled => "shuffled",
