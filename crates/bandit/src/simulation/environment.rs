@@ -166,6 +166,10 @@ mod tests {
             assert!(!keeps(&decoy));
             assert_eq!(decoy.means().iter().filter(|&&m| m < 0.3).count(), 1);
             assert!(keeps(&draw(Landscape::ShuffledMeasured)));
+            let clusters = draw(Landscape::Clusters);
+            assert!(keeps(&clusters));
+            let costliest = clusters.means().iter().copied().fold(0.0, f64::max);
+            assert!((costliest - config.delta).abs() < 1e-12);
             let sorted = |environment: &Environment| {
                 let mut means = environment.means().to_vec();
                 means.sort_by(f64::total_cmp);
