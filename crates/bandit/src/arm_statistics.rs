@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BanditError, CostScale};
 
+/// A spread below this share of the largest cost is rounding.
+const ROUNDING: f64 = 1e-9;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Arm {
     pulls: u64,
@@ -16,6 +19,8 @@ struct Arm {
 pub struct ArmStatistics {
     scale: CostScale,
     largest: f64,
+    /// Sum of squared deviations of all costs from their common mean; kept for [`CostScale::Spread`] alone.
+    squares: f64,
     arms: Vec<Arm>,
 }
 
@@ -25,6 +30,7 @@ impl ArmStatistics {
         Self {
             scale,
             largest: 0.0,
+            squares: 0.0,
             arms: vec![Arm::default(); arms],
         }
     }
@@ -39,6 +45,13 @@ impl ArmStatistics {
     /// When there is no such arm.
     pub fn record(&mut self, arm: usize, cost: f64) -> Result<(), BanditError> {
         self.check(arm, cost)?;
+        if self.scale == CostScale::Spread {
+            // Welford's update: exact where the costs are large and nearly equal.
+            let (pulls, sum) = self.totals();
+            let before = if pulls > 0 { sum / pulls as f64 } else { cost };
+            let after = (sum + cost) / (pulls + 1) as f64;
+            self.squares += ((cost - before) * (cost - after)).max(0.0);
+        }
         let entry = &mut self.arms[arm];
         entry.pulls += 1;
         entry.sum += cost;
@@ -116,12 +129,26 @@ impl ArmStatistics {
     }
 
     /// What a cost is divided by before it meets a confidence width: 1 for [`CostScale::Unit`], the
-    /// largest cost so far for [`CostScale::Raw`] (1 while every cost was 0).
+    /// largest cost so far for [`CostScale::Raw`] (1 while every cost was 0), the standard deviation of the costs so far
+    /// for [`CostScale::Spread`] (1 while they are fewer than two, or equal up to rounding; O(arms)).
     pub fn unit(&self) -> f64 {
         match self.scale {
             CostScale::Raw if self.largest > 0.0 => self.largest,
+            CostScale::Spread => self.spread().unwrap_or(1.0),
             _ => 1.0,
         }
+    }
+
+    fn spread(&self) -> Option<f64> {
+        let others = self.total_pulls().saturating_sub(1);
+        let deviation = (self.squares / others.max(1) as f64).sqrt();
+        (others > 0 && deviation > ROUNDING * self.largest).then_some(deviation)
+    }
+
+    /// Pulls and costs of all arms.
+    fn totals(&self) -> (u64, f64) {
+        let sum = self.arms.iter().map(|arm| arm.sum).sum();
+        (self.total_pulls(), sum)
     }
 }
 
@@ -131,7 +158,13 @@ impl ArmStatistics {
 struct Table {
     scale: CostScale,
     largest: f64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    squares: f64,
     arms: Vec<Arm>,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 impl From<ArmStatistics> for Table {
@@ -139,11 +172,13 @@ impl From<ArmStatistics> for Table {
         let ArmStatistics {
             scale,
             largest,
+            squares,
             arms,
         } = statistics;
         Self {
             scale,
             largest,
+            squares,
             arms,
         }
     }
@@ -156,8 +191,12 @@ impl TryFrom<Table> for ArmStatistics {
         let Table {
             scale,
             largest,
+            squares,
             arms,
         } = table;
+        if !(squares >= 0.0 && squares.is_finite()) {
+            return Err(BanditError::Squares { squares });
+        }
         for (arm, &Arm { pulls, sum }) in arms.iter().enumerate() {
             // Rounding of a long sum may pass its exact limit a little.
             let limit = pulls as f64 * largest * (1.0 + 1e-9);
@@ -173,6 +212,7 @@ impl TryFrom<Table> for ArmStatistics {
         Ok(Self {
             scale,
             largest,
+            squares,
             arms,
         })
     }
@@ -211,6 +251,43 @@ mod tests {
         raw.record(0, 40.0).unwrap();
         raw.record(0, 20.0).unwrap();
         assert_eq!((raw.mean(0), raw.unit()), (Some(30.0), 40.0));
+    }
+
+    #[test]
+    fn the_spread_is_the_standard_deviation_of_all_costs() {
+        let mut statistics = ArmStatistics::new(3, CostScale::Spread);
+        assert_eq!(statistics.unit(), 1.0);
+        statistics.record(0, 1000.0).unwrap();
+        assert_eq!(statistics.unit(), 1.0, "one cost has no spread");
+        statistics.record(2, 1000.0).unwrap();
+        assert_eq!(statistics.unit(), 1.0, "equal costs have none either");
+        let more = [1000.0004, 1000.0008, 999.9996, 1000.0];
+        for (position, &cost) in more.iter().enumerate() {
+            statistics.record(position % 3, cost).unwrap();
+        }
+        let costs = [&[1000.0, 1000.0][..], &more].concat();
+        let mean = costs.iter().sum::<f64>() / 6.0;
+        let squares: f64 = costs.iter().map(|cost| (cost - mean).powi(2)).sum();
+        let expected = (squares / 5.0).sqrt();
+        assert!((statistics.unit() / expected - 1.0).abs() < 1e-6);
+        let json = serde_json::to_string(&statistics).unwrap();
+        let read: ArmStatistics = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, statistics);
+        let spoiled = json.replace("\"squares\":", "\"squares\":-");
+        let error = serde_json::from_str::<ArmStatistics>(&spoiled).unwrap_err();
+        assert!(error.to_string().contains("squared"), "{error}");
+    }
+
+    /// Files of the other scales look as they always did.
+    #[test]
+    fn squares_are_stored_where_they_count() {
+        for scale in [CostScale::Unit, CostScale::Raw] {
+            let mut statistics = ArmStatistics::new(2, scale);
+            statistics.record(0, 0.5).unwrap();
+            statistics.record(1, 0.75).unwrap();
+            let json = serde_json::to_string(&statistics).unwrap();
+            assert!(!json.contains("squares"), "{json}");
+        }
     }
 
     #[test]

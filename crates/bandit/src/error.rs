@@ -98,6 +98,12 @@ pub enum BanditError {
         /// The scale.
         scale: CostScale,
     },
+    /// A spread that no sequence of costs can lead to.
+    #[error("squared deviations of the costs sum to {squares}, expected a finite number from 0 up")]
+    Squares {
+        /// The sum.
+        squares: f64,
+    },
     /// A setting of the simulation is out of range.
     #[error("setting `{key}` is {value}: {problem}")]
     Setting {

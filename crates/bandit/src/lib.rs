@@ -38,6 +38,7 @@ mod error;
 mod layer_bandits;
 mod lower_confidence_bound;
 mod policy;
+mod probe;
 pub mod simulation;
 mod tree_bandit;
 
@@ -48,6 +49,7 @@ pub use error::BanditError;
 pub use layer_bandits::LayerBandits;
 pub use lower_confidence_bound::lower_confidence_bound;
 pub use policy::Policy;
+pub use probe::{Probe, probe, probe_budget};
 pub use tree_bandit::TreeBandit;
 
 /// Runs the example of the README.

@@ -19,7 +19,7 @@ use crate::{
 /// node i:  LCB_i = max( min over children LCB_j , mu_i - 2 sqrt(ln t / n_i) - delta_i )
 /// ```
 ///
-/// with `n_i`, `mu_i` pooled over the arms below `i`; the children of a leaf are its arms. From the
+/// (means and deltas in the units of the [`CostScale`]) with `n_i`, `mu_i` pooled over the arms below `i`; the children of a leaf are its arms. From the
 /// root the choice follows the child of the smaller LCB, the left child and the first arm on ties.
 ///
 /// # Why it is cheap
@@ -34,6 +34,8 @@ pub struct TreeBandit {
     tree: Arc<ArmTree>,
     statistics: ArmStatistics,
     unit: f64,
+    /// What a node's delta is divided by.
+    delta_unit: f64,
     arms: Vec<BoundLine>,
     nodes: Vec<NodeState>,
     /// `sqrt(ln t)` of the last refresh.
@@ -85,6 +87,7 @@ impl TreeBandit {
                 tree.nodes().len()
             ],
             unit: statistics.unit(),
+            delta_unit: delta_unit(&tree, statistics.scale()),
             tree,
             statistics,
             now: 0.0,
@@ -109,7 +112,7 @@ impl TreeBandit {
     }
 
     /// Add the observed cost of `arm`. O(depth); a leaf of several arms is scanned. With
-    /// [`CostScale::Raw`] a new largest cost rescales every bound, O(arms).
+    /// [`CostScale::Raw`] a new largest cost rescales every bound, O(arms), with [`CostScale::Spread`] nearly every cost.
     ///
     /// # Errors
     /// [`BanditError::Cost`] for a cost outside the scale; nothing changes then.
@@ -159,7 +162,7 @@ impl TreeBandit {
         &self.tree
     }
 
-    fn tree_choice(&mut self) -> usize {
+    pub(crate) fn tree_choice(&mut self) -> usize {
         self.advance();
         let mut node = 0;
         loop {
@@ -172,7 +175,7 @@ impl TreeBandit {
         }
     }
 
-    fn flat_choice(&self) -> usize {
+    pub(crate) fn flat_choice(&self) -> usize {
         let s = exploration(self.round());
         first_smallest(self.arms.iter().map(|line| line.at(s)))
     }
@@ -241,7 +244,8 @@ impl TreeBandit {
                 )
             }
         };
-        let pooled = BoundLine::new(pulls, sum, self.unit, self.tree.nodes()[node].delta());
+        let delta = self.tree.nodes()[node].delta() / self.delta_unit;
+        let pooled = BoundLine::new(pulls, sum, self.unit, delta);
         let (bound, lower) = match pooled.at(s) > below.at(s) {
             true => (pooled, below),
             false => (below, pooled),
@@ -253,6 +257,14 @@ impl TreeBandit {
             smallest,
             expires: expires.min(lower.stays_below(&bound, s)),
         };
+    }
+}
+
+/// 1, or the root's delta where only the ratios between deltas count.
+fn delta_unit(tree: &ArmTree, scale: CostScale) -> f64 {
+    match (scale, tree.nodes()[0].delta()) {
+        (CostScale::Spread, root) if root > 0.0 => root,
+        _ => 1.0,
     }
 }
 

@@ -69,7 +69,10 @@ fn full_recursion(
     }
     let pulls: u64 = parts.iter().map(|part| part.1).sum();
     let sum: f64 = parts.iter().map(|part| part.2).sum();
-    let delta = tree.nodes()[node].delta();
+    let delta = match statistics.scale() {
+        CostScale::Spread => tree.nodes()[node].delta() / tree.nodes()[0].delta(),
+        _ => tree.nodes()[node].delta(),
+    };
     let pooled = lower_confidence_bound(sum / pulls.max(1) as f64 / unit, pulls, round) - delta;
     (smallest.0.max(pooled), pulls, sum, smallest.3)
 }
@@ -103,6 +106,7 @@ fn follows_the_full_recursion(arms: usize, widest: usize, scale: CostScale, seed
         let cost = match scale {
             CostScale::Unit => cost,
             CostScale::Raw => 50.0 * cost,
+            CostScale::Spread => 7.0 + 0.001 * cost,
         };
         bandit.record(arm, cost).unwrap();
     }
@@ -121,6 +125,11 @@ proptest! {
     #[test]
     fn also_on_raw_costs(arms in 1usize..20, seed in any::<u64>()) {
         follows_the_full_recursion(arms, 2, CostScale::Raw, seed);
+    }
+
+    #[test]
+    fn also_in_units_of_the_spread(arms in 1usize..20, seed in any::<u64>()) {
+        follows_the_full_recursion(arms, 2, CostScale::Spread, seed);
     }
 
     #[test]

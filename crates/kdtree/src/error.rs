@@ -33,6 +33,9 @@ pub enum TreeError {
         /// Number of layers of the signatures.
         layers: usize,
     },
+    /// A tree without a level.
+    #[error("setting `max_depth` is 0, expected at least 1")]
+    NoDepth,
     /// A signature holds NaN or an infinity, or is so large that its norm overflows.
     #[error("the signature of task {task} is not finite at layer {layer}")]
     NotFinite {

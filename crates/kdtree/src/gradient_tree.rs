@@ -113,6 +113,10 @@ impl GradientTree {
         &self.structure
     }
 
+    pub(crate) fn bank(&self) -> &SignatureBank {
+        &self.bank
+    }
+
     /// Number of tasks.
     pub fn len(&self) -> usize {
         self.bank.len()

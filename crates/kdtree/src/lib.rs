@@ -5,8 +5,11 @@
 //! (TreeLoRA, ICML 2025, Eq. 1 and section 3.3). Signatures stay on their device; only one small
 //! vector of similarities comes back per level.
 //!
-//! Not for: nearest-neighbour search among points. A k-d tree in that sense splits coordinates of
-//! one vector; this one splits a hierarchy of tasks by projections, one layer at a time.
+//! That is the tree of the paper; [`TreeConfig`] has what measures better where the tree has to find relatives: splits
+//! along the first principal component, one tree over whole signatures, deltas that bound what costs differ by. A
+//! [`TaskSearch`] finds the relatives of a new signature among the tasks of a tree.
+//!
+//! Not for: nearest-neighbour search among millions of points. Tasks are few and their vectors long.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -31,12 +34,15 @@ mod closest_pair;
 mod drawing;
 mod error;
 mod gradient_tree;
+mod gram;
 mod growth;
 mod measurement;
 
 mod host_values;
 mod median_split;
+mod principal_component;
 mod signature_bank;
+mod task_search;
 mod task_signature;
 mod tree_config;
 mod tree_structure;
@@ -46,8 +52,9 @@ pub use drawing::{NamedTree, TreeDrawing};
 pub use error::TreeError;
 pub use gradient_tree::GradientTree;
 pub use median_split::Split;
+pub use task_search::{Descent, Neighbour, Neighbours, PathStep, TaskSearch};
 pub use task_signature::TaskSignature;
-pub use tree_config::{Similarity, TreeConfig};
+pub use tree_config::{Levels, Similarity, Smoothness, SplitRule, TreeConfig};
 pub use tree_structure::{Node, NodeKind, TreeStructure};
 
 /// Runs the example of the README.

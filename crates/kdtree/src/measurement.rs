@@ -1,18 +1,23 @@
-//! How near each task is to the mean of its node: all nodes of a level in one round trip.
+//! What the tasks of a node are ranked by, and how far they are apart: all nodes of a level in one round trip.
+
+use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData, Transaction};
 
 use crate::{
-    Similarity, TreeConfig, TreeError, host_values::host_values, signature_bank::SignatureBank,
+    Levels, Similarity, Smoothness, SplitRule, TreeConfig, TreeError,
+    gram::{Gram, to_gram},
+    host_values::host_values,
+    signature_bank::{SignatureBank, increments},
 };
 
-/// What is measured of one task at the layer of its node.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What is measured of a node, at what its level looks at.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measurement {
-    /// Similarity to the mean of the node.
-    pub(crate) similarity: f32,
-    /// Relative L1 distance `||G - mean||_1 / (||G||_1 + ||mean||_1)`, in `[0, 1]`.
-    pub(crate) distance: f64,
+    /// What each task is ranked by, in the order of the group.
+    pub(crate) ranks: Vec<f32>,
+    /// The largest relative L1 distance to the mean, or the largest distance of two tasks in the units of the vectors.
+    pub(crate) spread: f64,
 }
 
 /// A device that holds these as zeros cannot tell two vectors apart anyway; keeps 0/0 away.
@@ -33,17 +38,21 @@ fn to_group_means(rows: Tensor<3>, weights: Tensor<3>, similarity: Similarity) -
     Tensor::stack::<4>(vec![similarity, distance], 0).squeeze_dim(3)
 }
 
-/// The vectors that a level splits, `[tasks, features]`.
+/// The vectors that a level splits, `[tasks, width]`.
 fn level_rows(bank: &SignatureBank, config: &TreeConfig, layer: usize) -> Tensor<2> {
+    let rows = match config.levels {
+        Levels::Layers => bank.layer(layer),
+        Levels::Whole => bank.whole(),
+    };
     match config.increments {
-        true => bank.layer_increments(layer),
-        false => bank.layer(layer),
+        true => increments(rows),
+        false => rows,
     }
 }
 
-/// Measure each task of each group against the mean of its group, at one layer.
+/// Measure each group at what the level of `layer` looks at.
 ///
-/// Groups are padded to the next power of two and measured together, at most `log2(tasks) + 1`
+/// Groups are padded to the next power of two and measured together, at most `log2(tasks) + 1` sets of
 /// expressions and one round trip a level; no scatter, so that sums are the same at each run.
 ///
 /// # Errors
@@ -53,7 +62,7 @@ pub(crate) fn measure_groups(
     config: &TreeConfig,
     layer: usize,
     groups: &[Vec<usize>],
-) -> Result<Vec<Vec<Measurement>>, TreeError> {
+) -> Result<Vec<Measurement>, TreeError> {
     let rows = level_rows(bank, config, layer);
     let widths: Vec<usize> = groups.iter().map(|g| g.len().next_power_of_two()).collect();
     let mut buckets: Vec<(usize, Vec<usize>)> = Vec::new();
@@ -63,6 +72,9 @@ pub(crate) fn measure_groups(
             None => buckets.push((width, vec![group])),
         }
     }
+    let by_component = config.split == SplitRule::PrincipalComponent;
+    let by_diameter = config.smoothness == Smoothness::Diameter;
+    let (with_means, with_gram) = (!(by_component && by_diameter), by_component || by_diameter);
     let mut transaction = Transaction::default();
     for (width, members) in &buckets {
         let (width, count) = (*width, members.len());
@@ -76,43 +88,79 @@ pub(crate) fn measure_groups(
             weights.extend(std::iter::repeat_n(1.0 / tasks.len() as f32, tasks.len()));
             weights.extend(std::iter::repeat_n(0.0, padding));
         }
-        let features = bank.features();
         let picked = rows.clone().select(0, bank.indices(&positions));
-        let picked: Tensor<3> = picked.reshape([count, width, features]);
+        let picked: Tensor<3> = picked.reshape([count, width, rows.dims()[1]]);
         let weights = TensorData::new(weights, [count, width, 1]);
         let weights = Tensor::<3>::from_data(weights, &bank.device());
-        transaction = transaction.register(to_group_means(picked, weights, config.similarity));
+        if with_means {
+            let to_means = to_group_means(picked.clone(), weights.clone(), config.similarity);
+            transaction = transaction.register(to_means);
+        }
+        if with_gram {
+            transaction = transaction.register(to_gram(picked, weights));
+        }
     }
-    let mut measured = vec![Vec::new(); groups.len()];
-    for ((width, members), data) in buckets.iter().zip(transaction.execute()) {
-        let values: Vec<f32> = host_values(data);
-        let (similarities, distances) = values.split_at(width * members.len());
+    let mut read = transaction.execute().into_iter().map(host_values);
+    let mut measured = vec![None; groups.len()];
+    for (width, members) in &buckets {
+        let means = if with_means { read.next() } else { None }.unwrap_or_default();
+        let grams = if with_gram { read.next() } else { None }.unwrap_or_default();
         for (position, &group) in members.iter().enumerate() {
             let tasks = &groups[group];
             let span = position * width..position * width + tasks.len();
-            measured[group] = similarities[span.clone()]
-                .iter()
-                .zip(&distances[span])
-                .zip(tasks)
-                .map(|((&similarity, &distance), &task)| finite(similarity, distance, task, layer))
-                .collect::<Result<_, _>>()?;
+            let to_means = to_means_of(&means, width * members.len(), span);
+            let gram = Gram::read(&grams, *width, position, tasks.len());
+            let finite = |task: &usize| match to_means.is_finite(*task) && gram.is_finite(*task) {
+                true => Ok(()),
+                false => Err(TreeError::NotFinite {
+                    task: tasks[*task],
+                    layer,
+                }),
+            };
+            (0..tasks.len()).try_for_each(|task| finite(&task))?;
+            measured[group] = Some(Measurement {
+                ranks: match by_component {
+                    true => gram.coordinates(),
+                    false => to_means.similarities.to_vec(),
+                },
+                spread: match by_diameter {
+                    true => gram.diameter(),
+                    false => to_means.radius(),
+                },
+            });
         }
     }
-    Ok(measured)
+    Ok(measured.into_iter().flatten().collect())
 }
 
-fn finite(
-    similarity: f32,
-    distance: f32,
-    task: usize,
-    layer: usize,
-) -> Result<Measurement, TreeError> {
-    match similarity.is_finite() && distance.is_finite() {
-        true => Ok(Measurement {
-            similarity,
-            // Rounding may pass the triangle inequality by a hair.
-            distance: f64::from(distance).clamp(0.0, 1.0),
-        }),
-        false => Err(TreeError::NotFinite { task, layer }),
+/// Similarity and distance of the tasks of a group to its mean; empty where they were not asked for.
+struct ToMeans<'a> {
+    similarities: &'a [f32],
+    distances: &'a [f32],
+}
+
+fn to_means_of(values: &[f32], half: usize, span: Range<usize>) -> ToMeans<'_> {
+    match values.split_at_checked(half) {
+        Some((similarities, distances)) => ToMeans {
+            similarities: &similarities[span.clone()],
+            distances: &distances[span],
+        },
+        None => ToMeans {
+            similarities: &[],
+            distances: &[],
+        },
+    }
+}
+
+impl ToMeans<'_> {
+    fn is_finite(&self, task: usize) -> bool {
+        let finite = |values: &[f32]| values.get(task).is_none_or(|value| value.is_finite());
+        finite(self.similarities) && finite(self.distances)
+    }
+
+    fn radius(&self) -> f64 {
+        let distances = self.distances.iter().map(|&distance| f64::from(distance));
+        // Rounding may pass the triangle inequality by a hair.
+        distances.fold(0.0, f64::max).min(1.0)
     }
 }

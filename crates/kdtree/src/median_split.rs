@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Split {
-    /// Similarity `>= threshold` (the median) went left; the sides differ by at most one task.
+    /// Similarity, or coordinate along the principal component, `>= threshold` (the median) went left; the sides differ by at most one task.
     Median {
         /// The median.
         threshold: f64,

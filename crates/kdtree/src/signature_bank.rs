@@ -74,15 +74,11 @@ impl SignatureBank {
         rows.cast(DType::F32)
     }
 
-    /// `G_k - G_{k-1}` of one layer, `[tasks, features]`; the first row is `G_0`.
-    pub(crate) fn layer_increments(&self, layer: usize) -> Tensor<2> {
-        let rows = self.layer(layer);
-        let tasks = self.len();
-        if tasks == 1 {
-            return rows;
-        }
-        let steps = rows.clone().narrow(0, 1, tasks - 1) - rows.clone().narrow(0, 0, tasks - 1);
-        Tensor::cat(vec![rows.narrow(0, 0, 1), steps], 0)
+    /// All layers of a task one after the other, `[tasks, layers * features]`, in `f32`.
+    pub(crate) fn whole(&self) -> Tensor<2> {
+        let [layers, tasks, features] = self.rows.dims();
+        let rows = self.rows.clone().swap_dims(0, 1);
+        rows.reshape([tasks, layers * features]).cast(DType::F32)
     }
 
     /// The signature of one task.
@@ -108,6 +104,16 @@ impl SignatureBank {
         let count = values.len();
         Tensor::from_data(TensorData::new(values, [count]), &self.device())
     }
+}
+
+/// `G_k - G_{k-1}`, `[tasks, width]`; the first row is `G_0`.
+pub(crate) fn increments(rows: Tensor<2>) -> Tensor<2> {
+    let tasks = rows.dims()[0];
+    if tasks == 1 {
+        return rows;
+    }
+    let steps = rows.clone().narrow(0, 1, tasks - 1) - rows.clone().narrow(0, 0, tasks - 1);
+    Tensor::cat(vec![rows.narrow(0, 0, 1), steps], 0)
 }
 
 fn check_shape(
@@ -171,9 +177,10 @@ mod tests {
         let bank = bank();
         assert_eq!(values(bank.layer(0)), [1.0, 1.5, 3.0, 3.5, 7.0, 7.5]);
         assert_eq!(
-            values(bank.layer_increments(1)),
+            values(increments(bank.layer(1))),
             [10.0, 1.0, 20.0, 0.0, 40.0, 0.0]
         );
+        assert_eq!(values(bank.whole())[4..8], [3.0, 3.5, 30.0, 1.0]);
         assert_eq!(values(bank.chosen(&[2, 0])), [7.0, 7.5, 10.0, 1.0]);
         assert_eq!(values(bank.signature(1).tensor()), [3.0, 3.5, 30.0, 1.0]);
     }

@@ -8,9 +8,10 @@ use crate::{Split, TreeConfig, TreeError};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "StoredNode")]
 pub struct Node {
-    /// Depth of the node, and the layer that it looks at.
+    /// Depth of the node, and, with [`Levels::Layers`](crate::Levels::Layers), the layer that it looks at.
     pub level: usize,
-    /// Smoothness: the largest relative L1 distance `||G_k - mean||_1 / (||G_k||_1 + ||mean||_1)`
+    /// With [`Smoothness::Diameter`](crate::Smoothness::Diameter) a bound on how far costs below the node differ, see
+    /// there. With [`Smoothness::ToMean`](crate::Smoothness::ToMean): the largest relative L1 distance `||G_k - mean||_1 / (||G_k||_1 + ||mean||_1)`
     /// of a task below to the node's mean, at the node's layer (a leaf at the depth limit below the
     /// last layer: at the last layer). In `[0, 1]`, the units of the bandit's relative costs; 0 for
     /// a single task. A measured radius, not a proven bound on Eq. 2's smoothness: two tasks
@@ -32,9 +33,9 @@ pub enum NodeKind {
     },
     /// Two branches.
     Inner {
-        /// The more similar tasks.
+        /// The more similar tasks, or the one side of the principal component.
         left: usize,
-        /// The less similar tasks.
+        /// The less similar tasks, or the other side.
         right: usize,
         /// How they were divided.
         split: Split,

@@ -43,7 +43,7 @@ fn config(similarity: Similarity, max_depth: usize) -> TreeConfig {
     TreeConfig {
         similarity,
         max_depth: Some(max_depth),
-        increments: false,
+        ..TreeConfig::default()
     }
 }
 

@@ -39,6 +39,7 @@ impl Relatives {
                 similarity: config.similarity,
                 max_depth: config.max_depth,
                 increments: config.increments,
+                ..TreeConfig::default()
             },
             choice: config.choice,
             scale: match config.scale {

@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
 
-use super::{Landscape, Noise, RegretConfig};
+use super::{Landscape, Noise, RegretConfig, clusters::draw_clusters};
 use crate::{ArmNode, ArmTree, BanditError};
 
 /// One draw of arms: their mean costs, the tree over them, the noise.
@@ -15,7 +15,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Draw the means top-down: siblings at depth `d + 1` lie up to `delta gamma^d (1 - gamma)`
+    /// Draw the means. [`Landscape::Clusters`] says how it draws them; the others draw them top-down: siblings at depth `d + 1` lie up to `delta gamma^d (1 - gamma)`
     /// apart, symmetric around their parent, so that all arms below depth `d` lie within
     /// `delta gamma^d` of each other and all means in `[0, 1]`.
     ///
@@ -28,6 +28,14 @@ impl Environment {
         rng: &mut impl Rng,
     ) -> Result<Self, BanditError> {
         config.validate()?;
+        if landscape == Landscape::Clusters {
+            let (means, tree) = draw_clusters(arms, config, rng)?;
+            return Ok(Self {
+                means,
+                tree,
+                noise: config.noise,
+            });
+        }
         let smoothness = |depth: usize| config.delta * config.gamma.powi(depth as i32);
         let mut tree = ArmTree::balanced(arms, smoothness)?;
         let mut means = vec![0.5; arms];
@@ -158,6 +166,10 @@ mod tests {
             assert!(!keeps(&decoy));
             assert_eq!(decoy.means().iter().filter(|&&m| m < 0.3).count(), 1);
             assert!(keeps(&draw(Landscape::ShuffledMeasured)));
+            let clusters = draw(Landscape::Clusters);
+            assert!(keeps(&clusters));
+            let costliest = clusters.means().iter().copied().fold(0.0, f64::max);
+            assert!((costliest - config.delta).abs() < 1e-12);
             let sorted = |environment: &Environment| {
                 let mut means = environment.means().to_vec();
                 means.sort_by(f64::total_cmp);

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{CurvePoint, Environment, Landscape, RegretConfig, RegretReport, RegretResult};
-use crate::{BanditError, CostScale, Policy, TreeBandit};
+use crate::{BanditError, Policy, TreeBandit};
 
 /// Run every policy on every landscape for every number of arms; policies meet the same arms.
 ///
@@ -55,7 +55,7 @@ fn run_once(
     ranking.sort_by(|&a, &b| means[a].total_cmp(&means[b]));
     let smallest = means[ranking[0]];
 
-    let mut bandit = TreeBandit::new(Arc::new(environment.tree().clone()), CostScale::Unit);
+    let mut bandit = TreeBandit::new(Arc::new(environment.tree().clone()), config.scale);
     let mut regret = 0.0;
     let mut curve = Vec::new();
     for round in 1..=config.rounds {

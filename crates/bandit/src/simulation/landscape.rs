@@ -17,4 +17,9 @@ pub enum Landscape {
     /// and the tree claims `delta * gamma^d`: the worst case, since a good half is known and the
     /// relatives of the best arm speak against it.
     Decoy,
+    /// Points of eight dimensions in clusters, the arms dealt to them in turn. The cost of an arm is its distance from a
+    /// new point of one of the clusters, the tree cuts the points at the median of the coordinate that varies most, and
+    /// its deltas are the largest distance between two points below, divided, as the costs are, so that the farthest arm
+    /// costs `delta`. Tasks of recurring domains, whose signatures are known.
+    Clusters,
 }

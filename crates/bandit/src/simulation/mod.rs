@@ -11,14 +11,17 @@
 //! # Ok::<(), treelora_bandit::BanditError>(())
 //! ```
 
+mod clusters;
 mod environment;
 mod experiment;
 mod landscape;
+mod probing;
 mod regret_config;
 mod report;
 
 pub use environment::Environment;
 pub use experiment::simulate;
 pub use landscape::Landscape;
+pub use probing::{ProbingReport, ProbingResult, compare_probes};
 pub use regret_config::{Noise, RegretConfig};
 pub use report::{CurvePoint, RegretReport, RegretResult};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Landscape;
-use crate::{BanditError, Policy};
+use crate::{BanditError, CostScale, Policy};
 
 /// Noise of a cost around the mean of its arm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub struct RegretConfig {
     pub eta: f64,
     /// Noise of the costs.
     pub noise: Noise,
+    /// Clusters of [`Landscape::Clusters`].
+    pub clusters: usize,
+    /// Units of the costs in the bounds: how much is explored.
+    pub scale: CostScale,
     /// Where arms and tree agree, and where not.
     pub landscapes: Vec<Landscape>,
     /// The contenders.
@@ -59,6 +63,8 @@ impl Default for RegretConfig {
             gamma: 0.5,
             eta: 0.05,
             noise: Noise::ClippedGaussian { deviation: 0.1 },
+            clusters: 8,
+            scale: CostScale::Unit,
             landscapes: vec![
                 Landscape::Smooth,
                 Landscape::Shuffled,
@@ -112,6 +118,9 @@ impl RegretConfig {
             let problem = "needs a finite number from 0 up";
             return refuse("noise.deviation", deviation.to_string(), problem);
         }
+        if self.clusters == 0 {
+            return refuse("clusters", "0".into(), "needs at least 1");
+        }
         if self.landscapes.is_empty() {
             return refuse("landscapes", "[]".into(), "needs at least one");
         }
@@ -132,7 +141,7 @@ mod tests {
     #[test]
     fn settings_out_of_range_name_their_key() {
         type Spoil = fn(&mut RegretConfig);
-        let cases: [(&str, Spoil); 8] = [
+        let cases: [(&str, Spoil); 9] = [
             ("arms", |c| c.arms = vec![16, 0]),
             ("rounds", |c| c.rounds = 0),
             ("seeds", |c| c.seeds = 0),
@@ -142,6 +151,7 @@ mod tests {
             ("deviation", |c| {
                 c.noise = Noise::ClippedGaussian { deviation: -1.0 }
             }),
+            ("clusters", |c| c.clusters = 0),
             ("curve_points", |c| c.curve_points = 0),
         ];
         for (key, spoil) in cases {

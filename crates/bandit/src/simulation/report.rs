@@ -95,12 +95,13 @@ impl fmt::Display for RegretReport {
     }
 }
 
-fn landscape_name(landscape: Landscape) -> &'static str {
+pub(super) fn landscape_name(landscape: Landscape) -> &'static str {
     match landscape {
         Landscape::Smooth => "smooth",
         Landscape::Shuffled => "shuffled",
         Landscape::ShuffledMeasured => "shuffled, measured",
         Landscape::Decoy => "decoy",
+        Landscape::Clusters => "clusters",
     }
 }
 

@@ -1,6 +1,6 @@
 //! A tree with names for its tasks.
 
-use crate::{Node, NodeKind, Split, TreeStructure};
+use crate::{Levels, Node, NodeKind, Split, TreeStructure};
 
 /// A tree with a name per task; `Display` prints it as plain text.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +31,17 @@ impl<N: AsRef<str>> NamedTree<'_, N> {
                 let names: Vec<String> = tasks.iter().map(|&task| self.name(task)).collect();
                 return names.join(", ");
             }
-            NodeKind::Inner { split, .. } => match split {
-                Split::Median { .. } => format!("layer {}", node.level),
-                Split::Ties { .. } => format!("layer {}, ties at the median", node.level),
-                Split::Halved => format!("layer {}, halved", node.level),
-            },
+            NodeKind::Inner { split, .. } => {
+                let level = match self.tree.config.levels {
+                    Levels::Layers => format!("layer {}", node.level),
+                    Levels::Whole => format!("level {}", node.level),
+                };
+                match split {
+                    Split::Median { .. } => level,
+                    Split::Ties { .. } => format!("{level}, ties at the median"),
+                    Split::Halved => format!("{level}, halved"),
+                }
+            }
         };
         format!("{label}, delta {:.3}", node.delta)
     }
