@@ -83,7 +83,7 @@ fn of_families(
 type Entries = &'static [(&'static str, &'static str)];
 
 /// Settings that are one of several words, which are in no registry.
-fn choices() -> [(&'static str, Entries); 20] {
+fn choices() -> [(&'static str, Entries); 21] {
     [
         ("heads ([classifier])", HEADS),
         (
