@@ -83,7 +83,7 @@ fn of_families(
 type Entries = &'static [(&'static str, &'static str)];
 
 /// Settings that are one of several words, which are in no registry.
-fn choices() -> [(&'static str, Entries); 20] {
+fn choices() -> [(&'static str, Entries); 21] {
     [
         ("heads ([classifier])", HEADS),
         (
@@ -125,6 +125,7 @@ fn choices() -> [(&'static str, Entries); 20] {
         ("whose scoring of text ([generation] scoring)", SCORINGS),
         ("what is scored after which task ([evaluation] rows)", ROWS),
         ("how text is answered ([generation] answer)", ANSWERS),
+        ("when a written answer ends ([generation] stop)", STOPS),
         (
             "how likelihoods of labels are compared ([generation] normalization)",
             LABEL_NORMALIZATIONS,
@@ -269,6 +270,14 @@ const ANSWERS: Entries = &[
     ("choose", "the likeliest label of the task"),
 ];
 
+const STOPS: Entries = &[
+    ("end", "where the decoder ends it"),
+    (
+        "no-label",
+        "as soon as no label of the task can follow, or nothing that follows counts",
+    ),
+];
+
 const LABEL_NORMALIZATIONS: Entries = &[
     ("sum", "log-likelihood of the whole label"),
     ("mean", "log-likelihood a token"),
@@ -303,8 +312,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Activations, Answering, ClassifierConfig, EvaluationRows, Inference, LabelNormalization,
-        Optimizer, Schedule,
+        Activations, AnswerStop, Answering, ClassifierConfig, EvaluationRows, Inference,
+        LabelNormalization, Optimizer, Schedule,
     };
 
     /// The names that a type knows, from its complaint about another: bare, under a key, or as a key.
@@ -349,6 +358,7 @@ mod tests {
             known::<Flavour>(None),
             known::<EvaluationRows>(None),
             known::<Answering>(None),
+            known::<AnswerStop>(None),
             known::<LabelNormalization>(None),
         ];
         for ((title, entries), mut known) in choices().into_iter().zip(known) {

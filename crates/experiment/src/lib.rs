@@ -48,7 +48,7 @@ mod text;
 
 pub use catalogue::{Section, catalogue};
 pub use config::{
-    answering::{Answering, LabelNormalization},
+    answering::{AnswerStop, Answering, LabelNormalization},
     batching::{BatchingConfig, TokenBudget},
     evaluation::{EvaluationRows, EvaluationSettings},
     experiment_config::ExperimentConfig,

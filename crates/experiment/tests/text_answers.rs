@@ -8,7 +8,7 @@ use std::fs;
 use burn::tensor::Device;
 use treelora_core::TaskId;
 use treelora_experiment::{Event, Experiment, ExperimentConfig, RunFolder, TextExperiment};
-use treelora_models::decoder::{Decoder, TextBatch, TextExample};
+use treelora_models::decoder::{Decoder, GenerationRequest, TextBatch, TextExample};
 
 use crate::text_world::World;
 
@@ -148,6 +148,105 @@ fn the_likeliest_label_is_chosen_as_by_scoring_each_alone() {
         }
     }
     assert!(seen.len() > 3, "always the same answers: {seen:?}");
+}
+
+/// What the prompts of a task share goes through the decoder once; no answer knows of it.
+#[test]
+fn written_answers_are_those_to_each_prompt_alone() {
+    let world = World::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for temperature in ["0.0", "1.5"] {
+        let changes = [
+            ("generation.temperature", temperature),
+            ("generation.max_new_tokens", "6"),
+            LONG[0],
+            LONG[1],
+        ];
+        let experiment = world.prepare(SEQUENTIAL, &changes);
+        let (folder, _) = world.run(&experiment, temperature);
+        let restored = experiment.restored(&folder).unwrap();
+        let answering = restored.method.for_evaluation(&restored.learner).unwrap();
+        let (config, tokenizer) = (experiment.config(), experiment.tokenizer());
+        for on in 0..3 {
+            let prompts = experiment.stream().test_examples(TaskId(on));
+            let shared = prompts.iter().map(|example| &example.prompt_ids[..2]);
+            assert!(shared.clone().all(|ids| Some(ids) == shared.clone().next()));
+            let stops = tokenizer.special().stops.clone();
+            let settings = config.generation.of("", config.training.seed, stops);
+            let alone = prompts.iter().zip(0..).map(|(example, stream)| {
+                let prompt = example.prompt_ids.clone();
+                let request = [GenerationRequest { prompt, stream }];
+                let answer = answering.model.generate(&request, &settings, |_, _| {});
+                tokenizer.decode(&answer.unwrap()[0].ids).unwrap()
+            });
+            let alone: Vec<String> = alone.collect();
+            assert_eq!(chosen(&folder, 2, on), alone, "{temperature} {on}");
+            seen.extend(alone);
+        }
+    }
+    assert!(seen.len() > 6, "always the same answers: {seen:?}");
+}
+
+#[test]
+fn an_answer_ends_where_no_label_can_follow_and_scores_as_it_would_whole() {
+    const NO_LABEL: (&str, &str) = ("generation.stop", "'no-label'");
+    let world = World::new();
+    let (mut whole, mut cut) = (0, 0);
+    for (number, (method, changes)) in [
+        ("name = 'frozen'", vec![]),
+        (SEQUENTIAL, LONG.to_vec()),
+        (
+            SEQUENTIAL,
+            [&LONG[..], &[("generation.temperature", "1.0")]].concat(),
+        ),
+        // One letter is enough.
+        ("name = 'frozen'", vec![("data.tasks", "['ScienceQA']")]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if number == 3 {
+            fs::rename(world.data().join("counts"), world.data().join("ScienceQA")).unwrap();
+        }
+        let changes = [&changes[..], &[("generation.max_new_tokens", "12")]].concat();
+        let run = |changes: &[(&str, &str)], name: &str| {
+            let experiment = world.prepare(method, changes);
+            let (folder, summary) = world.run(&experiment, &format!("{name}-{number}"));
+            let scores = experiment.score_again(&folder, None).unwrap();
+            (folder, summary, scores)
+        };
+        let (ended, of_ended, scores) = run(&changes, "ended");
+        let stopping = [&changes[..], &[NO_LABEL]].concat();
+        let (stopped, of_stopped, of_cut) = run(&stopping, "stopped");
+        assert_eq!(of_stopped.matrix, of_ended.matrix);
+        assert_eq!(of_stopped.other_rules, of_ended.other_rules);
+        // Counts of right answers and both flavours.
+        assert_eq!(of_cut, scores);
+        assert!(scores.iter().all(|score| score.other_rules.len() == 1));
+        for on in 0..scores.len() {
+            let after = scores.len() - 1;
+            let pairs = chosen(&ended, after, on).into_iter();
+            for (long, short) in pairs.zip(chosen(&stopped, after, on)) {
+                // Cut within a character.
+                let short = short.trim_end_matches(char::REPLACEMENT_CHARACTER);
+                assert!(long.starts_with(short), "{long:?} {short:?}");
+                whole += long.len();
+                cut += short.len();
+            }
+        }
+    }
+    assert!(3 * cut < 2 * whole && cut > 0, "{cut} of {whole}");
+
+    // Without labels nothing is known of what may follow.
+    let few = [
+        ("data.tasks", "['colours']"),
+        ("data.train_per_task", "3"),
+        ("generation.max_new_tokens", "12"),
+    ];
+    let (ended, _) = world.run(&world.prepare(SEQUENTIAL, &few), "few");
+    let stopping = [&few[..], &[NO_LABEL]].concat();
+    let (stopped, _) = world.run(&world.prepare(SEQUENTIAL, &stopping), "few-stopped");
+    assert_eq!(chosen(&stopped, 0, 0), chosen(&ended, 0, 0));
 }
 
 #[test]

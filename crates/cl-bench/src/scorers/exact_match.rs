@@ -21,6 +21,24 @@ pub(super) fn score(flavour: Flavour, sample: &Sample<'_>) -> Option<f64> {
     }
 }
 
+/// Whether the score of every generation with this beginning is the same.
+pub(super) fn is_settled(flavour: Flavour, beginning: &str, answer: &str) -> bool {
+    match flavour {
+        // As long as it may become the answer, or go on behind it, nothing is said.
+        Flavour::Strict => !beginning.is_empty() && !answer.starts_with(beginning),
+        Flavour::Treelora => {
+            let unended = python_text::stripped_before(beginning);
+            let said = python_text::stripped(beginning);
+            !said.is_empty() && (said.starts_with(answer) || !may_begin(unended, answer))
+        }
+    }
+}
+
+/// Whether a text with this beginning may begin with the answer.
+fn may_begin(beginning: &str, answer: &str) -> bool {
+    answer.starts_with(beginning) || beginning.starts_with(answer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +80,26 @@ mod tests {
         assert_eq!(scores("", "2"), [None, None]);
         assert_eq!(scores("2", ""), [None, None]);
         assert_eq!(scores(" \t", "2"), [Some(0.0), None]);
+    }
+
+    #[test]
+    fn a_generation_is_settled_where_nothing_changes_its_score() {
+        let settled =
+            |beginning, answer| Flavour::ALL.map(|flavour| is_settled(flavour, beginning, answer));
+        assert_eq!(settled("", "Good"), [false, false]);
+        assert_eq!(settled("Go", "Good"), [false, false]);
+        // It may end here, or go on.
+        assert_eq!(settled("Good", "Good"), [false, true]);
+        assert_eq!(settled("Good.", "Good"), [true, true]);
+        assert_eq!(settled("Gold", "Good"), [true, true]);
+        assert_eq!(settled("good", "Good"), [true, true]);
+        // A blank in front is forgiven by one alone.
+        assert_eq!(settled(" ", "Good"), [true, false]);
+        assert_eq!(settled(" Go", "Good"), [true, false]);
+        // The blank is stripped unless something follows it.
+        assert_eq!(settled("B ", "B "), [false, false]);
+        assert_eq!(settled("B x", "B "), [true, true]);
+        // Nothing to compare.
+        assert_eq!(settled("x", ""), [true, true]);
     }
 }

@@ -19,6 +19,14 @@ pub(super) fn score(flavour: Flavour, sample: &Sample<'_>) -> Option<f64> {
     ))
 }
 
+/// Whether the score of every generation with this beginning is the same.
+pub(super) fn is_settled(flavour: Flavour, beginning: &str) -> bool {
+    match flavour {
+        Flavour::Strict => !beginning.is_empty(),
+        Flavour::Treelora => !python_text::stripped(beginning).is_empty(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +51,13 @@ mod tests {
         assert_eq!(scores("", "N"), [None, None]);
         assert_eq!(scores("\n", "A"), [Some(0.0), None]);
         assert_eq!(scores("", ""), [None, None]);
+    }
+
+    #[test]
+    fn one_letter_settles_it() {
+        let settled = |beginning| Flavour::ALL.map(|flavour| is_settled(flavour, beginning));
+        assert_eq!(settled(""), [false, false]);
+        assert_eq!(settled("\n"), [true, false]);
+        assert_eq!(settled(" A"), [true, true]);
     }
 }

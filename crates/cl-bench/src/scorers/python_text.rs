@@ -11,6 +11,11 @@ pub(super) fn stripped(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
+/// `str.lstrip()`.
+pub(super) fn stripped_before(text: &str) -> &str {
+    text.trim_start_matches(is_blank)
+}
+
 /// `str.split()`.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_blank).filter(|word| !word.is_empty())

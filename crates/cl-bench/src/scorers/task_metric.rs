@@ -101,6 +101,17 @@ impl TaskMetric {
         Score::of(samples, |sample| self.sample_score(flavour, sample))
     }
 
+    /// Whether every prediction that begins with `beginning` has the same score against `answer`, in either flavour: then
+    /// nothing is gained by the rest. A metric that looks at all of a text is never settled.
+    pub fn is_settled(self, beginning: &str, answer: &str) -> bool {
+        Flavour::ALL.into_iter().all(|flavour| match self {
+            Self::ExactMatch => exact_match::is_settled(flavour, beginning, answer),
+            Self::FirstCharacter => first_character::is_settled(flavour, beginning),
+            Self::FirstWord => first_word::is_settled(flavour, beginning, answer),
+            Self::RougeL | Self::EditSimilarity | Self::Sari => false,
+        })
+    }
+
     fn sample_score(self, flavour: Flavour, sample: &Sample<'_>) -> Option<f64> {
         let Sample {
             prompt,

@@ -160,6 +160,31 @@ impl Tokenizer {
             .map_err(|e| self.error(&e.to_string()))
     }
 
+    /// What the text of every continuation of `ids` begins with: their own [text](Self::decode), less what may be a
+    /// part of a character whose other bytes have not come yet.
+    ///
+    /// # Errors
+    /// When the decoder refuses.
+    pub fn decode_beginning(&self, ids: &[u32]) -> Result<String, Error> {
+        let mut whole = ids;
+        // Single bytes in a row become characters, or none of them does.
+        while let Some((last, before)) = whole.split_last()
+            && (self.is_byte(*last) || self.decode(&[*last])?.is_empty())
+        {
+            whole = before;
+        }
+        let text = self.decode(whole)?;
+        Ok(text
+            .trim_end_matches(char::REPLACEMENT_CHARACTER)
+            .to_owned())
+    }
+
+    /// Whether a token is a single byte, `<0x41>`.
+    fn is_byte(&self, id: u32) -> bool {
+        let token = self.inner.id_to_token(id);
+        token.is_some_and(|token| token.starts_with("<0x") && token.ends_with('>'))
+    }
+
     /// One more than the largest id: the rows that an embedding needs.
     pub fn vocabulary(&self) -> usize {
         self.vocabulary

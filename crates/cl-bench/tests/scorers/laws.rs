@@ -149,6 +149,31 @@ proptest! {
     }
 
     #[test]
+    fn what_is_settled_no_rest_changes(
+        prediction in texts(),
+        answer in texts(),
+        rest in texts(),
+        share in 0_usize..4,
+        alike in any::<bool>(),
+    ) {
+        // Half of the predictions say a part of the answer first.
+        let begun: String = answer.chars().take(answer.chars().count() * share / 3).collect();
+        let beginning = if alike { format!("{begun}{prediction}") } else { prediction };
+        for (metric, flavour) in every_way() {
+            if !metric.is_settled(&beginning, &answer) {
+                continue;
+            }
+            let score = |prediction: &str| {
+                let sample = Sample { prompt: "", prediction, answer: &answer };
+                metric.score(flavour, &[sample]).per_sample
+            };
+            let whole = format!("{beginning}{rest}");
+            prop_assert!(metric.counts_right_answers());
+            prop_assert_eq!(score(&beginning), score(&whole), "{:?} {:?}", metric, flavour);
+        }
+    }
+
+    #[test]
     fn tokens_are_separated_once(text in texts()) {
         let tokens = tokenized_13a(&text);
         prop_assert_eq!(tokens.trim(), tokens.as_str());

@@ -354,4 +354,73 @@ proptest! {
         prop_assert!(ids.iter().all(|id| (*id as usize) < tokenizer.vocabulary()));
         prop_assert_eq!(tokenizer.decode(&ids).unwrap(), text);
     }
+
+    #[test]
+    fn a_beginning_stays_whatever_follows(
+        ids in prop::collection::vec(0_u32..300, 0..12),
+        bytes in prop::collection::vec(0_u32..262, 0..12),
+        cut in 0_usize..12,
+    ) {
+        let (_folder, pairs) = tiny_tokenizer();
+        let (_other, single) = byte_tokenizer();
+        for (tokenizer, ids) in [(&pairs, &ids), (&single, &bytes)] {
+            let beginning = tokenizer.decode_beginning(&ids[..cut.min(ids.len())]).unwrap();
+            let whole = tokenizer.decode(ids).unwrap();
+            prop_assert!(whole.starts_with(&beginning), "{:?} {:?}", beginning, whole);
+        }
+    }
+}
+
+/// Words, and a token for each byte, as in LLaMA 2 and Gemma; the last one is special.
+fn byte_tokenizer() -> (tempfile::TempDir, Tokenizer) {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = (0..256).map(|byte| format!("<0x{byte:02X}>"));
+    let words = ["▁good", "▁", "g", "good", "é", "<end>"];
+    let tokens = bytes.chain(words.map(str::to_owned)).zip(0..);
+    let vocabulary: serde_json::Map<String, Value> = tokens
+        .map(|(token, id): (_, u32)| (token, json!(id)))
+        .collect();
+    let end = json!({
+        "id": 261, "content": "<end>", "special": true, "normalized": false,
+        "single_word": false, "lstrip": false, "rstrip": false
+    });
+    let file = json!({
+        "version": "1.0",
+        "added_tokens": [end],
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+            { "type": "ByteFallback" },
+            { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 },
+        ] },
+        "model": {
+            "type": "BPE", "vocab": vocabulary, "merges": [], "byte_fallback": true, "fuse_unk": false
+        },
+    });
+    write_json(folder.path(), "tokenizer.json", &file);
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    (folder, tokenizer)
+}
+
+#[test]
+fn a_beginning_leaves_out_what_is_not_sure_yet() {
+    let (_folder, bytes) = byte_tokenizer();
+    let beginning = |ids: &[u32]| bytes.decode_beginning(ids).unwrap();
+    let (good, word, end) = (256, 259, 261);
+    assert_eq!(beginning(&[good, word]), "goodgood");
+    // A line end is a byte, and bytes in a row that are no text make none of them one.
+    assert_eq!(bytes.decode(&[good, 0x0a]).unwrap(), "good\n");
+    assert_eq!(
+        bytes.decode(&[good, 0x0a, end, 0xff]).unwrap(),
+        "good\u{fffd}\u{fffd}"
+    );
+    assert_eq!(beginning(&[good, 0x0a]), "good");
+    assert_eq!(beginning(&[good, 0x0a, end]), "good");
+    assert_eq!(beginning(&[good, 0x0a, word]), "good\ngood");
+
+    let (_folder, pairs) = tiny_tokenizer();
+    let ids = pairs.encode("né").unwrap();
+    let last = ids.len() - 1;
+    assert_eq!(pairs.decode_beginning(&ids[..last]).unwrap(), "n");
+    assert_eq!(pairs.decode_beginning(&ids).unwrap(), "né");
 }

@@ -32,6 +32,19 @@ impl Answering {
     }
 }
 
+/// When a written answer ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerStop {
+    /// Where the decoder ends it, or at its longest.
+    #[default]
+    End,
+    /// As soon as no score can change any more, whatever follows: no label of the task can come about, or what is said
+    /// is enough. The answers that are kept are cut there. Tasks without labels, and those whose metric looks at the whole
+    /// text, are answered to the end.
+    NoLabel,
+}
+
 /// How likelihoods of labels of different lengths and frequencies are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

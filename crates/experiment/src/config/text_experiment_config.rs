@@ -17,7 +17,7 @@ use treelora_models::{Precision, decoder::GenerationConfig};
 
 use crate::{
     config::{
-        answering::{Answering, LabelNormalization, check_labels},
+        answering::{AnswerStop, Answering, LabelNormalization, check_labels},
         batching::BatchingConfig,
         config_file::ConfigFile,
         evaluation::{EvaluationRows, EvaluationSettings},
@@ -113,6 +113,8 @@ pub struct GenerationSettings {
     pub answer: Answering,
     /// Whether both ways are scored: the other one's scores are then among the other rules, under its name.
     pub side_by_side: bool,
+    /// When a written answer ends; has no influence on scores.
+    pub stop: AnswerStop,
     /// How the likelihoods of labels are compared.
     pub normalization: LabelNormalization,
     /// The labels of single tasks, by name.
@@ -129,6 +131,7 @@ impl Default for GenerationSettings {
             scoring: Flavour::Strict,
             answer: Answering::default(),
             side_by_side: false,
+            stop: AnswerStop::default(),
             normalization: LabelNormalization::default(),
             labels: BTreeMap::new(),
         }

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
 };
 
 use serde::Serialize;
@@ -13,7 +14,9 @@ use treelora_cl_bench::{
     text::{DemonstratedPrompts, TextTestExample, Tokenizer},
 };
 use treelora_core::{Error, Learner, Method, TaskId};
-use treelora_models::decoder::{Decoder, GenerationConfig, GenerationRequest, ScoreRules};
+use treelora_models::decoder::{
+    Decoder, GenerationConfig, GenerationRequest, ScoreRules, SharedPrefix,
+};
 
 use crate::{
     config::{answering::Answering, text_experiment_config::GenerationSettings},
@@ -23,6 +26,7 @@ use crate::{
     text::{
         known_answers::KnownAnswers,
         label_choices::LabelChoices,
+        label_stop::LabelStop,
         prompt_router::{PromptRouter, Routes},
     },
 };
@@ -84,6 +88,16 @@ impl GeneratedAnswers<'_> {
         }
     }
 
+    /// What all prompts of a task begin with, whichever of them `answering` answers.
+    fn shared_prefix(&self, answering: &Decoder, task: TaskId) -> Result<SharedPrefix, Error> {
+        let prompts = self.prompts(task).iter();
+        let prompts: Vec<&[u32]> = prompts
+            .map(|example| example.prompt_ids.as_slice())
+            .collect();
+        let prefix = answering.shared_prefix(&prompts);
+        prefix.map_err(|e| e.within("generation"))
+    }
+
     /// What `answering` writes after each prompt of a task at `positions`, in their order.
     fn generate(
         &self,
@@ -92,11 +106,13 @@ impl GeneratedAnswers<'_> {
         positions: &[usize],
     ) -> Result<Vec<String>, Error> {
         let examples = self.prompts(task);
-        let name = &self.stream.tasks()[task.0].name;
+        let records = &self.stream.records().tasks[task.0];
+        let stop = LabelStop::of(records, examples, self.settings, self.tokenizer);
+        let prefix = self.shared_prefix(answering, task)?;
         let stops = self.tokenizer.special().stops.clone();
         let config = GenerationConfig {
             rules: self.rules.clone(),
-            ..self.settings.of(name, self.seed, stops)
+            ..self.settings.of(&records.name, self.seed, stops)
         };
         // Prompts of similar length share a batch, so that little of it is padding.
         let mut order: Vec<usize> = (0..positions.len()).collect();
@@ -110,7 +126,15 @@ impl GeneratedAnswers<'_> {
                     stream: positions[index] as u64,
                 })
                 .collect();
-            let generations = answering.generate(&requests, &config, |_, _| {});
+            let mut said = vec![Vec::new(); batch.len()];
+            let on_token = |row: usize, id| {
+                said[row].push(id);
+                match &stop {
+                    Some(stop) if stop.is_settled(&said[row]) => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                }
+            };
+            let generations = answering.generate_behind(&prefix, &requests, &config, on_token);
             let generations = generations.map_err(|e| e.within("generation"))?;
             for (&index, generation) in batch.iter().zip(generations) {
                 texts[index] = self.tokenizer.decode(&generation.ids)?;
@@ -131,6 +155,7 @@ impl GeneratedAnswers<'_> {
         let mut order: Vec<usize> = (0..positions.len()).collect();
         order.sort_by_key(|&index| examples[positions[index]].prompt_ids.len());
         let mut texts = vec![String::new(); positions.len()];
+        let prefix = self.shared_prefix(answering, task)?;
         let before = choices.before(answering);
         let before = before.map_err(|e| e.within("generation"))?;
         for batch in order.chunks(self.batch_size) {
@@ -138,7 +163,7 @@ impl GeneratedAnswers<'_> {
                 .iter()
                 .map(|&index| examples[positions[index]].prompt_ids.as_slice())
                 .collect();
-            let chosen = choices.choose(answering, &prompts, &before);
+            let chosen = choices.choose(answering, &prefix, &prompts, &before);
             let chosen = chosen.map_err(|e| e.within("generation"))?;
             for (&index, label) in batch.iter().zip(chosen) {
                 texts[index] = label.to_owned();

@@ -7,7 +7,7 @@ use treelora_cl_bench::{
     text::{Encoding, TextTask, TokenLimits, Tokenizer},
 };
 use treelora_core::Error;
-use treelora_models::decoder::{ContinuationScore, Decoder};
+use treelora_models::decoder::{ContinuationScore, Decoder, SharedPrefix};
 
 use crate::config::{answering::LabelNormalization, text_experiment_config::GenerationSettings};
 
@@ -30,8 +30,7 @@ pub(crate) struct LabelChoices {
 }
 
 impl LabelChoices {
-    /// Those that the settings say, else those of the task's files, else the training answers where answers are right
-    /// or wrong and these are few; `None` for a task without.
+    /// The labels of a task; `None` for a task without.
     ///
     /// # Errors
     /// When a label has no token or is too long, or two cannot be told apart; the message names the task.
@@ -42,11 +41,7 @@ impl LabelChoices {
         encoding: &Encoding,
         limits: TokenLimits,
     ) -> Result<Option<Self>, Error> {
-        let labels = match settings.labels.get(&task.name) {
-            Some(labels) => labels.clone(),
-            None if !task.labels.is_empty() => task.labels.clone(),
-            None => training_answers(task),
-        };
+        let labels = labels_of(task, settings);
         if labels.is_empty() {
             return Ok(None);
         }
@@ -86,17 +81,18 @@ impl LabelChoices {
     }
 
     /// The best label after each prompt, given what [`before`](Self::before) says; of equally good ones the first. The
-    /// prompts go through the model together.
+    /// prompts, which all begin with `prefix`, go through the model together.
     ///
     /// # Errors
     /// When a prompt with a label is longer than the context, or a score is no number.
     pub(crate) fn choose(
         &self,
         model: &Decoder,
+        prefix: &SharedPrefix,
         prompts: &[&[u32]],
         before: &[f64],
     ) -> Result<Vec<&str>, Error> {
-        let scored = model.score_continuations(prompts, &self.ids)?;
+        let scored = model.score_continuations_behind(prefix, prompts, &self.ids)?;
         Ok(scored
             .iter()
             .map(|scores| {
@@ -117,6 +113,16 @@ impl LabelChoices {
             LabelNormalization::Sum | LabelNormalization::Pmi => score.log_likelihood,
             LabelNormalization::Mean => score.mean(),
         }
+    }
+}
+
+/// Those that the settings say, else those of the task's files, else the training answers where answers are right or
+/// wrong and these are few; none for any other task.
+pub(crate) fn labels_of(task: &TextTask, settings: &GenerationSettings) -> Vec<String> {
+    match settings.labels.get(&task.name) {
+        Some(labels) => labels.clone(),
+        None if !task.labels.is_empty() => task.labels.clone(),
+        None => training_answers(task),
     }
 }
 

@@ -8,6 +8,8 @@ pub(crate) mod known_answers;
 
 pub(crate) mod label_choices;
 
+pub(crate) mod label_stop;
+
 pub(crate) mod language_model;
 
 pub(crate) mod prompt_router;

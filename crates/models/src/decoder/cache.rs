@@ -29,6 +29,34 @@ impl KeyValueCache {
         }
     }
 
+    /// A cache without positions that keeps more than later queries see, all of it in every layer, so that its rows can
+    /// be moved.
+    pub(super) fn whole(config: &DecoderConfig) -> Self {
+        let mut cache = Self::new(config);
+        for layer in &mut cache.layers {
+            layer.reach = None;
+        }
+        cache
+    }
+
+    /// As many positions of rows that each begin with the one of this cache, a [whole](Self::whole) one, behind so much
+    /// padding: what a cache has after these columns of a grid.
+    ///
+    /// # Panics
+    /// When this cache has not one row, or one with padding.
+    pub(super) fn behind(&self, padding: &[usize], config: &DecoderConfig) -> Self {
+        assert_eq!(self.padding, [0], "the row that others begin with");
+        let empty = Self::new(config);
+        let layers = self.layers.iter().zip(empty.layers);
+        Self {
+            layers: layers
+                .map(|(layer, empty)| layer.behind(padding, empty.reach))
+                .collect(),
+            padding: padding.iter().map(|row| self.seen.min(*row)).collect(),
+            seen: self.seen,
+        }
+    }
+
     /// Positions seen, padding included.
     pub fn positions(&self) -> usize {
         self.seen
@@ -173,6 +201,33 @@ impl LayerCache {
         let taken = both.clone().map(|x| x.narrow(1, 0, after));
         self.stored = Some(both);
         taken
+    }
+
+    /// The columns of [`KeyValueCache::behind`] that a query with this reach sees behind them.
+    fn behind(&self, padding: &[usize], reach: Option<usize>) -> Self {
+        let seen = self.positions;
+        let kept = reach.map_or(seen, |reach| reach.min(seen));
+        // Row by row the position that stands in each column; padding is a position of zeros behind the last.
+        let of_row = |padding: &usize| {
+            let padding = *padding;
+            (seen - kept..seen).map(move |column| column.checked_sub(padding).unwrap_or(seen))
+        };
+        let places: Vec<usize> = padding.iter().flat_map(of_row).collect();
+        let moved = |x: &Tensor<4>| {
+            let [_, _, heads, head_dim] = x.dims();
+            let positions = x.clone().narrow(1, 0, seen);
+            let positions = positions.reshape([seen, heads * head_dim]);
+            let zeros = Tensor::zeros([1, heads * head_dim], (&x.device(), x.dtype()));
+            Tensor::cat(vec![positions, zeros], 0)
+                .select(0, row_indices(&places, &x.device()))
+                .reshape([padding.len(), kept, heads, head_dim])
+        };
+        let stored = self.stored.as_ref().filter(|_| kept > 0);
+        Self {
+            reach,
+            stored: stored.map(|stored| stored.each_ref().map(moved)),
+            positions: kept,
+        }
     }
 
     fn select(self, indices: &[usize]) -> Self {

@@ -6,7 +6,7 @@ use burn::{
 };
 use treelora_core::Error;
 
-use super::{Decoder, KeyValueCache, TokenGrid};
+use super::{Decoder, KeyValueCache, SharedPrefix, TokenGrid};
 
 /// Rows that go through the model together behind the prompts, at least: each has a copy of its prompt's keys and
 /// values, so that they are not all taken at once.
@@ -44,13 +44,29 @@ impl Decoder {
         prompts: &[&[u32]],
         continuations: &[Vec<u32>],
     ) -> Result<Vec<Vec<ContinuationScore>>, Error> {
+        self.score_continuations_behind(&SharedPrefix::none(), prompts, continuations)
+    }
+
+    /// [`score_continuations`](Self::score_continuations) of prompts that all begin with `prefix`, which is of this very
+    /// model and does not go through it again.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// When a prompt does not begin with the prefix or has no other token.
+    pub fn score_continuations_behind(
+        &self,
+        prefix: &SharedPrefix,
+        prompts: &[&[u32]],
+        continuations: &[Vec<u32>],
+    ) -> Result<Vec<Vec<ContinuationScore>>, Error> {
         self.check_continuations(prompts, continuations)?;
         if prompts.is_empty() || continuations.is_empty() {
             return Ok(vec![Vec::new(); prompts.len()]);
         }
         let model = self.valid();
-        let mut cache = KeyValueCache::new(&model.config);
-        let grid = TokenGrid::left_padded(prompts);
+        let (grid, mut cache) = prefix.before(prompts, &model.config);
         let hidden = model.hidden_cached(&grid, &mut cache);
         let last = hidden.narrow(1, grid.positions() - 1, 1);
         let first = log_softmax(model.score(last.squeeze_dim::<2>(1)), 1);

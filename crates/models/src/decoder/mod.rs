@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`DecoderConfig`], [`TokenGrid`], [`Positions`], [`SelfAttention`], [`GatedMlp`],
 //! [`DecoderBlock`], [`Decoder`]; then [`KeyValueCache`], with which a sequence goes through in parts, [`TextBatch`],
-//! what training consumes, [`generation`], and the likelihoods of given continuations ([`ContinuationScore`]).
+//! what training consumes, [`generation`], and the likelihoods of given continuations ([`ContinuationScore`]), both also
+//! behind a beginning that prompts share ([`SharedPrefix`]).
 
 mod config;
 
@@ -52,6 +53,8 @@ mod export;
 
 mod adapted;
 
+mod shared_prefix;
+
 mod continuations;
 
 pub mod generation;
@@ -70,6 +73,7 @@ pub use generation::{
 pub use mlp::GatedMlp;
 pub use positions::Positions;
 pub use rms_norm::RmsNorm;
+pub use shared_prefix::SharedPrefix;
 pub use token_embedding::TokenEmbedding;
 pub use token_grid::TokenGrid;
 pub use transformer::Decoder;

@@ -162,7 +162,7 @@ impl Decoder {
     }
 
     /// The activations behind the last layer of columns that follow those of a cache.
-    fn run_cached(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Tensor<3> {
+    pub(super) fn run_cached(&self, grid: &TokenGrid, cache: &mut KeyValueCache) -> Tensor<3> {
         cache.extend_padding(grid);
         let device = self.device();
         let mut x = self.embed_ids(grid, &device);

@@ -15,3 +15,5 @@ mod import;
 
 mod laws;
 mod peft;
+
+mod shared_prefix;

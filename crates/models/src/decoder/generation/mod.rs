@@ -8,6 +8,8 @@ mod score_rules;
 
 mod model_defaults;
 
+use std::ops::ControlFlow;
+
 use burn::{module::Module, tensor::DType};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +19,7 @@ pub use config::GenerationConfig;
 pub use model_defaults::GenerationDefaults;
 pub use score_rules::ScoreRules;
 
-use super::{Decoder, KeyValueCache, TokenGrid};
+use super::{Decoder, KeyValueCache, SharedPrefix, TokenGrid};
 
 /// A prompt to continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub enum Finish {
     Length,
     /// The context of the model is full.
     Context,
+    /// Whoever heard of its last token wants no more, see [`Decoder::generate_behind`].
+    Enough,
 }
 
 impl Decoder {
@@ -68,6 +72,27 @@ impl Decoder {
         config: &GenerationConfig,
         mut on_token: impl FnMut(usize, u32),
     ) -> Result<Vec<Generation>, Error> {
+        self.generate_behind(&SharedPrefix::none(), requests, config, |index, id| {
+            on_token(index, id);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// [`generate`](Self::generate) of prompts that all begin with `prefix`, which is of this very model and does not go
+    /// through it again. A continuation ends with the token at which `on_token` breaks off.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// When a prompt does not begin with the prefix or has no other token.
+    pub fn generate_behind(
+        &self,
+        prefix: &SharedPrefix,
+        requests: &[GenerationRequest],
+        config: &GenerationConfig,
+        mut on_token: impl FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<Vec<Generation>, Error> {
         config.validate()?;
         config.rules.check_vocabulary(self.config.vocab_size)?;
         for (index, request) in requests.iter().enumerate() {
@@ -86,8 +111,7 @@ impl Decoder {
             .map(|(index, request)| Row::new(index, request, config.seed))
             .collect();
         let prompts = requests.iter().map(|request| request.prompt.as_slice());
-        let mut grid = TokenGrid::left_padded(&prompts.collect::<Vec<_>>());
-        let mut cache = KeyValueCache::new(&model.config);
+        let (mut grid, mut cache) = prefix.before(&prompts.collect::<Vec<_>>(), &model.config);
         loop {
             let mut scores = model.scores_of_next(&grid, &mut cache);
             let of_rows = scores.chunks_exact_mut(model.config.vocab_size);
@@ -105,9 +129,11 @@ impl Decoder {
                     continue;
                 }
                 generations[row.index].push(id);
-                on_token(row.index, id);
+                let wanted = on_token(row.index, id);
                 row.length += 1;
-                if generations[row.index].len() == config.max_new_tokens {
+                if wanted.is_break() {
+                    finishes[row.index] = Finish::Enough;
+                } else if generations[row.index].len() == config.max_new_tokens {
                     finishes[row.index] = Finish::Length;
                 } else if row.length > context {
                     finishes[row.index] = Finish::Context;
