@@ -27,8 +27,9 @@ class Generation:
         if "OMP_NUM_THREADS" in os.environ:
             threads = int(os.environ["OMP_NUM_THREADS"])
             parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-        # No copies of finished prompts.
+        # No copies of finished prompts, no words but errors.
         parameters.cache_ram_mib = 0
+        parameters.verbosity = 1
         self.server = xllamacpp.Server(parameters)
 
     def ask(self, path, **body):

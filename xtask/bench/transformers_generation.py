@@ -7,6 +7,9 @@ that no token ends a row.
 import requests_in_turns
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+logging.disable_progress_bar()
 
 
 class Generation:
