@@ -119,6 +119,8 @@ class DecoderBlock(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, case):
         super().__init__()
+        if case["tied"] or case["kv_heads"] != case["heads"] or case["adapted"] != ["q", "v"]:
+            sys.exit("only peft_step.py has tied heads, shared keys and other adapters")
         width, outputs = case["width"], case["outputs"]
         self.embedding = frozen(nn.Embedding(outputs, width))
         self.blocks = nn.ModuleList(DecoderBlock(case, i >= case["first_adapted"]) for i in range(case["depth"]))
@@ -154,14 +156,18 @@ def batch(case):
 
 class Training:
     def __init__(self, case):
-        self.model = {"vit": Vit, "decoder": Decoder}[case["model"]](case)
         self.half = case["precision"] == "bf16"
-        if self.half:
-            store_in_bf16(self.model)
+        self.model = self.build(case)
         learning = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(learning, lr=1e-4, weight_decay=0.01, fused=True)
         self.batches = [batch(case) for _ in range(BATCHES)]
         self.turn = 0
+
+    def build(self, case):
+        model = {"vit": Vit, "decoder": Decoder}[case["model"]](case)
+        if self.half:
+            store_in_bf16(model)
+        return model
 
     def step(self):
         start = time.perf_counter()
@@ -200,12 +206,12 @@ def answer(*words):
     print(*words, flush=True)
 
 
-def main():
+def main(of_case=Training):
     case = json.loads(sys.stdin.readline())
     torch.manual_seed(0)
     torch.set_default_device(DEVICE)
     start = resident("VmRSS")
-    training = Training(case)
+    training = of_case(case)
     reset_peak()
     for _ in range(WARM_UP):
         training.step()

@@ -14,7 +14,9 @@ use treelora_core::{Batch, ContinualModel, Prefix, Prefixes, TokenModel};
 use treelora_lora::{LoraConfig, attach, merge, unmerge};
 use treelora_models::{
     Precision,
-    decoder::{Decoder, GenerationConfig, GenerationRequest, TextBatch, TextExample},
+    decoder::{
+        Decoder, DecoderConfig, GenerationConfig, GenerationRequest, TextBatch, TextExample,
+    },
     vit::{ImageBatch, VisionTransformer, VitConfig, head},
 };
 
@@ -51,6 +53,30 @@ fn decoder(name: &str, precision: Precision, device: &Device) -> Decoder {
         .join("tests/fixtures/decoder")
         .join(name);
     Decoder::load_in(&folder, precision, device).unwrap()
+}
+
+#[test]
+fn a_decoder_is_drawn_in_half_precision_as_it_is_converted() {
+    let device = Device::default();
+    let config = DecoderConfig::llama(40, 16, 2, 2);
+    for tie_word_embeddings in [true, false] {
+        let config = DecoderConfig {
+            tie_word_embeddings,
+            ..config.clone()
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let converted = config.init(&mut rng, &device).unwrap();
+        let converted = Parameters::of(&converted.in_precision(Precision::Bf16));
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let drawn = config.init_in(Precision::Bf16, &mut rng, &device).unwrap();
+        let drawn = Parameters::of(&drawn);
+        assert_eq!(drawn.len(), converted.len());
+        for (path, drawn) in drawn {
+            let converted = &converted[&path];
+            assert_eq!(drawn.dtype, converted.dtype, "{path}");
+            assert!(drawn.bits == converted.bits, "{path}");
+        }
+    }
 }
 
 /// Rows of equal length, so that no padding joins them.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::processor::Bf16;
+use super::{
+    precision::{PRECISIONS, Precision},
+    processor::Bf16,
+};
 
 /// Model, adapters and batch of a training step.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +27,19 @@ struct Shape {
     width: usize,
     depth: usize,
     heads: usize,
+    /// Heads of keys and values, each shared by a group of the others.
+    kv_heads: usize,
     mlp_width: usize,
     /// Classes or vocabulary.
     outputs: usize,
+    /// Whether a decoder's head is its embedding.
+    tied: bool,
+    /// The projections of an adapted block that have adapters.
+    adapted: &'static [&'static str],
     /// Pixels of an image's side, or tokens of a text.
     size: usize,
     batch: usize,
+    opponent: Library,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,22 +48,27 @@ enum Model {
     Decoder,
 }
 
-/// Of the frozen projections.
+/// What the other side's model is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Precision {
-    F32,
-    Bf16,
+pub(crate) enum Library {
+    /// PyTorch's own modules, nothing between them.
+    PyTorch,
+    /// transformers' model under PEFT's adapters.
+    Peft,
 }
 
-/// The blocks whose query and value are adapted.
+const QUERY_AND_VALUE: &[&str] = &["q", "v"];
+
+/// Those of the text configurations.
+const SIX: &[&str] = &["q", "k", "v", "o", "gate", "up"];
+
+/// The blocks that are adapted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Adapters {
     All,
     /// The last ones, and what enters the first of them is cached on our side.
     Last(usize),
 }
-
-const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 const LAST: usize = 5;
 
@@ -67,10 +82,14 @@ const fn vit(name: &'static str, width: usize, batch: usize) -> Shape {
         width,
         depth: 12,
         heads: width / 64,
+        kv_heads: width / 64,
         mlp_width: 4 * width,
         outputs: 100,
+        tied: false,
+        adapted: QUERY_AND_VALUE,
         size: 224,
         batch,
+        opponent: Library::PyTorch,
     }
 }
 
@@ -81,10 +100,14 @@ const fn decoder(size: usize, batch: usize) -> Shape {
         width: 512,
         depth: 8,
         heads: 8,
+        kv_heads: 8,
         mlp_width: 1536,
         outputs: 8192,
+        tied: false,
+        adapted: QUERY_AND_VALUE,
         size,
         batch,
+        opponent: Library::PyTorch,
     }
 }
 
@@ -110,6 +133,7 @@ const GPU_DECODERS: [Shape; 1] = [Shape {
     width: 2048,
     depth: 16,
     heads: 32,
+    kv_heads: 32,
     mlp_width: 8192,
     outputs: 32_000,
     ..decoder(1024, 4)
@@ -118,25 +142,88 @@ const GPU_DECODERS: [Shape; 1] = [Shape {
 /// 2048 tokens a step each.
 const DECODERS: [Shape; 2] = [decoder(256, 8), decoder(1024, 2)];
 
-/// Shows within seconds that both sides work; measured only where it is named.
-const TINY: [Shape; 2] = [
+/// Published models, beside transformers and PEFT: a batch of records that is usual for each.
+const PUBLISHED: [Shape; 2] = [
     Shape {
-        width: 32,
-        depth: 6,
-        heads: 2,
-        mlp_width: 64,
-        outputs: 10,
-        size: 32,
-        ..vit("tiny-vit", 0, 2)
+        name: "smollm2-135m",
+        model: Model::Decoder,
+        width: 576,
+        depth: 30,
+        heads: 9,
+        kv_heads: 3,
+        mlp_width: 1536,
+        outputs: 49_152,
+        tied: true,
+        adapted: SIX,
+        size: 160,
+        batch: 8,
+        opponent: Library::Peft,
     },
     Shape {
-        name: "tiny-decoder",
-        width: 32,
+        name: "llama-3.2-1b",
+        model: Model::Decoder,
+        width: 2048,
+        depth: 16,
+        heads: 32,
+        kv_heads: 8,
+        mlp_width: 8192,
+        outputs: 128_256,
+        tied: true,
+        adapted: QUERY_AND_VALUE,
+        size: 512,
+        batch: 1,
+        opponent: Library::Peft,
+    },
+];
+
+/// Shows within seconds that both sides work; measured only where it is named.
+const TINY_VIT: [Shape; 1] = [Shape {
+    width: 32,
+    depth: 6,
+    heads: 2,
+    kv_heads: 2,
+    mlp_width: 64,
+    outputs: 10,
+    size: 32,
+    ..vit("tiny-vit", 0, 2)
+}];
+
+/// As [`TINY_VIT`].
+const TINY_DECODER: [Shape; 1] = [Shape {
+    name: "tiny-decoder",
+    width: 32,
+    depth: 2,
+    heads: 2,
+    kv_heads: 2,
+    mlp_width: 64,
+    outputs: 50,
+    ..decoder(16, 2)
+}];
+
+/// As [`TINY_VIT`], with all that sets the published ones apart.
+const TINY_PUBLISHED: [Shape; 2] = [
+    Shape {
+        name: "tiny-smollm2",
+        width: 48,
         depth: 2,
-        heads: 2,
+        heads: 3,
+        kv_heads: 1,
         mlp_width: 64,
         outputs: 50,
-        ..decoder(16, 2)
+        size: 16,
+        batch: 2,
+        ..PUBLISHED[0]
+    },
+    Shape {
+        name: "tiny-llama",
+        width: 32,
+        depth: 2,
+        heads: 4,
+        kv_heads: 2,
+        mlp_width: 64,
+        outputs: 50,
+        size: 16,
+        ..PUBLISHED[1]
     },
 ];
 
@@ -150,18 +237,21 @@ pub(crate) enum Machine {
 /// The machine's cases whose name contains one of `parts`, in their order; without any, all but the tiny ones.
 pub(crate) fn chosen(machine: Machine, parts: &[String]) -> Vec<Case> {
     let all = match machine {
-        Machine::Cpu => cases(&VITS, &DECODERS),
-        Machine::Gpu => cases(&GPU_VITS, &GPU_DECODERS),
+        Machine::Cpu => cases(&VITS, &[&DECODERS, &PUBLISHED]),
+        Machine::Gpu => cases(&GPU_VITS, &[&GPU_DECODERS]),
     };
     if parts.is_empty() {
         return all;
     }
-    let tiny = cases(&TINY[..1], &TINY[1..]);
+    let tiny = match machine {
+        Machine::Cpu => cases(&TINY_VIT, &[&TINY_DECODER, &TINY_PUBLISHED]),
+        Machine::Gpu => cases(&TINY_VIT, &[&TINY_DECODER]),
+    };
     let is_named = |case: &Case| parts.iter().any(|part| case.to_string().contains(part));
     all.into_iter().chain(tiny).filter(is_named).collect()
 }
 
-fn cases(vits: &[Shape], decoders: &[Shape]) -> Vec<Case> {
+fn cases(vits: &[Shape], decoders: &[&[Shape]]) -> Vec<Case> {
     let of = |shapes: &[Shape], adapters: Adapters, dropout: f64| {
         let with = |shape: &Shape, precision| Case {
             shape: *shape,
@@ -174,22 +264,18 @@ fn cases(vits: &[Shape], decoders: &[Shape]) -> Vec<Case> {
             .flat_map(|shape| PRECISIONS.map(|precision| with(shape, precision)));
         pairs.collect::<Vec<_>>()
     };
+    let with_and_without =
+        |shapes: &&[Shape]| [0.0, DROPOUT].map(|dropout| of(shapes, Adapters::All, dropout));
     [
         of(vits, Adapters::All, 0.0),
         of(vits, Adapters::Last(LAST), 0.0),
-        of(decoders, Adapters::All, 0.0),
-        of(decoders, Adapters::All, DROPOUT),
+        decoders
+            .iter()
+            .flat_map(with_and_without)
+            .flatten()
+            .collect(),
     ]
     .concat()
-}
-
-impl Precision {
-    fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-        }
-    }
 }
 
 impl Case {
@@ -221,8 +307,11 @@ impl Case {
             "width": shape.width,
             "depth": shape.depth,
             "heads": shape.heads,
+            "kv_heads": shape.kv_heads,
             "mlp_width": shape.mlp_width,
             "outputs": shape.outputs,
+            "tied": shape.tied,
+            "adapted": shape.adapted,
             "size": shape.size,
             "batch": shape.batch,
             "first_adapted": first_adapted,
@@ -231,6 +320,11 @@ impl Case {
             "dropout": self.dropout,
         });
         case.to_string()
+    }
+
+    /// What the other side's model is made of.
+    pub(crate) fn opponent(&self) -> Library {
+        self.shape.opponent
     }
 
     /// What a step processes, and of what.
@@ -279,7 +373,7 @@ mod tests {
     #[test]
     fn every_target_is_a_case_and_tiny_ones_are_asked_for() {
         let all = names(&[]);
-        assert_eq!(all.len(), 2 * (6 + 6 + 2 + 2));
+        assert_eq!(all.len(), 2 * (6 + 6 + 2 + 2 + 2 + 2));
         assert!(all.iter().all(|name| !name.contains("tiny")), "{all:?}");
         assert_eq!(
             names(&["vit-b batch 8 "]),
@@ -297,10 +391,34 @@ mod tests {
                 "decoder-512 batch 2 x 1024 f32 dropout 0.1"
             ]
         );
-        assert_eq!(names(&["tiny"]).len(), 8);
+        assert_eq!(
+            names(&["smollm2-135m", "llama-3.2-1b"]),
+            [
+                "smollm2-135m batch 8 x 160 f32",
+                "smollm2-135m batch 8 x 160 bf16",
+                "llama-3.2-1b batch 1 x 512 f32",
+                "llama-3.2-1b batch 1 x 512 bf16",
+                "smollm2-135m batch 8 x 160 f32 dropout 0.1",
+                "smollm2-135m batch 8 x 160 bf16 dropout 0.1",
+                "llama-3.2-1b batch 1 x 512 f32 dropout 0.1",
+                "llama-3.2-1b batch 1 x 512 bf16 dropout 0.1",
+            ]
+        );
+        // ViTs with all and with the last adapters, three decoders with and without dropout.
+        assert_eq!(names(&["tiny"]).len(), 2 * (2 + 3 * 2));
         assert_eq!(names(&["huge"]), [""; 0]);
         let of_gpu = chosen(Machine::Gpu, &["vit-b batch 192 bf16".to_owned()]);
         assert_eq!(of_gpu.len(), 2);
+    }
+
+    #[test]
+    fn a_graphics_card_has_one_opponent_whose_script_travels_along() {
+        for parts in [&[][..], &["tiny".to_owned()]] {
+            let cases = chosen(Machine::Gpu, parts);
+            assert!(!cases.is_empty());
+            let is_own = |case: &Case| case.opponent() == Library::PyTorch;
+            assert!(cases.iter().all(is_own), "{cases:?}");
+        }
     }
 
     #[test]
@@ -318,7 +436,30 @@ mod tests {
         let emulated = case.opponents_line(Bf16::Emulated);
         assert_eq!(emulated, line.replace("bf16", "f32"));
         assert_eq!(case.amount(), (32, "images"));
+        assert_eq!(
+            (&value["tied"], &value["kv_heads"]),
+            (&json!(false), &json!(6))
+        );
         let decoder = &chosen(Machine::Cpu, &["decoder-512".to_owned()])[0];
         assert_eq!(decoder.amount(), (2048, "tokens"));
+        assert_eq!(decoder.opponent(), Library::PyTorch);
+    }
+
+    #[test]
+    fn a_published_model_is_described_with_its_head_and_projections() {
+        let case = &chosen(Machine::Cpu, &["smollm2-135m".to_owned()])[0];
+        let value: Value = serde_json::from_str(&case.line()).unwrap();
+        assert_eq!(
+            (&value["heads"], &value["kv_heads"]),
+            (&json!(9), &json!(3))
+        );
+        assert_eq!(value["tied"], true);
+        assert_eq!(value["adapted"], json!(["q", "k", "v", "o", "gate", "up"]));
+        assert_eq!(case.amount(), (1280, "tokens"));
+        assert_eq!(case.opponent(), Library::Peft);
+        let larger = &chosen(Machine::Cpu, &["llama-3.2-1b".to_owned()])[0];
+        let value: Value = serde_json::from_str(&larger.line()).unwrap();
+        assert_eq!(value["adapted"], json!(["q", "v"]));
+        assert_eq!(larger.amount(), (512, "tokens"));
     }
 }

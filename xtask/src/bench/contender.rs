@@ -1,4 +1,4 @@
-//! A process that takes one training step whenever it is asked to.
+//! A process that takes one step, of training or of generation, whenever it is asked to.
 
 use std::{
     io::{BufRead, BufReader, Lines, Write},
@@ -21,8 +21,15 @@ pub(crate) struct Parameters {
 pub(crate) struct Memory {
     /// Before the model was built.
     pub(crate) start: u64,
-    /// At most while it trained.
+    /// At most while it worked.
     pub(crate) peak: u64,
+}
+
+impl Memory {
+    /// Above what the process held before the model was built.
+    pub(crate) fn grown(self) -> u64 {
+        self.peak.saturating_sub(self.start)
+    }
 }
 
 /// Where the memory lies that is counted.
@@ -34,7 +41,7 @@ pub(crate) enum Residence {
     Card,
 }
 
-/// One side of a comparison, warmed up. It speaks the lines of benches/src/bin/lora_step.
+/// One side of a comparison, warmed up. It speaks the lines of benches/src/bin/lora_step or generation.
 pub(crate) struct Contender {
     name: String,
     process: Child,
@@ -76,6 +83,11 @@ impl Contender {
         milliseconds(&self.ask("step")?)
     }
 
+    /// The tokens of the last step of a generation, row by row.
+    pub(crate) fn tokens(&mut self) -> Result<Vec<u32>> {
+        tokens(&self.ask("tokens")?)
+    }
+
     /// Where the system tells.
     pub(crate) fn memory(&mut self) -> Result<Option<Memory>> {
         match self.residence {
@@ -112,7 +124,7 @@ fn parameters(answer: &str) -> Result<Parameters> {
     Ok(Parameters { trainable, total })
 }
 
-/// `MILLISECONDS LOSS`; a loss that is no number means that the step is none.
+/// `MILLISECONDS LOSS`; a loss that is no number means that the step is none. A generation tells its tokens' number.
 fn milliseconds(answer: &str) -> Result<f64> {
     let (time, loss): (f64, f64) = pair(answer).with_context(|| unexpected(answer))?;
     match time > 0.0 && loss.is_finite() {
@@ -128,6 +140,13 @@ fn memory(answer: &str) -> Result<Option<Memory>> {
     }
     let (start, peak) = pair(answer).with_context(|| unexpected(answer))?;
     Ok(Some(Memory { start, peak }))
+}
+
+/// `ID ID ..`.
+fn tokens(answer: &str) -> Result<Vec<u32>> {
+    let ids = answer.split_whitespace().map(str::parse);
+    ids.collect::<Result<_, _>>()
+        .with_context(|| unexpected(answer))
 }
 
 fn pair<T: std::str::FromStr>(text: &str) -> Option<(T, T)> {
@@ -151,7 +170,9 @@ mod tests {
         assert_eq!(milliseconds("12.5 2.302585").unwrap(), 12.5);
         let read = memory("100 250").unwrap().unwrap();
         assert_eq!((read.start, read.peak), (100, 250));
+        assert_eq!(read.grown(), 150);
         assert_eq!(memory("unknown").unwrap(), None);
+        assert_eq!(tokens("3 0 7").unwrap(), [3, 0, 7]);
     }
 
     #[test]
@@ -161,6 +182,7 @@ mod tests {
         assert!(milliseconds("12.5 nan").is_err());
         assert!(milliseconds("0 1.0").is_err());
         assert!(memory("100 -1").is_err());
+        assert!(tokens("3 -1").is_err());
     }
 
     #[cfg(unix)]

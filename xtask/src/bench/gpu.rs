@@ -10,6 +10,7 @@ use super::{
     contender::{Contender, Residence},
     graphics_card,
     options::{ROUNDS, positive},
+    turns,
 };
 
 /// Shown by the help.
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         comparisons.push(comparison);
     }
     println!("- card: {}", graphics_card::name());
-    println!("- rounds: {}", comparison::rounds(options.rounds));
+    println!("- rounds: {}", turns::rounds(options.rounds));
     println!("\n{}", comparison::table(&comparisons));
     Ok(())
 }

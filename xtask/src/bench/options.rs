@@ -1,12 +1,12 @@
 //! What the command line of `cargo xtask bench` asks for.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 /// Shown by the help.
 pub(crate) const ARGUMENTS: &str = "[--only NAME].. [--features LIST] [--no-default-features] [FILTER] | \
-    [--against-pytorch] [--python EXE] [--case TEXT].. [--threads N] [--rounds N] [--profile NAME]";
+    [--against-pytorch] [--python EXE] [--model FOLDER] [--case TEXT].. [--threads N] [--rounds N] [--profile NAME]";
 
 /// Steps that each side takes in a case, at most.
 pub(super) const ROUNDS: usize = 15;
@@ -21,15 +21,17 @@ pub(crate) struct Options {
     pub(crate) features: Vec<String>,
     /// What criterion filters by.
     pub(crate) filter: Vec<String>,
-    /// Whom the training step is compared with.
+    /// Whom training step and generation are compared with.
     pub(crate) opponent: Opponent,
+    /// Folder of the language model that generates; one of random weights without.
+    pub(crate) model: Option<PathBuf>,
     /// Parts of the names of the cases to run; all without any.
     pub(crate) cases: Vec<String>,
     /// Of both sides; the cores of this machine unless told.
     pub(crate) threads: Option<usize>,
     /// Steps of each side in a case, at most.
     pub(crate) rounds: usize,
-    /// cargo's profile of the training step.
+    /// cargo's profile of our side.
     pub(crate) profile: String,
 }
 
@@ -50,6 +52,7 @@ impl Options {
             features: Vec::new(),
             filter: Vec::new(),
             opponent: Opponent::None,
+            model: None,
             cases: Vec::new(),
             threads: None,
             rounds: ROUNDS,
@@ -68,6 +71,8 @@ impl Options {
                 "--no-default-features" => options.features.push(word.clone()),
                 "--against-pytorch" => against = true,
                 "--python" => python = Some(OsString::from(value()?)),
+                // The sides run in the workspace root, the path is the caller's.
+                "--model" => options.model = Some(std::path::absolute(value()?)?),
                 "--case" => options.cases.push(value()?),
                 "--threads" => options.threads = Some(positive(word, &value()?)?),
                 "--rounds" => options.rounds = positive(word, &value()?)?,
@@ -92,7 +97,7 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 
-    /// Whether the training step is measured as the report shows it: every case, optimised, against PyTorch.
+    /// Whether a comparison is measured as the report shows it: every case, optimised, against PyTorch.
     pub(crate) fn measures_all(&self) -> bool {
         self.cases.is_empty() && self.profile == RELEASE && self.opponent != Opponent::None
     }
@@ -133,12 +138,12 @@ mod tests {
 
     #[test]
     fn a_comparison_is_described() {
-        let words =
-            "--only lora_step --against-pytorch --python py --case vit-ti --threads 2 --rounds 3";
+        let words = "--only lora_step --against-pytorch --python py --model /m --case vit-ti --threads 2 --rounds 3";
         let options = parse(&words.split(' ').collect::<Vec<_>>()).unwrap();
         assert!(options.wants("lora_step") && !options.wants("kernels"));
         assert_eq!(options.opponent, Opponent::PyTorchOf("py".into()));
         assert_eq!((options.threads, options.rounds), (Some(2), 3));
+        assert_eq!(options.model, Some("/m".into()));
         assert_eq!(options.cases, ["vit-ti"]);
         assert!(!options.measures_all());
         assert!(parse(&["--against-pytorch"]).unwrap().measures_all());
@@ -151,6 +156,7 @@ mod tests {
             (&["--threads", "0"], "--threads 0"),
             (&["--rounds", "many"], "--rounds many"),
             (&["--only"], "--only"),
+            (&["--model"], "`--model` needs a value"),
             (&["--python", "py"], "--against-pytorch"),
         ] {
             let error = parse(words).unwrap_err().to_string();

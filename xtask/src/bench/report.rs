@@ -18,6 +18,12 @@ const INTRODUCTION: &str =
 /// What the numbers of a run depend on, name and value.
 pub(crate) type Circumstances = Vec<(&'static str, String)>;
 
+/// What a comparison found, and what that depends on beside the machine.
+pub(crate) struct Run {
+    pub(crate) table: String,
+    pub(crate) circumstances: Circumstances,
+}
+
 /// The circumstances of a run on this machine.
 ///
 /// # Errors
@@ -52,11 +58,12 @@ pub(crate) fn circumstances(
     ])
 }
 
-/// The arguments without the path of an interpreter, which says nothing elsewhere.
+/// The arguments without the paths of an interpreter and a model, which say nothing elsewhere.
 fn words(arguments: &[String]) -> impl Iterator<Item = &str> {
     let before = std::iter::once("").chain(arguments.iter().map(String::as_str));
     before.zip(arguments).map(|(before, word)| match before {
         "--python" => "EXE",
+        "--model" => "FOLDER",
         _ => word,
     })
 }
@@ -123,9 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn the_command_hides_a_path() {
-        let arguments = ["--python", "/somewhere/python", "--rounds", "3"].map(str::to_owned);
+    fn the_command_hides_paths() {
+        let arguments = "--python /somewhere/python --model /somewhere/model --rounds 3";
+        let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
         let shown: Vec<&str> = words(&arguments).collect();
-        assert_eq!(shown, ["--python", "EXE", "--rounds", "3"]);
+        let expected = "--python EXE --model FOLDER --rounds 3";
+        assert_eq!(shown.join(" "), expected);
     }
 }

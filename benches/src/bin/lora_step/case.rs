@@ -17,10 +17,16 @@ pub(crate) struct Case {
     pub(crate) depth: usize,
     /// Attention heads of a block.
     pub(crate) heads: usize,
+    /// Heads of keys and values of a decoder.
+    pub(crate) kv_heads: usize,
     /// Hidden features of a block's MLP.
     pub(crate) mlp_width: usize,
     /// Classes or vocabulary.
     pub(crate) outputs: usize,
+    /// Whether a decoder's head is its embedding.
+    pub(crate) tied: bool,
+    /// Projections with adapters, by their first word: `q`, `gate`.
+    pub(crate) adapted: Vec<String>,
     /// Height and width of an image in pixels, or tokens of a text.
     pub(crate) size: usize,
     /// Images or texts of a step.
@@ -40,7 +46,7 @@ pub(crate) struct Case {
 pub(crate) enum Architecture {
     /// A vision transformer with 16 x 16 patches.
     Vit,
-    /// A LLaMA with a head of its own.
+    /// A LLaMA.
     Decoder,
 }
 
@@ -62,15 +68,15 @@ pub(crate) enum Precision {
 }
 
 impl Case {
-    /// Adapters on the `query` and `value` of `container`'s blocks from the first adapted one on.
-    pub(crate) fn lora(&self, container: &str, query: &str, value: &str) -> LoraConfig {
+    /// Adapters on the projections of `container`'s blocks from the first adapted one on, whose names have `suffix`.
+    pub(crate) fn lora(&self, container: &str, suffix: &str) -> LoraConfig {
         let blocks: Vec<String> = (self.first_adapted..self.depth)
             .map(|block| block.to_string())
             .collect();
-        let blocks = blocks.join("|");
+        let (blocks, adapted) = (blocks.join("|"), self.adapted.join("|"));
         LoraConfig {
             target_modules: vec![format!(
-                r"^{container}\.({blocks})\.\w+\.({query}|{value})\.weight$"
+                r"^{container}\.({blocks})\.\w+\.({adapted}){suffix}\.weight$"
             )],
             dropout: self.dropout,
             ..LoraConfig::new(RANK, RANK as f64)

@@ -3,7 +3,8 @@
 //! Reads a [`Case`] as one line of JSON, prepares it with warm-up steps and answers
 //! `ready TRAINABLE TOTAL`, the numbers of parameters. Then each line `step` is answered by
 //! `MILLISECONDS LOSS` and `memory` by `START PEAK`, resident kilobytes before the model was built and at most since
-//! it was, or `unknown`. Ends with its input. `xtask/bench/lora_step.py` speaks the same in PyTorch.
+//! it was, or `unknown`. Ends with its input. `xtask/bench/lora_step.py` and
+//! `peft_step.py` speak the same in PyTorch.
 #![allow(clippy::print_stdout)]
 
 mod case;
@@ -16,8 +17,6 @@ mod vision;
 
 mod language;
 
-mod memory;
-
 use std::{
     error::Error,
     io::{BufRead, Write, stdin, stdout},
@@ -25,8 +24,8 @@ use std::{
 
 use burn::tensor::Device;
 use case::{Architecture, Case};
-use memory::Resident;
 use training::Steps;
+use treelora_benches::{Resident, reset_peak};
 
 /// The first steps fill caches and grow buffers.
 const WARM_UP: usize = 2;
@@ -41,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Architecture::Vit => Box::new(vision::training(&case, &device)?),
         Architecture::Decoder => Box::new(language::training(&case, &device)?),
     };
-    memory::reset_peak();
+    reset_peak();
     for _ in 0..WARM_UP {
         steps.step();
     }

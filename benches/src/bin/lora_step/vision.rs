@@ -46,7 +46,7 @@ pub(crate) fn training(
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let lora = LoraConfig {
         trainable: vec![r"^head\.".into()],
-        ..case.lora("blocks", "q", "v")
+        ..case.lora("blocks", "")
     };
     let model = treelora_lora::attach(config.init(&mut rng, device)?, &lora, &mut rng)?;
     let model = parameters::with_base(model, case.precision, "head");

@@ -47,18 +47,34 @@ impl DecoderConfig {
     /// # Errors
     /// When the configuration is not [valid](DecoderConfig::validate).
     pub fn init(&self, rng: &mut impl Rng, device: &Device) -> Result<Decoder, Error> {
+        self.init_in(Precision::F32, rng, device)
+    }
+
+    /// As [`init`](Self::init), with the matrices as a frozen base in `precision`. Each layer is converted as soon as it
+    /// is drawn, so that the model never lies in memory in `f32`.
+    ///
+    /// # Errors
+    /// As [`init`](Self::init).
+    pub fn init_in(
+        &self,
+        precision: Precision,
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Result<Decoder, Error> {
         self.validate()?;
         let (width, vocabulary) = (self.hidden_size, self.vocab_size);
         let scale = self.family.embedding_scale(width);
+        let embedding = TokenEmbedding::new(normal([vocabulary, width], rng, device), scale);
         Ok(Decoder {
-            embed_tokens: TokenEmbedding::new(normal([vocabulary, width], rng, device), scale),
+            embed_tokens: precision.of_matrices(embedding),
             layers: (0..self.num_hidden_layers)
                 .map(|layer| DecoderBlock::init(self, layer, rng, device))
+                .map(|layer| precision.of_matrices(layer))
                 .collect(),
             norm: RmsNorm::init(width, self, device),
             lm_head: match self.tie_word_embeddings {
                 true => None,
-                false => Some(linear(width, vocabulary, rng, device)),
+                false => Some(precision.of_matrices(linear(width, vocabulary, rng, device))),
             },
             config: self.clone(),
             pooling: Pooling::default(),

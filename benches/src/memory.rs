@@ -3,15 +3,17 @@
 use std::fs;
 
 /// In kilobytes.
-pub(crate) struct Resident {
+#[derive(Clone, Copy, Debug)]
+pub struct Resident {
     /// Now.
-    pub(crate) current: u64,
+    pub current: u64,
     /// At most since the start or the last [`reset_peak`].
-    pub(crate) peak: u64,
+    pub peak: u64,
 }
 
 impl Resident {
-    pub(crate) fn now() -> Option<Self> {
+    /// What the system tells; `None` where it does not.
+    pub fn now() -> Option<Self> {
         Self::of_status(&fs::read_to_string("/proc/self/status").ok()?)
     }
 
@@ -28,7 +30,7 @@ impl Resident {
 }
 
 /// Forget the peak of building the model. Where the system refuses, the peak is that of the whole process.
-pub(crate) fn reset_peak() {
+pub fn reset_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
