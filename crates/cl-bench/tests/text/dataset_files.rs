@@ -8,8 +8,8 @@ use treelora_cl_bench::{
     Error,
     stream::Subset,
     text::{
-        Duplicates, Majority, ScoredSplit, TextBenchmark, TextDataset, TextDatasetConfig, TrainSplit,
-        o_lora_order,
+        Duplicates, Majority, ScoredSplit, TextBenchmark, TextDataset, TextDatasetConfig,
+        TrainSplit, o_lora_order,
     },
 };
 
@@ -121,7 +121,10 @@ fn settings_are_chosen_by_records_that_are_neither_trained_on_nor_tested() {
     fs::remove_file(root.join("b/eval.json")).unwrap();
     fs::remove_file(root.join("b/test.json")).unwrap();
     config.tasks = vec!["b".into()];
-    refused(&config, &["scored_on", "`b`", "all its 5", "train_per_task"]);
+    refused(
+        &config,
+        &["scored_on", "`b`", "all its 5", "train_per_task"],
+    );
     config.train_per_task = Some(2);
     assert_eq!(scored(&config.open().unwrap(), 0), ["b2?", "b3?", "b4?"]);
     config.eval_per_task = Some(2);
@@ -130,7 +133,11 @@ fn settings_are_chosen_by_records_that_are_neither_trained_on_nor_tested() {
         let dataset = config.open().unwrap();
         let (trained, scored) = (prompts(&dataset, 0), scored(&dataset, 0));
         assert_eq!((trained.len(), scored.len()), (2, 2));
-        assert!(!scored.iter().any(|prompt| trained.contains(&prompt.as_str())));
+        assert!(
+            !scored
+                .iter()
+                .any(|prompt| trained.contains(&prompt.as_str()))
+        );
         assert!(scored.is_sorted());
     }
 }
