@@ -1,7 +1,7 @@
 //! Large matrix products, on all cores.
 //!
 //! The right operand is packed once into panels of [`PANEL`] columns, then blocks of rows are multiplied independently.
-//! With few rows each panel is a task of its own, which packs it, if at all, where it stays in its cache. Each number
+//! With few rows some panels together are a task of their own, which packs them where they stay in its cache. Each number
 //! of the product is summed in an order that depends on the depth alone.
 #![allow(unsafe_code)]
 
@@ -32,6 +32,9 @@ const MANY: usize = 8;
 /// Rows of the left operand up to which reading the right one is most of the work, so that it crosses the memory bus
 /// once. Training has more rows, generating a token has one for each sequence.
 const FEW: usize = 128;
+/// Panels that a task packs at once, from rows that are read from end to end; those of a layer stay in the second-level
+/// cache.
+const GROUP: usize = 8;
 /// Multiplications below which one thread is faster than several.
 const PARALLEL: usize = 128 * 128 * 64;
 /// Numbers of the right operand below which one thread reads them faster than several.
@@ -117,17 +120,17 @@ fn single_product(
         });
     }
     if m <= FEW {
-        return each_panel([m, n, k], target, start, |columns, first| {
-            let all = |panel: Right| {
-                passes(k, first).for_each(|pass| multiply_panel(&(0..m), panel, &columns, pass));
-            };
-            match right.panel(columns.start) {
-                Some(panel) => all(panel),
-                None => with_scratch([PANEL * k], |[packed]| {
-                    right.pack(columns.clone(), packed);
-                    all(packed_panel(packed));
-                }),
-            }
+        return each_group([m, n, k], target, start, |columns, first| {
+            let panels = panels_of(columns.clone());
+            with_scratch([panels.len() * PANEL * k], |[packed]| {
+                right.pack_panels(columns.clone(), packed);
+                for (panel, columns) in panels.enumerate() {
+                    let right = packed_panel(&packed[panel * PANEL * k..]);
+                    for pass in passes(k, first) {
+                        multiply_panel(&(0..m), right, &columns, pass);
+                    }
+                }
+            });
         });
     }
     with_scratch([n.div_ceil(PANEL) * PANEL * k], |[packed]| {
@@ -211,12 +214,18 @@ fn pair_product(
                     unsafe { thin_pairs::multiply(size, rows.0, half, target, first, order) };
                 });
             }
-            each_panel([m, n, k], target, start, |columns, first| {
-                with_scratch([PANEL * pairs], |[packed]| {
-                    right.pack_pairs(columns.clone(), pairs_of(packed));
+            each_group([m, n, k], target, start, |columns, first| {
+                let panels = panels_of(columns.clone());
+                with_scratch([panels.len() * PANEL * pairs], |[packed]| {
+                    // SAFETY: the caller has asked for the instructions.
+                    unsafe { right.pack_panels_of_pairs(columns.clone(), pairs_of(packed)) };
                     let tiles = tiles();
-                    for pass in passes(pairs, first) {
-                        multiply_panel(&(0..m), rounded, packed, &columns, pass, tiles.as_ref());
+                    for (panel, columns) in panels.enumerate() {
+                        let packed = &packed[panel * PANEL * pairs..];
+                        for pass in passes(pairs, first) {
+                            let tiles = tiles.as_ref();
+                            multiply_panel(&(0..m), rounded, packed, &columns, pass, tiles);
+                        }
                     }
                 });
             });
@@ -321,21 +330,36 @@ fn each_strip(
     strips.for_each(|strip| task(strip * width..n.min((strip + 1) * width), first));
 }
 
-/// Calls `task(columns, first store)` for the columns of each panel.
-fn each_panel(
+/// Calls `task(columns, first store)` for groups of whole panels, some for each thread.
+fn each_group(
     [m, n, k]: [usize; 3],
     target: Shared,
     start: impl Fn(Range<usize>, Target) -> Store,
     task: impl Fn(Range<usize>, Store) + Sync,
 ) {
     let first = start(0..m, target.part(0, 0));
-    let panels = 0..n.div_ceil(PANEL);
-    if m * n * k < PARALLEL {
-        panels.for_each(|panel| task(panel_columns(panel, n), first));
-    } else {
-        let panels = panels.into_par_iter();
-        panels.for_each(|panel| task(panel_columns(panel, n), first));
+    let is_small = m * n * k < PARALLEL;
+    let shares = match is_small {
+        true => 1,
+        false => 2 * rayon::current_num_threads(),
+    };
+    let width = n.div_ceil(shares).next_multiple_of(PANEL);
+    let width = width.clamp(PANEL, GROUP * PANEL);
+    let groups = 0..n.div_ceil(width);
+    let task = |group: usize| task(group * width..n.min((group + 1) * width), first);
+    match is_small {
+        true => groups.for_each(task),
+        false => groups.into_par_iter().for_each(task),
     }
+}
+
+/// The columns of each panel of a group.
+fn panels_of(group: Range<usize>) -> impl ExactSizeIterator<Item = Range<usize>> {
+    let panels = 0..group.len().div_ceil(PANEL);
+    panels.map(move |panel| {
+        let first = group.start + panel * PANEL;
+        first..group.end.min(first + PANEL)
+    })
 }
 
 #[cfg(test)]

@@ -200,6 +200,75 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Copies the columns of several panels, panel after panel, each as [`pack`](Self::pack) does. Rows are read from end to
+    /// end where they lie so, as the processor fetches ahead.
+    ///
+    /// # Panics
+    /// When `target` does not hold `rows * PANEL` numbers for each panel.
+    pub(super) fn pack_panels(self, columns: Range<usize>, target: &mut [f32]) {
+        let size = (self.rows * PANEL).max(1);
+        let panels = columns.len().div_ceil(PANEL);
+        assert_eq!(
+            target.len(),
+            panels * self.rows * PANEL,
+            "panels of another size"
+        );
+        let of_panel = |panel: usize| {
+            let first = columns.start + panel * PANEL;
+            first..columns.end.min(first + PANEL)
+        };
+        let Some(right) = self.panel(columns.start) else {
+            let parts = target.chunks_exact_mut(size).enumerate();
+            return parts.for_each(|(panel, part)| self.pack(of_panel(panel), part));
+        };
+        for row in 0..self.rows {
+            for panel in 0..panels {
+                let to = &mut target[panel * size + row * PANEL..];
+                let from = right.data.wrapping_offset(row as isize * right.row);
+                // SAFETY: the matrix borrows its tensor, whose layout lies inside the storage, and the columns are some
+                // of its columns; the target is a panel's row.
+                unsafe {
+                    let from = from.wrapping_add(panel * PANEL);
+                    to.as_mut_ptr()
+                        .copy_from_nonoverlapping(from, of_panel(panel).len());
+                }
+            }
+        }
+    }
+
+    /// As [`pack_panels`](Self::pack_panels), of pairs as [`pack_pairs`](Self::pack_pairs) copies them.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 BF16.
+    ///
+    /// # Panics
+    /// When `target` does not hold [`panel_pairs`] times `PANEL` pairs for each panel, or the numbers are f32.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) unsafe fn pack_panels_of_pairs(self, columns: Range<usize>, target: &mut [u32]) {
+        let pairs = panel_pairs(self.rows);
+        let size = (pairs * PANEL).max(1);
+        let panels = columns.len().div_ceil(PANEL);
+        assert_eq!(
+            target.len(),
+            panels * pairs * PANEL,
+            "panels of another size"
+        );
+        match self.half_rows(columns.start) {
+            // SAFETY: the matrix borrows its tensor, whose layout lies inside the storage; the length of the target
+            // was checked, and the instructions are the caller's promise.
+            Some(half) => unsafe {
+                let size = [self.rows, columns.len()];
+                super::bf16::pack_panels(half, size, pairs, target.as_mut_ptr());
+            },
+            None => {
+                for (panel, part) in target.chunks_exact_mut(size).enumerate() {
+                    let first = columns.start + panel * PANEL;
+                    self.pack_pairs(first..columns.end.min(first + PANEL), part);
+                }
+            }
+        }
+    }
+
     /// Copies the columns of one panel as pairs of bf16, two rows side by side, pairs of rows [`PANEL`] apart; an
     /// odd last row is paired with zeros. Columns and pairs of rows beyond the matrix are zeros.
     ///
