@@ -16,6 +16,8 @@ mod low_rank;
 mod matrix;
 mod normalization;
 #[cfg(target_arch = "x86_64")]
+mod pair_packing;
+#[cfg(target_arch = "x86_64")]
 mod pairs;
 mod passes;
 mod product;

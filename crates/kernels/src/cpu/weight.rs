@@ -8,6 +8,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, bf16};
 
 use super::matrix::{Left, Right};
+#[cfg(target_arch = "x86_64")]
+use super::pair_packing::pack_panels;
 use super::transposition::transpose;
 
 /// Columns of a packed panel: three vectors of 16, six of 8 or twelve of 4.
@@ -258,7 +260,7 @@ impl<'a> Matrix<'a> {
             // was checked, and the instructions are the caller's promise.
             Some(half) => unsafe {
                 let size = [self.rows, columns.len()];
-                super::bf16::pack_panels(half, size, pairs, target.as_mut_ptr());
+                pack_panels::<PANEL>(half.data, half.row, size, pairs, target.as_mut_ptr());
             },
             None => {
                 for (panel, part) in target.chunks_exact_mut(size).enumerate() {
