@@ -5,6 +5,8 @@ use treelora_core::Error;
 use treelora_kdtree::Similarity;
 use treelora_lora::{Granularity, LayerView, LoraConfig};
 
+use crate::frozen_factor::Factor;
+
 /// A named set of defaults; every setting can be overridden.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -114,6 +116,9 @@ pub struct TreeLoraConfig {
     /// Factor on the adapters' learning rate from the second task on: slow learning keeps one
     /// feature space for all classes (1 = no slowing).
     pub slow_learning: f64,
+    /// A factor that stays as the first task left it; none when absent. `a` with `slow_learning` is the control of the
+    /// pull on values of A, which holds A in place and lets B learn slowly.
+    pub frozen_factor: Option<Factor>,
     /// Where a new adapter starts.
     pub initialisation: Initialisation,
     /// Steps before [`Initialisation::Relatives`] restarts the adapter.
@@ -145,6 +150,7 @@ impl TreeLoraConfig {
             lambda: 0.1,
             scale: Scale::Relative,
             slow_learning: 1.0,
+            frozen_factor: None,
             initialisation: Initialisation::Previous,
             probe_steps: 10,
             sparsity: 0.0,
@@ -293,6 +299,7 @@ settings! {
     lambda: f64,
     scale: Scale,
     slow_learning: f64,
+    frozen_factor: Option<Factor>,
     initialisation: Initialisation,
     probe_steps: usize,
     sparsity: f64,

@@ -39,6 +39,8 @@ pub mod regulariser;
 
 mod sparsity;
 
+mod frozen_factor;
+
 mod adapter_store;
 
 pub use treelora_bandit as bandit;
@@ -48,6 +50,7 @@ pub use treelora_lora as lora;
 pub use adapter_store::AdapterStore;
 pub use choice_history::{ArmRecord, ChoiceWindow, LayerChoice, TaskRelatives};
 pub use config::{Choice, Initialisation, Mode, Regulariser, Scale, TreeLoraConfig};
+pub use frozen_factor::Factor;
 pub use relatives::Relatives;
 pub use signature::SignatureRecorder;
 pub use sparsity::snapped;

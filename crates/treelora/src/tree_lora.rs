@@ -134,6 +134,43 @@ impl TreeLora {
         self.chosen = self.relatives.choose(&mut self.rng);
         self.relatives.rows(&self.chosen)
     }
+
+    /// Choose relatives by the gradients of the adapter, and pull those towards them.
+    fn pulled<M: Module>(
+        &mut self,
+        model: &M,
+        gradients: GradientsParams,
+        step: &StepInfo,
+    ) -> Result<GradientsParams, Error> {
+        let granularity = self.config.granularity;
+        let vectors =
+            LayerVectors::gradient_a(model, &gradients, granularity).map_err(adapter_error)?;
+        self.recorder.record(step.epoch, vectors.tensor());
+        if self.relatives.is_empty() {
+            return Ok(gradients);
+        }
+        self.settle()?;
+        self.relatives.set_horizon(step.epochs * step.steps);
+        let rows = self.choose();
+        let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
+        self.pending = Some(Pending {
+            chosen: self.chosen.clone(),
+            costs: distances,
+            progress: step.progress(),
+        });
+        Ok(match self.config.regulariser {
+            Regulariser::None => gradients,
+            // The step is then the identity, but for rounding.
+            _ if self.config.lambda == 0.0 => gradients,
+            _ => {
+                let lambda = self.config.lambda;
+                let pulled = regulariser::pulled_gradients(lambda, vectors.tensor(), rows);
+                let mut gradients = gradients;
+                vectors.write_gradients(pulled, &mut gradients);
+                gradients
+            }
+        })
+    }
 }
 
 impl<M: ContinualModel> Method<M> for TreeLora {
@@ -209,43 +246,20 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         ))
     }
 
-    /// Steps 2 to 4, where the layer vector is the gradient.
+    /// Steps 2 to 4, where the layer vector is the gradient; no gradient of a factor that stays.
     fn gradients(
         &mut self,
         learner: &Learner<M>,
         gradients: GradientsParams,
         step: &StepInfo,
     ) -> Result<GradientsParams, Error> {
-        if self.config.layer_vector != LayerView::GradientA {
-            return Ok(gradients);
-        }
-        let granularity = self.config.granularity;
-        let vectors = LayerVectors::gradient_a(&learner.model, &gradients, granularity)
-            .map_err(adapter_error)?;
-        self.recorder.record(step.epoch, vectors.tensor());
-        if self.relatives.is_empty() {
-            return Ok(gradients);
-        }
-        self.settle()?;
-        self.relatives.set_horizon(step.epochs * step.steps);
-        let rows = self.choose();
-        let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
-        self.pending = Some(Pending {
-            chosen: self.chosen.clone(),
-            costs: distances,
-            progress: step.progress(),
-        });
-        Ok(match self.config.regulariser {
-            Regulariser::None => gradients,
-            // The step is then the identity, but for rounding.
-            _ if self.config.lambda == 0.0 => gradients,
-            _ => {
-                let lambda = self.config.lambda;
-                let pulled = regulariser::pulled_gradients(lambda, vectors.tensor(), rows);
-                let mut gradients = gradients;
-                vectors.write_gradients(pulled, &mut gradients);
-                gradients
-            }
+        let gradients = match self.config.layer_vector {
+            LayerView::GradientA => self.pulled(&learner.model, gradients, step)?,
+            _ => gradients,
+        };
+        Ok(match self.config.frozen_factor {
+            Some(factor) if step.task.0 > 0 => factor.removed_from(gradients, &learner.model),
+            _ => gradients,
         })
     }
 

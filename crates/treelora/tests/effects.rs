@@ -6,7 +6,7 @@ use burn::{
     optim::{GradientsParams, SgdConfig},
     tensor::{Device, Tensor},
 };
-use treelora::{Choice, Initialisation, Mode, TreeLora, TreeLoraConfig};
+use treelora::{Choice, Factor, Initialisation, Mode, TreeLora, TreeLoraConfig};
 use treelora_core::{
     ContinualModel, Group, Learner, LearningRates, Method, Seeds, StepInfo, Task, TaskId,
 };
@@ -66,9 +66,13 @@ fn attached(method: &mut TreeLora) -> Learner<TwoLayers> {
 
 /// The adapter after three tasks of the method.
 fn learned(config: TreeLoraConfig) -> AdapterSnapshot {
+    learned_until(3, config)
+}
+
+fn learned_until(tasks: usize, config: TreeLoraConfig) -> AdapterSnapshot {
     let mut method = TreeLora::new(config, SEED).unwrap();
     let mut learner = attached(&mut method);
-    for id in 0..3 {
+    for id in 0..tasks {
         let task = task(id);
         let batch = pairs(id, 12, &device());
         learner = method.begin_task(learner, &task).unwrap();
@@ -131,6 +135,33 @@ fn without_weight_the_method_is_sequential_lora_to_the_bit() {
         });
         let moved = largest_difference(&weighted, &plain);
         assert!(moved > 1e-3, "{mode:?}: {moved}");
+    }
+}
+
+// ---- a factor that stays --------------------------------------------------------------------------
+
+#[test]
+fn a_frozen_factor_stays_as_the_first_task_left_it() {
+    let factors = |snapshot: &AdapterSnapshot| -> [Vec<f32>; 2] {
+        let of = |factor: fn(&AdapterLayer) -> Tensor<2>| {
+            let layers = snapshot.layers().iter();
+            layers.flat_map(|layer| values(factor(layer))).collect()
+        };
+        [of(|layer| layer.a.clone()), of(|layer| layer.b.clone())]
+    };
+    for mode in [Mode::Paper, Mode::Reference, Mode::TreeLora] {
+        for (stays, frozen) in [(0, Factor::A), (1, Factor::B)] {
+            let config = TreeLoraConfig {
+                frozen_factor: Some(frozen),
+                ..config(mode)
+            };
+            let first = factors(&learned_until(1, config.clone()));
+            let third = factors(&learned_until(3, config));
+            assert_eq!(first[stays], third[stays], "{mode:?} {frozen:?}");
+            assert_ne!(first[1 - stays], third[1 - stays], "{mode:?} {frozen:?}");
+        }
+        let [first, third] = [1, 3].map(|tasks| factors(&learned_until(tasks, config(mode))));
+        assert!(first[0] != third[0] && first[1] != third[1], "{mode:?}");
     }
 }
 
