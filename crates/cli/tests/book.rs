@@ -108,6 +108,16 @@ fn smaller(command: &str, is_text: bool) -> Vec<&'static str> {
     sets
 }
 
+/// A line as a shell takes it apart: blanks part words, but not between double quotes.
+fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    let words = parts.flat_map(|(i, part)| match i % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.collect()
+}
+
 /// Every line of a block of commands.
 fn give(folder: &Path, block: &str, is_text: bool) -> Vec<String> {
     let lines = block
@@ -115,7 +125,7 @@ fn give(folder: &Path, block: &str, is_text: bool) -> Vec<String> {
         .map(|line| line.split(" #").next().unwrap().trim());
     let mut given = Vec::new();
     for line in lines.filter(|line| !line.is_empty()) {
-        let mut words: Vec<&str> = line.split_whitespace().collect();
+        let mut words = words(line);
         assert_eq!(words.remove(0), "treelora", "{line}");
         let sets = smaller(words[0], is_text);
         words.extend(sets.iter().flat_map(|set| ["--set", set]));
