@@ -126,13 +126,12 @@ fn seen(levels: Levels, level: usize, host: &Host) -> Vec<f32> {
 /// Coordinates and lengths that differ by less, of the largest, are equal but for rounding.
 const TIE: f64 = 1e-3;
 
+/// Level, left and right of every cut.
+type Cuts = BTreeSet<(usize, Vec<usize>, Vec<usize>)>;
+
 /// The method written down: power iteration on the covariance of the features, one node at a time; (level, left, right).
 /// `None` where rounding decides: two directions are as wide, both ends lie as far out, or two tasks at the cut are level.
-fn by_hand(
-    levels: Levels,
-    depth: usize,
-    hosts: &[Host],
-) -> Option<BTreeSet<(usize, Vec<usize>, Vec<usize>)>> {
+fn by_hand(levels: Levels, depth: usize, hosts: &[Host]) -> Option<Cuts> {
     let mut found = BTreeSet::new();
     let mut open = vec![(0, (0..hosts.len()).collect::<Vec<_>>())];
     while let Some((level, tasks)) = open.pop() {
@@ -209,7 +208,7 @@ fn by_hand(
     Some(found)
 }
 
-fn splits(tree: &TreeStructure) -> BTreeSet<(usize, Vec<usize>, Vec<usize>)> {
+fn splits(tree: &TreeStructure) -> Cuts {
     let nodes = tree.nodes().iter();
     nodes
         .filter_map(|node| match node.kind {
