@@ -129,10 +129,28 @@ impl TreeLora {
             .map_err(|error| Error::Data(format!("task {}: {error}", self.task)))
     }
 
-    /// Choose one past task per layer and return the rows of their signatures.
-    fn choose(&mut self) -> Tensor<2> {
+    /// Record the layer vectors and choose one past task per layer: the rows of their signatures, and the distances to
+    /// them, which settle as costs a step later. `None` without a past task.
+    fn choose(
+        &mut self,
+        vectors: &LayerVectors,
+        step: &StepInfo,
+    ) -> Result<Option<(Tensor<2>, Tensor<1>)>, Error> {
+        self.recorder.record(step.epoch, vectors.tensor());
+        if self.relatives.is_empty() {
+            return Ok(None);
+        }
+        self.settle()?;
+        self.relatives.set_horizon(step.epochs * step.steps);
         self.chosen = self.relatives.choose(&mut self.rng);
-        self.relatives.rows(&self.chosen)
+        let rows = self.relatives.rows(&self.chosen);
+        let distances = regulariser::distances(self.config.scale, vectors, rows.clone());
+        self.pending = Some(Pending {
+            chosen: self.chosen.clone(),
+            costs: distances.clone().detach(),
+            progress: step.progress(),
+        });
+        Ok(Some((rows, distances)))
     }
 
     /// Choose relatives by the gradients of the adapter, and pull those towards them.
@@ -145,19 +163,9 @@ impl TreeLora {
         let granularity = self.config.granularity;
         let vectors =
             LayerVectors::gradient_a(model, &gradients, granularity).map_err(adapter_error)?;
-        self.recorder.record(step.epoch, vectors.tensor());
-        if self.relatives.is_empty() {
+        let Some((rows, _)) = self.choose(&vectors, step)? else {
             return Ok(gradients);
-        }
-        self.settle()?;
-        self.relatives.set_horizon(step.epochs * step.steps);
-        let rows = self.choose();
-        let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
-        self.pending = Some(Pending {
-            chosen: self.chosen.clone(),
-            costs: distances,
-            progress: step.progress(),
-        });
+        };
         Ok(match self.config.regulariser {
             Regulariser::None => gradients,
             // The step is then the identity, but for rounding.
@@ -222,19 +230,9 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         }
         let vectors = LayerVectors::factor_a(&learner.model, self.config.granularity)
             .map_err(adapter_error)?;
-        self.recorder.record(step.epoch, vectors.tensor());
-        if self.relatives.is_empty() {
+        let Some((rows, distances)) = self.choose(&vectors, step)? else {
             return Ok(loss);
-        }
-        self.settle()?;
-        self.relatives.set_horizon(step.epochs * step.steps);
-        let rows = self.choose();
-        let distances = regulariser::distances(self.config.scale, &vectors, rows.clone());
-        self.pending = Some(Pending {
-            chosen: self.chosen.clone(),
-            costs: distances.clone().detach(),
-            progress: step.progress(),
-        });
+        };
         Ok(regulariser::regularised(
             self.config.regulariser,
             self.config.lambda,
