@@ -15,7 +15,7 @@ use super::passes::{Pass, passes};
 use super::scratch::with_scratch;
 use super::simd::for_each_chunk;
 use super::thin;
-use super::weight::{Matrix, PANEL};
+use super::weight::{Matrix, PANEL, panels_of};
 #[cfg(target_arch = "x86_64")]
 use super::{
     amx::{self, Tiles},
@@ -351,15 +351,6 @@ fn each_group(
         true => groups.for_each(task),
         false => groups.into_par_iter().for_each(task),
     }
-}
-
-/// The columns of each panel of a group.
-fn panels_of(group: Range<usize>) -> impl ExactSizeIterator<Item = Range<usize>> {
-    let panels = 0..group.len().div_ceil(PANEL);
-    panels.map(move |panel| {
-        let first = group.start + panel * PANEL;
-        first..group.end.min(first + PANEL)
-    })
 }
 
 #[cfg(test)]

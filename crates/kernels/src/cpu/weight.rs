@@ -23,6 +23,15 @@ pub(super) fn panel_pairs(rows: usize) -> usize {
     rows.div_ceil(2).next_multiple_of(PAIRS)
 }
 
+/// The columns of each panel of some columns.
+pub(super) fn panels_of(columns: Range<usize>) -> impl ExactSizeIterator<Item = Range<usize>> {
+    let panels = 0..columns.len().div_ceil(PANEL);
+    panels.map(move |panel| {
+        let first = columns.start + panel * PANEL;
+        first..columns.end.min(first + PANEL)
+    })
+}
+
 /// A matrix in bf16, the numbers of a row side by side.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
@@ -209,22 +218,20 @@ impl<'a> Matrix<'a> {
     /// When `target` does not hold `rows * PANEL` numbers for each panel.
     pub(super) fn pack_panels(self, columns: Range<usize>, target: &mut [f32]) {
         let size = (self.rows * PANEL).max(1);
-        let panels = columns.len().div_ceil(PANEL);
+        let panels = panels_of(columns.clone());
         assert_eq!(
             target.len(),
-            panels * self.rows * PANEL,
+            panels.len() * self.rows * PANEL,
             "panels of another size"
         );
-        let of_panel = |panel: usize| {
-            let first = columns.start + panel * PANEL;
-            first..columns.end.min(first + PANEL)
-        };
         let Some(right) = self.panel(columns.start) else {
-            let parts = target.chunks_exact_mut(size).enumerate();
-            return parts.for_each(|(panel, part)| self.pack(of_panel(panel), part));
+            let parts = target.chunks_exact_mut(size);
+            return panels
+                .zip(parts)
+                .for_each(|(columns, part)| self.pack(columns, part));
         };
         for row in 0..self.rows {
-            for panel in 0..panels {
+            for (panel, columns) in panels_of(columns.clone()).enumerate() {
                 let to = &mut target[panel * size + row * PANEL..];
                 let from = right.data.wrapping_offset(row as isize * right.row);
                 // SAFETY: the matrix borrows its tensor, whose layout lies inside the storage, and the columns are some
@@ -232,7 +239,7 @@ impl<'a> Matrix<'a> {
                 unsafe {
                     let from = from.wrapping_add(panel * PANEL);
                     to.as_mut_ptr()
-                        .copy_from_nonoverlapping(from, of_panel(panel).len());
+                        .copy_from_nonoverlapping(from, columns.len());
                 }
             }
         }
@@ -249,10 +256,10 @@ impl<'a> Matrix<'a> {
     pub(super) unsafe fn pack_panels_of_pairs(self, columns: Range<usize>, target: &mut [u32]) {
         let pairs = panel_pairs(self.rows);
         let size = (pairs * PANEL).max(1);
-        let panels = columns.len().div_ceil(PANEL);
+        let panels = panels_of(columns.clone());
         assert_eq!(
             target.len(),
-            panels * pairs * PANEL,
+            panels.len() * pairs * PANEL,
             "panels of another size"
         );
         match self.half_rows(columns.start) {
@@ -263,9 +270,8 @@ impl<'a> Matrix<'a> {
                 pack_panels::<PANEL>(half.data, half.row, size, pairs, target.as_mut_ptr());
             },
             None => {
-                for (panel, part) in target.chunks_exact_mut(size).enumerate() {
-                    let first = columns.start + panel * PANEL;
-                    self.pack_pairs(first..columns.end.min(first + PANEL), part);
+                for (columns, part) in panels.zip(target.chunks_exact_mut(size)) {
+                    self.pack_pairs(columns, part);
                 }
             }
         }
