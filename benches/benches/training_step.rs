@@ -126,7 +126,7 @@ fn after_tasks(past: usize, mode: Mode, device: &Device) -> Training<TreeLora> {
         let vectors = LayerVectors::factor_a(&learner.model, Granularity::Matrix).expect("adapted");
         let random = Tensor::random(vectors.dims(), Distribution::Normal(0.0, 1.0), &plain);
         let learner = learner.map_model(|model| vectors.write_factors(random, model));
-        let begun = training.method.begin_task(learner, &task(id));
+        let begun = training.method.begin_task(learner, &Vec::new(), &task(id));
         training.learner = Some(begun.expect("a task begins"));
         training.task = TaskId(id);
         training.step(&batch(1, 2, device));
@@ -143,7 +143,9 @@ fn after_tasks(past: usize, mode: Mode, device: &Device) -> Training<TreeLora> {
         .learner
         .take()
         .expect("the learner of the last task");
-    let begun = training.method.begin_task(learner, &task(past));
+    let begun = training
+        .method
+        .begin_task(learner, &Vec::new(), &task(past));
     training.learner = Some(begun.expect("a task begins"));
     training.task = TaskId(past);
     training

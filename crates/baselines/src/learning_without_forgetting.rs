@@ -118,7 +118,12 @@ impl<M: ContinualModel> Method<M> for Lwf<M> {
         attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        _task: &Task,
+    ) -> Result<Learner<M>, Error> {
         self.old = (self.learned.tasks > 0).then(|| learner.valid());
         Ok(learner)
     }

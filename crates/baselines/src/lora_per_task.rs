@@ -67,7 +67,12 @@ impl<M: ContinualModel> Method<M> for LoraPerTask {
         attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        _task: &Task,
+    ) -> Result<Learner<M>, Error> {
         if self.adapters.is_empty() {
             return Ok(learner);
         }

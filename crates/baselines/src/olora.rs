@@ -138,7 +138,12 @@ impl<M: ContinualModel> Method<M> for OLora {
         attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        _task: &Task,
+    ) -> Result<Learner<M>, Error> {
         if self.tasks == 0 {
             return Ok(learner);
         }

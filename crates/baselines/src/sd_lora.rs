@@ -119,7 +119,12 @@ impl<M: ContinualModel> Method<M> for SdLora {
         attach(model, &self.config.lora, self.seeds.initialisation())
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, _task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        _task: &Task,
+    ) -> Result<Learner<M>, Error> {
         let mut learner = learner;
         if self.tasks > 0 {
             // The current adapter comes first, so that its parameters have the same paths in every task.

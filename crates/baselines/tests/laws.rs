@@ -65,7 +65,7 @@ fn train(
     to: usize,
 ) -> Learner<TinyClassifier> {
     for id in from..to {
-        model = method.begin_task(model, &task(id)).unwrap();
+        model = method.begin_task(model, &Vec::new(), &task(id)).unwrap();
         model = learn(method, model, id);
     }
     model
@@ -540,7 +540,7 @@ fn hide_with_a_class_in_two_tasks_needs_frozen_identity() {
         let mut method: HideLora = HideLora::new(hide(identity), 2).unwrap();
         let attached = method.attach(model()).unwrap();
         let model = train(&mut method, attached, 0, 1);
-        method.begin_task(model, &again).map(drop)
+        method.begin_task(model, &Vec::new(), &again).map(drop)
     };
     assert!(attempt(frozen()).is_ok());
     let message = attempt(TaskIdentityConfig::default())
@@ -648,7 +648,7 @@ fn o_lora_keeps_a_new_adapter_out_of_the_space_of_the_earlier_ones() {
         let attached = method.attach(model()).unwrap();
         let first = train(&mut method, attached, 0, 1);
         assert!(method.overlap(&first.model).is_none());
-        let second = method.begin_task(first, &task(1)).unwrap();
+        let second = method.begin_task(first, &Vec::new(), &task(1)).unwrap();
         let before = values(method.overlap(&second.model).unwrap())[0];
         let second = learn(&mut method, second, 1);
         assert_eq!(Method::<TinyClassifier>::log(&method)[0].0, "overlap");
@@ -767,7 +767,7 @@ fn lwf_distils_the_old_answers_about_old_classes() {
     let batch = points(&[2, 3], 8, 3, &Device::default().autodiff());
     let old = train(&mut method, attached, 0, 1);
     assert!(method.distillation(&old, &batch).is_none());
-    let old = method.begin_task(old, &task(1)).unwrap();
+    let old = method.begin_task(old, &Vec::new(), &task(1)).unwrap();
     let same = values(method.distillation(&old, &batch).unwrap())[0];
     assert!(same.abs() < 1e-6, "{same}");
     // Another head: T^2 KL over classes 0 and 1, by hand.
@@ -823,7 +823,7 @@ fn hide_lora_without_a_head_answers_each_example_with_its_tasks_adapter() {
     let mut model = method.attach(Headless { inner: model() }).unwrap();
     for id in 0..2 {
         let task = task(id);
-        model = method.begin_task(model, &task).unwrap();
+        model = method.begin_task(model, &Vec::new(), &task).unwrap();
         let data = vec![points(&[2 * id, 2 * id + 1], 20, id as u64, &device)];
         let mut optimizer = AdamConfig::new().init();
         for epoch in 0..4 {
@@ -891,7 +891,7 @@ fn every_contender_trains_a_model_without_a_head() {
                 classes: Vec::new(),
                 ..task(id)
             };
-            model = method.begin_task(model, &task).unwrap();
+            model = method.begin_task(model, &Vec::new(), &task).unwrap();
             let data = vec![points(&[2 * id, 2 * id + 1], 6, id as u64, &device)];
             let mut optimizer = AdamConfig::new().init();
             for epoch in 0..2 {

@@ -58,7 +58,7 @@ fn learn(
     learner: Learner<TinyClassifier>,
     id: usize,
 ) -> Learner<TinyClassifier> {
-    let mut learner = method.begin_task(learner, &task(id)).unwrap();
+    let mut learner = method.begin_task(learner, &Vec::new(), &task(id)).unwrap();
     let batch = data(id);
     let groups = learner.groups(&treelora_lora::adapter_parameters(&learner));
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
@@ -86,7 +86,7 @@ fn in_the_first_task_it_is_an_adapter_of_that_scale() {
     let mut method = method();
     let model = TinyClassifier::new(&Device::default().autodiff());
     let learner = method.attach(model).unwrap();
-    let learner = method.begin_task(learner, &task(0)).unwrap();
+    let learner = method.begin_task(learner, &Vec::new(), &task(0)).unwrap();
     // B is 0 at the start: any other value shows the scale.
     let adapter = AdapterSnapshot::of(&learner.model);
     let layers = adapter.layers().iter().map(|layer| AdapterLayer {
@@ -115,7 +115,7 @@ fn in_the_first_task_it_is_an_adapter_of_that_scale() {
 #[test]
 fn gradients_reach_every_magnitude_and_no_earlier_direction() {
     let (mut method, learner) = learned(2);
-    let learner = method.begin_task(learner, &task(2)).unwrap();
+    let learner = method.begin_task(learner, &Vec::new(), &task(2)).unwrap();
     let loss = method.objective(&learner, &data(2), &step(2)).unwrap();
     let gradients = loss.backward();
     let magnitudes = learner.vector("magnitudes").unwrap();
@@ -153,10 +153,10 @@ fn earlier_adapters_count_by_their_direction_alone() {
         let mut fresh = method();
         let model = TinyClassifier::new(&Device::default().autodiff());
         let begun = fresh.attach(model).unwrap();
-        let begun = fresh.begin_task(begun, &task(0)).unwrap();
+        let begun = fresh.begin_task(begun, &Vec::new(), &task(0)).unwrap();
         let begun = begun.try_map_model(|model| scaled.apply(model)).unwrap();
         let ended = fresh.end_task(begun, &vec![data(0)], &task(0)).unwrap();
-        let next = fresh.begin_task(ended, &task(1)).unwrap();
+        let next = fresh.begin_task(ended, &Vec::new(), &task(1)).unwrap();
         let (_, adapter) = adapters_at(&next.model, 1).remove(0);
         adapter.a.val().matmul(adapter.b.val()).inner() * adapter.scale
     };

@@ -102,10 +102,15 @@ impl<M: Classifier> Method<M> for Aligned<M> {
         }
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<Learner<M>, Error> {
         self.drift
             .begin_task(|| self.inner.for_evaluation(&learner))?;
-        self.inner.begin_task(learner, task)
+        self.inner.begin_task(learner, data, task)
     }
 
     fn end_task(

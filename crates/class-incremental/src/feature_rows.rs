@@ -135,10 +135,29 @@ pub fn features<M: Features>(
     model: &M,
     data: &dyn Batches<M::Batch>,
 ) -> Result<FeatureRows, Error> {
+    rows_of(model, data, M::features)
+}
+
+/// Features of all examples of a task under the frozen backbone, in order, labelled by the model's groups.
+///
+/// # Errors
+/// When the data cannot be read.
+pub fn frozen_features<M: Features>(
+    model: &M,
+    data: &dyn Batches<M::Batch>,
+) -> Result<FeatureRows, Error> {
+    rows_of(model, data, M::frozen_features)
+}
+
+fn rows_of<M: Features>(
+    model: &M,
+    data: &dyn Batches<M::Batch>,
+    features: impl Fn(&M, &M::Batch) -> Tensor<2>,
+) -> Result<FeatureRows, Error> {
     let mut rows = FeatureRows::new();
     for batch in data.batches() {
         let batch = batch?;
-        rows.push(model.features(&batch), &model.groups(&batch));
+        rows.push(features(model, &batch), &model.groups(&batch));
     }
     Ok(rows)
 }

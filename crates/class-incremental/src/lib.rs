@@ -11,11 +11,13 @@
 //! | [`Discriminant`] | classifies features by sums that forget nothing: [`NearestClassMean`], [`LinearDiscriminant`], [`RegularisedDiscriminant`], [`RandomProjection`] |
 //! | [`FrozenDiscriminant`] | a discriminant on the frozen backbone as a method: the floors |
 //! | [`WithDiscriminant`] | a discriminant head on any method's adapted features |
+//! | [`DiscriminantPerAdapter`] | a discriminant on the features of each adapter, which a frozen pass chooses |
 //! | [`Aligned`] | any method with its head re-balanced after each task |
 //! | [`Routed`] | any method that keeps an adapter a task, answered by that of the inferred task |
 //! | [`FeatureTransport`] | moves old statistics into the feature space of the new adapter |
 //! | [`ClassStatistics`] | mean and spread of each class; [`PseudoFeatures`] samples from them |
 //! | [`HeadAlignment`] | re-trains the head alone on sampled features; [`AlignedHead`] with what it keeps |
+//! | [`GroupMoments`] | how far a task is from others, in units of what tasks of one domain are apart |
 //! | [`TaskInference`] | the task of an example, from a discriminant over all classes |
 //! | [`group_by_task`] | groups a batch by task and brings the answers back into order |
 //!
@@ -70,6 +72,10 @@ mod feature_drift;
 
 mod feature_rows;
 
+mod group_moments;
+
+mod discriminant_per_adapter;
+
 mod class_gaussians;
 
 mod pooled_gaussian;
@@ -86,9 +92,11 @@ pub use discriminant::{
     NearestClassMean, NearestClassMeanConfig, Priors, RandomProjection, RandomProjectionConfig,
     RegularisedDiscriminant, RegularisedDiscriminantConfig, Ridge,
 };
-pub use feature_rows::{FeatureRows, features};
+pub use discriminant_per_adapter::DiscriminantPerAdapter;
+pub use feature_rows::{FeatureRows, features, frozen_features};
 pub use feature_transport::{FeatureTransport, TransportConfig};
 pub use frozen_discriminant::FrozenDiscriminant;
+pub use group_moments::GroupMoments;
 pub use head_alignment::HeadAlignment;
 pub use pseudo_features::PseudoFeatures;
 pub use routed::Routed;

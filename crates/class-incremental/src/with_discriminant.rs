@@ -41,15 +41,7 @@ impl<M: Classifier> WithDiscriminant<M> {
         transport: Option<TransportConfig>,
         classes: usize,
     ) -> Result<Self, Error> {
-        if let Some(transport) = &transport {
-            transport.validate().map_err(|e| e.within("transport"))?;
-            if matches!(config, DiscriminantConfig::RandomProjection(_)) {
-                return Err(Error::setting(
-                    "transport",
-                    "random projections keep no class means that a drift could be applied to",
-                ));
-            }
-        }
+        config.validate_transport(transport.as_ref())?;
         Ok(Self {
             inner,
             discriminant: config
@@ -69,10 +61,15 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         Some(self.inner.as_mut())
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<Learner<M>, Error> {
         self.drift
             .begin_task(|| self.inner.for_evaluation(&learner))?;
-        self.inner.begin_task(learner, task)
+        self.inner.begin_task(learner, data, task)
     }
 
     fn end_task(

@@ -609,7 +609,7 @@ fn methods_answer_each_example_alone() {
             .attach(TinyClassifier::new(&device.clone().autodiff()))
             .unwrap();
         for id in 0..3 {
-            model = method.begin_task(model, &task(id)).unwrap();
+            model = method.begin_task(model, &Vec::new(), &task(id)).unwrap();
             let data = vec![points(&task(id).classes, 20, id as u64, &device)];
             model = method.end_task(model, &data, &task(id)).unwrap();
         }
@@ -692,6 +692,7 @@ impl Method<TinyClassifier> for LayerPerTask {
     fn begin_task(
         &mut self,
         learner: Learner<TinyClassifier>,
+        _data: &dyn Batches<Points>,
         task: &Task,
     ) -> Result<Learner<TinyClassifier>, Error> {
         let shift = self.shift * task.id.0 as f64;
@@ -732,7 +733,7 @@ fn learn(method: &mut dyn Method<TinyClassifier>) -> Learner<TinyClassifier> {
     let plain = TinyClassifier::new(&device.clone().autodiff());
     let mut model = method.attach(plain).unwrap();
     for id in 0..3 {
-        model = method.begin_task(model, &task(id)).unwrap();
+        model = method.begin_task(model, &Vec::new(), &task(id)).unwrap();
         let data = vec![points(&task(id).classes, 20, id as u64, &device)];
         model = method.end_task(model, &data, &task(id)).unwrap();
     }
@@ -853,7 +854,7 @@ fn an_aligned_and_routed_method_resumes_with_equal_bits() {
     };
     let lda = DiscriminantConfig::Lda(LinearDiscriminantConfig::default());
     let step = |method: &mut dyn Method<TinyClassifier>, model, id: usize| {
-        let model = method.begin_task(model, &task(id)).unwrap();
+        let model = method.begin_task(model, &Vec::new(), &task(id)).unwrap();
         let data = vec![points(&task(id).classes, 20, id as u64, &device)];
         method.end_task(model, &data, &task(id)).unwrap()
     };

@@ -8,7 +8,7 @@
 //! ```text
 //! learner = method.attach(model)
 //! for task in stream {
-//!     learner = method.begin_task(learner, task)
+//!     learner = method.begin_task(learner, &task_data, task)
 //!     for step in task {
 //!         loss    = method.objective(&learner, &batch, &step)
 //!         grads   = method.gradients(&learner, loss.backward(), &step)

@@ -62,13 +62,18 @@ pub trait Method<M: ContinualModel> {
         }
     }
 
-    /// Before the first step of a task.
+    /// Before the first step of a task; `data` is the training data of the task.
     ///
     /// # Errors
-    /// When the method's settings do not fit the task.
-    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+    /// When the method's settings do not fit the task, and when the data cannot be read.
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<Learner<M>, Error> {
         match self.inner_mut() {
-            Some(inner) => inner.begin_task(learner, task),
+            Some(inner) => inner.begin_task(learner, data, task),
             None => Ok(learner),
         }
     }
@@ -164,6 +169,15 @@ pub trait Method<M: ContinualModel> {
         match self.inner() {
             Some(inner) => inner.for_task(answering, task),
             None => Ok(None),
+        }
+    }
+
+    /// The first of the tasks that are answered by the same adapter as `task`: the task itself where each has its own, or
+    /// where one answers all. Told apart by it, what was inferred is right when the adapter is.
+    fn adapter_of(&self, task: TaskId) -> TaskId {
+        match self.inner() {
+            Some(inner) => inner.adapter_of(task),
+            None => task,
         }
     }
 

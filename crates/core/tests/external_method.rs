@@ -136,7 +136,12 @@ struct PullToPast {
 }
 
 impl<M: Classifier> Method<M> for PullToPast {
-    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<Learner<M>, Error> {
         match task.classes.is_empty() {
             true => Err(Error::Data(format!("task {} has no classes", task.id))),
             false => Ok(learner),
@@ -266,7 +271,7 @@ fn train(method: &mut dyn Method<Plane>, device: &Device) -> Learner<Plane> {
             classes: vec![0, 1],
         };
         let data = vec![points(angle, device)];
-        learner = method.begin_task(learner, &task).unwrap();
+        learner = method.begin_task(learner, &Vec::new(), &task).unwrap();
         let mut optimizer = SgdConfig::new().init();
         for epoch in 0..40 {
             let step = StepInfo {
@@ -360,7 +365,7 @@ fn errors_of_a_method_reach_the_caller() {
         classes: Vec::new(),
     };
     let error = PullToPast::default()
-        .begin_task(Learner::of(plane(&device)), &task)
+        .begin_task(Learner::of(plane(&device)), &Vec::new(), &task)
         .unwrap_err();
     assert!(error.to_string().contains("task 3"), "{error}");
 }

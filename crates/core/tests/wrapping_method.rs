@@ -119,6 +119,7 @@ impl Method<Number> for Recorder {
     fn begin_task(
         &mut self,
         learner: Learner<Number>,
+        _data: &dyn Batches<Examples>,
         _task: &Task,
     ) -> Result<Learner<Number>, Error> {
         Ok(self.marked(learner, "begin_task"))
@@ -176,6 +177,11 @@ impl Method<Number> for Recorder {
         _task: TaskId,
     ) -> Result<Option<Learner<Number>>, Error> {
         Ok(Some(self.marked(answering.clone(), "for_task")))
+    }
+
+    fn adapter_of(&self, task: TaskId) -> TaskId {
+        self.note("adapter_of");
+        TaskId(task.0 + 8)
     }
 
     fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
@@ -288,7 +294,7 @@ fn every_hook_is_forwarded_and_its_result_handed_back() {
     assert_eq!(method.exposure(), Exposure::AllTasks);
     let learner = method.attach(Number::new()).unwrap();
     assert!(marks(&learner, "attach"));
-    let learner = method.begin_task(learner, &task).unwrap();
+    let learner = method.begin_task(learner, &Vec::new(), &task).unwrap();
     assert!(marks(&learner, "begin_task"));
     let rates = method.learning_rates(LearningRates::new(1.0, 2.0), &step);
     assert_eq!(rates, LearningRates::new(7.0, 14.0));
@@ -307,6 +313,7 @@ fn every_hook_is_forwarded_and_its_result_handed_back() {
     assert!(marks(&answering, "for_evaluation"));
     let of_task = method.for_task(&answering, TaskId(0)).unwrap().unwrap();
     assert!(marks(&of_task, "for_task"));
+    assert_eq!(method.adapter_of(TaskId(1)), TaskId(9));
     let inferred = method.infer_tasks(&|| one().expand([2, 1]));
     assert_eq!(inferred, Some(vec![TaskId(6); 2]));
     let answer = method.answer(&answering, &batch, Some(TaskId(3))).unwrap();

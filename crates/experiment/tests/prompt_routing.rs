@@ -91,7 +91,7 @@ fn train_on(
         let data = vec![TextBatch {
             examples: examples.collect(),
         }];
-        learner = method.begin_task(learner, &task).unwrap();
+        learner = method.begin_task(learner, &Vec::new(), &task).unwrap();
         let mut optimizer = AdamConfig::new().init();
         for epoch in 0..30 {
             let step = StepInfo {

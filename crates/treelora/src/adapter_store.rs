@@ -69,6 +69,26 @@ impl AdapterStore {
         });
     }
 
+    /// The adapter of a slot.
+    pub fn adapter(&self, slot: usize) -> Option<&AdapterSnapshot> {
+        self.slots.get(slot).map(|slot| &slot.adapter)
+    }
+
+    /// Keep the adapter of a task in the place of what `slot` held; the slot after the last is a new one.
+    ///
+    /// # Panics
+    /// When the slot lies beyond that.
+    pub fn put(&mut self, slot: usize, task: TaskId, adapter: AdapterSnapshot) {
+        assert!(slot <= self.len(), "slot {slot} of {}", self.len());
+        match self.slots.get_mut(slot) {
+            Some(slot) => {
+                slot.adapter = adapter;
+                slot.tasks.push(task);
+            }
+            None => self.insert(task, adapter),
+        }
+    }
+
     /// Follow a merge of the tree: the factors' mean with the same shares. Later slots move down by
     /// one.
     ///

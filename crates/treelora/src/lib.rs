@@ -10,6 +10,7 @@
 //! | settings and the modes `paper`, `reference`, `treelora` | [`TreeLoraConfig`], [`Mode`] |
 //! | signatures, tree and bandits of the past tasks | [`Relatives`] |
 //! | adapters of the past tasks, merged over a budget | [`AdapterStore`] |
+//! | adapters shared by tasks of one domain | [`branches`] |
 //! | the regulariser of Eq. 3 | [`regulariser`] |
 //! | adapters on any burn module | [`lora`] |
 //! | the gradient tree | [`kdtree`] |
@@ -42,6 +43,8 @@ mod sparsity;
 mod frozen_factor;
 
 mod adapter_store;
+
+pub mod branches;
 
 pub use treelora_bandit as bandit;
 pub use treelora_kdtree as kdtree;

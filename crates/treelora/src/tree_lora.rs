@@ -192,7 +192,12 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         Ok(Learner::of(model))
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<Learner<M>, Error> {
         self.task = task.id;
         self.pending = None;
         self.chosen.clear();

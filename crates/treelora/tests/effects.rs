@@ -75,7 +75,7 @@ fn learned_until(tasks: usize, config: TreeLoraConfig) -> AdapterSnapshot {
     for id in 0..tasks {
         let task = task(id);
         let batch = pairs(id, 12, &device());
-        learner = method.begin_task(learner, &task).unwrap();
+        learner = method.begin_task(learner, &Vec::new(), &task).unwrap();
         let mut optimizer = SgdConfig::new().init();
         for number in 0..STEPS {
             let step = step(&task, number, STEPS);
@@ -197,7 +197,7 @@ fn learn_planted(
     adapter: &AdapterSnapshot,
 ) -> Learner<TwoLayers> {
     let (task, batch) = (task(id), batch());
-    let learner = method.begin_task(learner, &task).unwrap();
+    let learner = method.begin_task(learner, &Vec::new(), &task).unwrap();
     let learner = learner.try_map_model(|model| adapter.apply(model)).unwrap();
     for number in 0..2 {
         method
@@ -229,7 +229,7 @@ fn share_of_members(choice: Choice, cluster: usize) -> f64 {
         learner = learn_planted(&mut method, learner, id, &adapter);
     }
     let (new, batch) = (task(PAST), batch());
-    let mut learner = method.begin_task(learner, &new).unwrap();
+    let mut learner = method.begin_task(learner, &Vec::new(), &new).unwrap();
     let own = planted(&learner, &[near(cluster, 901), near(cluster, 902)], 9);
     learner = learner.try_map_model(|model| own.apply(model)).unwrap();
     let (mut members, mut all) = (0, 0);
@@ -282,7 +282,7 @@ fn a_restart_lands_on_the_relatives_of_each_layer() {
     }
     // The first layer of the fourth is close to task 2's, the second to task 0's.
     let (new, batch) = (task(3), batch());
-    let mut learner = method.begin_task(learner, &new).unwrap();
+    let mut learner = method.begin_task(learner, &Vec::new(), &new).unwrap();
     let own = planted(&learner, &[a(2, 0) * 1.01, a(0, 1) * 0.99], 50);
     learner = learner.try_map_model(|model| own.apply(model)).unwrap();
     for number in 0..PROBE {

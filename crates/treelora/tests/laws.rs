@@ -48,7 +48,7 @@ fn train(
             name: format!("task {id}"),
             classes: Vec::new(),
         };
-        model = method.begin_task(model, &task).unwrap();
+        model = method.begin_task(model, &Vec::new(), &task).unwrap();
         let data = vec![pairs(id, 12, &device)];
         let mut optimizer = SgdConfig::new().init();
         for step in 0..6 {

@@ -95,7 +95,12 @@ impl<M: Classifier> Method<M> for HideLora {
             .attach(learner, identity, &self.config.lora, rng)
     }
 
-    fn begin_task(&mut self, learner: Learner<M>, task: &Task) -> Result<Learner<M>, Error> {
+    fn begin_task(
+        &mut self,
+        learner: Learner<M>,
+        _data: &dyn Batches<M::Batch>,
+        task: &Task,
+    ) -> Result<Learner<M>, Error> {
         self.identity.begin_task(task)?;
         Ok(learner)
     }

@@ -8,6 +8,7 @@ use super::{
     NearestClassMeanConfig, RandomProjection, RandomProjectionConfig, RegularisedDiscriminant,
     RegularisedDiscriminantConfig,
 };
+use crate::feature_transport::TransportConfig;
 
 /// Which discriminant, and its settings.
 ///
@@ -45,6 +46,27 @@ impl DiscriminantConfig {
             Self::Lda(config) => config.validate(),
             Self::Rda(config) => config.validate(),
             Self::RandomProjection(config) => config.validate(),
+        }
+    }
+
+    /// Check a transport of what this discriminant keeps.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] at `transport` or a key below it.
+    pub(crate) fn validate_transport(
+        &self,
+        transport: Option<&TransportConfig>,
+    ) -> Result<(), Error> {
+        let Some(transport) = transport else {
+            return Ok(());
+        };
+        transport.validate().map_err(|e| e.within("transport"))?;
+        match self {
+            Self::RandomProjection(_) => Err(Error::setting(
+                "transport",
+                "random projections keep no class means that a drift could be applied to",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -168,6 +168,23 @@ impl ImageExperimentConfig {
     fn validate_inference(&self) -> Result<(), Error> {
         self.inference
             .validate(self.method.row(), self.routing.as_ref())?;
+        let routes = self.classifier.as_ref().and_then(ClassifierConfig::router);
+        if routes.is_some() {
+            let row = self.method.row();
+            let refused = |problem: String| Err(Error::setting("classifier.router", problem));
+            if !row.keeps_adapters {
+                let problem = format!(
+                    "`{}` keeps no adapter that an example could be routed to",
+                    row.name
+                );
+                return refused(problem);
+            }
+            if self.inference == Inference::Routed {
+                let problem =
+                    "with it every example is routed: leave `inference` out, or use \"oracle\"";
+                return refused(problem.into());
+            }
+        }
         match &self.classifier {
             Some(classifier)
                 if self.inference != Inference::Latest && classifier.has_transport() =>

@@ -2,17 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use treelora::{TreeLora, TreeLoraConfig};
+use treelora::{
+    TreeLora, TreeLoraConfig,
+    branches::{BranchLora, BranchLoraConfig},
+};
 use treelora_baselines::BaselineConfig;
 use treelora_cl_bench::text::Demonstrations;
-use treelora_class_incremental::{Aligned, WithDiscriminant};
+use treelora_class_incremental::{Aligned, DiscriminantPerAdapter, WithDiscriminant};
 use treelora_core::{Classifier, Error, Method, MethodRow, TokenModel};
 use treelora_lora::LoraConfig;
 
 use crate::methods::{
     classifier_config::ClassifierConfig,
     frozen::Frozen,
-    rows::{FIX, FROZEN, TREE_LORA, method_row},
+    rows::{BRANCH_LORA, FIX, FROZEN, TREE_LORA, method_row},
 };
 
 /// Pattern of the parameters of a classification head.
@@ -24,6 +27,8 @@ const HEAD: &str = r"^head\.";
 pub enum MethodConfig {
     /// TreeLoRA, in one of its modes.
     TreeLora(TreeLoraConfig),
+    /// An adapter for each domain.
+    BranchLora(BranchLoraConfig),
     /// A contender.
     Baseline(BaselineConfig),
     /// Nothing is trained; training examples stand in front of every test prompt (FIX).
@@ -37,6 +42,7 @@ impl MethodConfig {
     pub fn name(&self) -> &'static str {
         match self {
             Self::TreeLora(_) => TREE_LORA,
+            Self::BranchLora(_) => BRANCH_LORA,
             Self::Baseline(config) => config.name(),
             Self::Fix(_) => FIX,
             Self::Frozen => FROZEN,
@@ -55,6 +61,7 @@ impl MethodConfig {
     pub fn lora(&self) -> Option<&LoraConfig> {
         match self {
             Self::TreeLora(config) => Some(&config.lora),
+            Self::BranchLora(config) => Some(&config.lora),
             Self::Baseline(config) => Some(config.lora()),
             Self::Fix(_) | Self::Frozen => None,
         }
@@ -93,6 +100,10 @@ impl MethodConfig {
                 lora: headless(&config.lora),
                 ..config
             }),
+            Self::BranchLora(config) => Self::BranchLora(BranchLoraConfig {
+                lora: headless(&config.lora),
+                ..config
+            }),
             Self::Baseline(config) => {
                 let lora = headless(config.lora());
                 Self::Baseline(config.with_lora(lora))
@@ -105,7 +116,7 @@ impl MethodConfig {
     pub fn demonstrations(&self) -> Option<&Demonstrations> {
         match self {
             Self::Fix(demonstrations) => Some(demonstrations),
-            Self::TreeLora(_) | Self::Baseline(_) | Self::Frozen => None,
+            Self::TreeLora(_) | Self::BranchLora(_) | Self::Baseline(_) | Self::Frozen => None,
         }
     }
 
@@ -116,6 +127,7 @@ impl MethodConfig {
     pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::TreeLora(config) => config.validate(),
+            Self::BranchLora(config) => config.validate(),
             Self::Baseline(config) => config.validate(),
             Self::Fix(demonstrations) => demonstrations.validate(),
             Self::Frozen => Ok(()),
@@ -137,6 +149,9 @@ impl MethodConfig {
             Self::TreeLora(config) => {
                 Box::new(TreeLora::new(config.clone(), seed).map_err(of_method)?)
             }
+            Self::BranchLora(config) => {
+                Box::new(BranchLora::new(config.clone(), seed).map_err(of_method)?)
+            }
             Self::Baseline(config) => config.build(seed).map_err(of_method)?,
             Self::Fix(_) => {
                 let problem = "`fix` puts examples in front of prompts: it is for text alone";
@@ -153,9 +168,24 @@ impl MethodConfig {
             Some(ClassifierConfig::Discriminant {
                 discriminant,
                 transport,
+                router: None,
             }) => Box::new(
                 WithDiscriminant::new(method, discriminant, transport.clone(), classes)
                     .map_err(of_classifier)?,
+            ),
+            Some(ClassifierConfig::Discriminant {
+                discriminant,
+                transport,
+                router: Some(router),
+            }) => Box::new(
+                DiscriminantPerAdapter::new(
+                    method,
+                    discriminant,
+                    router,
+                    transport.clone(),
+                    classes,
+                )
+                .map_err(of_classifier)?,
             ),
             Some(ClassifierConfig::Aligned(alignment)) => {
                 Box::new(Aligned::new(method, alignment, seed).map_err(of_classifier)?)
@@ -172,6 +202,9 @@ impl MethodConfig {
         match self {
             Self::TreeLora(config) => Ok(Box::new(
                 TreeLora::new(config.clone(), seed).map_err(of_method)?,
+            )),
+            Self::BranchLora(config) => Ok(Box::new(
+                BranchLora::new(config.clone(), seed).map_err(of_method)?,
             )),
             Self::Baseline(config) => config.build_headless(seed).map_err(of_method),
             Self::Fix(_) | Self::Frozen => Ok(Box::new(Frozen)),
@@ -190,6 +223,13 @@ impl TryFrom<Value> for MethodConfig {
                 }
                 let config = TreeLoraConfig::try_from(table)?;
                 Ok(Self::TreeLora(config))
+            }
+            Some(BRANCH_LORA) => {
+                if let Some(settings) = table.as_object_mut() {
+                    settings.remove("name");
+                }
+                let config = serde_json::from_value(table).map_err(|e| e.to_string())?;
+                Ok(Self::BranchLora(config))
             }
             Some(FIX) => {
                 if let Some(settings) = table.as_object_mut() {
@@ -222,6 +262,7 @@ impl From<MethodConfig> for Value {
     fn from(config: MethodConfig) -> Self {
         let settings = match &config {
             MethodConfig::TreeLora(settings) => serde_json::to_value(settings),
+            MethodConfig::BranchLora(settings) => serde_json::to_value(settings),
             MethodConfig::Baseline(settings) => serde_json::to_value(settings),
             MethodConfig::Fix(settings) => serde_json::to_value(settings),
             MethodConfig::Frozen => Ok(Value::Object(serde_json::Map::new())),

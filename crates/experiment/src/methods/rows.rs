@@ -1,11 +1,12 @@
 //! The registry of methods: every name that `[method] name` and `--method` take.
 
-use treelora::TreeLoraConfig;
+use treelora::{TreeLoraConfig, branches::BranchLoraConfig};
 use treelora_baselines::CONTENDERS;
 use treelora_cl_bench::text::Demonstrations;
 use treelora_core::{MethodRow, Needs};
 
 pub(super) const TREE_LORA: &str = "tree-lora";
+pub(super) const BRANCH_LORA: &str = "branch-lora";
 pub(super) const FIX: &str = "fix";
 pub(super) const FROZEN: &str = "frozen";
 
@@ -17,6 +18,17 @@ const OWN: MethodRow = MethodRow {
     infers_tasks: false,
     defaults: || {
         serde_json::to_value(TreeLoraConfig::default()).expect("settings are plain values")
+    },
+};
+
+const BRANCHES: MethodRow = MethodRow {
+    name: BRANCH_LORA,
+    sentence: "an adapter for each domain: the tree over past tasks says which branch a task goes on with, or opens one",
+    needs: Needs::AnyModel,
+    keeps_adapters: true,
+    infers_tasks: false,
+    defaults: || {
+        serde_json::to_value(BranchLoraConfig::default()).expect("settings are plain values")
     },
 };
 
@@ -42,7 +54,7 @@ const UNTOUCHED: MethodRow = MethodRow {
 
 /// Every method, TreeLoRA first.
 pub fn method_rows() -> impl Iterator<Item = &'static MethodRow> {
-    [&OWN]
+    [&OWN, &BRANCHES]
         .into_iter()
         .chain(CONTENDERS)
         .chain([&IN_CONTEXT, &UNTOUCHED])

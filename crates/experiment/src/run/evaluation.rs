@@ -57,7 +57,7 @@ impl<M: Classifier> Scoring<M> for TopOne<'_, M::Batch> {
             };
             let answer = method.answer(answering, &batch, told)?;
             if let Some(tasks) = &answer.tasks {
-                inference.record(tasks, on);
+                inference.record(tasks, method.adapter_of(on));
             }
             let answers = best_classes(answer.scores, &allowed);
             for (answer, label) in answers.iter().zip(answering.model.labels(&batch)) {

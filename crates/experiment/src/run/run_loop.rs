@@ -64,7 +64,10 @@ impl<M: ContinualModel> Run<'_, M> {
             // What begins or ends a task may draw from the device, as each step may: a resumed run
             // must draw the same.
             self.device.seed(seeds.begin(index));
-            let begun = self.method.begin_task(learner, &stage.task);
+            let in_order = self.data.in_order(stage);
+            let begun = self
+                .method
+                .begin_task(learner, in_order.as_ref(), &stage.task);
             learner = begun.map_err(|e| e.within("method"))?;
             result.trainable_parameters = trainable_parameters(&learner);
             let mut cost;
@@ -74,7 +77,6 @@ impl<M: ContinualModel> Run<'_, M> {
             let task = stage.task.id;
             (self.on_event)(&Event::EndTask { task });
             self.device.seed(seeds.end(index));
-            let in_order = self.data.in_order(stage);
             learner = self
                 .method
                 .end_task(learner, in_order.as_ref(), &stage.task)?;

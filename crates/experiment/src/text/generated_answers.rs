@@ -279,7 +279,7 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
                 .into_iter()
                 .filter_map(|(rule, score)| Some((rule.to_owned(), score.mean?)))
                 .collect(),
-            inference: routes.counts(on),
+            inference: routes.counts(method.adapter_of(on)),
         })
     }
 

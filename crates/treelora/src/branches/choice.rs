@@ -1,0 +1,36 @@
+//! Which branch a new task is trained on.
+
+use serde::{Deserialize, Serialize};
+
+/// How the branch of a new task is chosen.
+///
+/// All but the first two are controls: each replaces a part of the choice by something that knows less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BranchChoice {
+    /// Of the branches of the nearest tasks, which the tree finds, the one from which the new task is shifted least; a
+    /// branch of its own where even that shift is more than one domain explains.
+    #[default]
+    Tree,
+    /// As `tree`, but every branch is compared with.
+    Exhaustive,
+    /// A branch is opened when `tree` would; else one of those that exist at random.
+    Random,
+    /// A branch is opened when `tree` would; else the one that was trained on last goes on.
+    Last,
+    /// One branch for all tasks.
+    One,
+    /// A branch for each task.
+    Each,
+}
+
+/// Where a new task was put, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The branch; a new one where it is the number of those that there were.
+    pub branch: usize,
+    /// The shift from the branch that was nearest; none where nothing was compared.
+    pub shift: Option<f64>,
+    /// Signatures that were looked at, and branches that the task was compared with.
+    pub looked_at: usize,
+}

@@ -1,0 +1,16 @@
+//! Tasks of one domain share an adapter: the branches of a tree over tasks.
+//!
+//! [`BranchLora`] is the method, [`Branches`] what it remembers.
+
+mod branch_lora;
+
+mod choice;
+
+mod config;
+
+mod memory;
+
+pub use branch_lora::BranchLora;
+pub use choice::{BranchChoice, Placement};
+pub use config::BranchLoraConfig;
+pub use memory::Branches;
