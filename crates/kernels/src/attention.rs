@@ -47,6 +47,13 @@ pub fn capped_attention(
     within([q, k, v], mask, Some(cap), rounding)
 }
 
+#[cfg_attr(
+    not(feature = "flex"),
+    expect(
+        unused_variables,
+        reason = "the composed operations round by their types"
+    )
+)]
 fn within(
     [q, k, v]: [Tensor<4>; 3],
     mask: &AttentionMask,

@@ -75,14 +75,22 @@ impl MethodConfig {
     /// The same method, with the classification head trained beside the adapters where the settings
     /// say nothing of what else is trained: a frozen head over new classes could answer nothing.
     fn with_trained_head(self) -> Self {
+        let trained = |lora: &LoraConfig| match lora.trainable.is_empty() {
+            true => LoraConfig {
+                trainable: vec![HEAD.into()],
+                ..lora.clone()
+            },
+            false => lora.clone(),
+        };
         match self {
-            Self::Baseline(config) if config.lora().trainable.is_empty() => {
-                let lora = LoraConfig {
-                    trainable: vec![HEAD.into()],
-                    ..config.lora().clone()
-                };
+            Self::Baseline(config) => {
+                let lora = trained(config.lora());
                 Self::Baseline(config.with_lora(lora))
             }
+            Self::BranchLora(config) => Self::BranchLora(BranchLoraConfig {
+                lora: trained(&config.lora),
+                ..config
+            }),
             // The presets name the head.
             other => other,
         }
@@ -229,7 +237,7 @@ impl TryFrom<Value> for MethodConfig {
                     settings.remove("name");
                 }
                 let config = serde_json::from_value(table).map_err(|e| e.to_string())?;
-                Ok(Self::BranchLora(config))
+                Ok(Self::BranchLora(config).with_trained_head())
             }
             Some(FIX) => {
                 if let Some(settings) = table.as_object_mut() {

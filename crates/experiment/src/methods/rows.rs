@@ -84,4 +84,19 @@ mod tests {
         }
         assert!(names.len() > 10, "{names:?}");
     }
+
+    /// A frozen head over new classes could answer nothing.
+    #[test]
+    fn a_head_is_trained_where_a_file_says_only_where_adapters_go() {
+        let mut with_adapters = 0;
+        for row in method_rows().filter(|row| (row.defaults)().get("lora").is_some()) {
+            let lora = serde_json::json!({ "rank": 2, "alpha": 2.0, "target_modules": ["q"] });
+            let table = serde_json::json!({ "name": row.name, "lora": lora });
+            let config = MethodConfig::try_from(table).expect(row.name);
+            let trainable = &config.lora().expect(row.name).trainable;
+            assert_eq!(trainable, &[r"^head\."], "{}", row.name);
+            with_adapters += 1;
+        }
+        assert!(with_adapters > 10, "{with_adapters}");
+    }
 }
