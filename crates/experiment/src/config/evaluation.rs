@@ -2,12 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The `[evaluation]` table of an experiment on text.
+/// The `[evaluation]` table of an experiment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSettings {
     /// Which rows of the matrix are filled.
     pub rows: EvaluationRows,
+}
+
+impl EvaluationSettings {
+    /// Whether files that were written before there was such a table say the same.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which scores are taken.

@@ -14,9 +14,15 @@ use treelora_core::Error;
 
 use crate::{
     config::{
-        config_file::ConfigFile, experiment_settings::ExperimentSettings,
-        image_pretraining_config::PretrainingConfig, inference::Inference, method_seed,
-        modality::Modality, model_config::ModelConfig, training::TrainingConfig,
+        config_file::ConfigFile,
+        evaluation::{EvaluationRows, EvaluationSettings},
+        experiment_settings::ExperimentSettings,
+        image_pretraining_config::PretrainingConfig,
+        inference::Inference,
+        method_seed,
+        modality::Modality,
+        model_config::ModelConfig,
+        training::TrainingConfig,
     },
     methods::{classifier_config::ClassifierConfig, method_config::MethodConfig},
 };
@@ -63,6 +69,9 @@ pub struct ImageExperimentConfig {
     /// Floors on the frozen backbone, by name.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub floors: std::collections::BTreeMap<String, DiscriminantConfig>,
+    /// What is scored after which task.
+    #[serde(default, skip_serializing_if = "EvaluationSettings::is_default")]
+    pub evaluation: EvaluationSettings,
     /// What is kept instead of computed again.
     #[serde(default)]
     pub cache: CacheConfig,
@@ -257,6 +266,10 @@ impl ExperimentSettings for ImageExperimentConfig {
             )
         };
         inputs(self) == inputs(other)
+    }
+
+    fn evaluation_rows(&self) -> EvaluationRows {
+        self.evaluation.rows
     }
 
     /// With the kind of inference where it is not the method's own.
