@@ -1,7 +1,7 @@
 //! What can be named in a configuration file.
 
 use treelora_cl_bench::{
-    dataset::DatasetConfig,
+    dataset::{DatasetConfig, Rendering},
     metrics::Convention,
     scorers::{Flavour, TaskMetric},
     text::TextBenchmark,
@@ -32,6 +32,10 @@ pub fn catalogue() -> Vec<Section> {
         section(
             "data sets of images ([data] name)",
             DatasetConfig::ALL.iter().copied(),
+        ),
+        section(
+            "domains made of any of them ([data] domains)",
+            Rendering::ALL.map(|rendering| (rendering.name(), rendering.meaning())),
         ),
         section(
             "data sets of text ([data] name, modality = \"text\")",

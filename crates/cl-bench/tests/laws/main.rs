@@ -6,4 +6,5 @@ mod image_pipeline;
 mod metrics;
 mod pictures;
 mod procedural;
+mod rendered;
 mod stream;
