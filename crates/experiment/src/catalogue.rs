@@ -87,7 +87,7 @@ fn of_families(
 type Entries = &'static [(&'static str, &'static str)];
 
 /// Settings that are one of several words, which are in no registry.
-fn choices() -> [(&'static str, Entries); 21] {
+fn choices() -> [(&'static str, Entries); 22] {
     [
         ("heads ([classifier])", HEADS),
         (
@@ -104,6 +104,10 @@ fn choices() -> [(&'static str, Entries); 21] {
         ),
         ("scenarios ([stream] scenario)", SCENARIOS),
         ("orders of the classes ([stream] class_order)", CLASS_ORDERS),
+        (
+            "orders of the tasks, versatile-incremental ([stream] task_order)",
+            TASK_ORDERS,
+        ),
         (
             "which examples, where not all are taken ([stream] subset; of text [data] subset)",
             SUBSETS,
@@ -193,12 +197,27 @@ const SCENARIOS: Entries = &[
         "domain-incremental",
         "the same classes from another domain, a task each",
     ),
+    (
+        "versatile-incremental",
+        "a group of classes from a domain, both of which may come back; the task is not told",
+    ),
 ];
 
 const CLASS_ORDERS: Entries = &[
     ("label", "as the data set numbers them"),
     ("shuffled", "{ shuffled = SEED }"),
     ("given", "{ given = [3, 1, ...] }, and no other class"),
+];
+
+const TASK_ORDERS: Entries = &[
+    (
+        "interleaved",
+        "a group of classes in one domain after the other, then the next group",
+    ),
+    (
+        "shuffled",
+        "{ shuffled = SEED }: all pairs of a domain and a group, round after round",
+    ),
 ];
 
 const SUBSETS: Entries = &[
@@ -308,7 +327,7 @@ mod tests {
     use serde::de::DeserializeOwned;
     use treelora_cl_bench::{
         image_pipeline::{Augmentation, Interpolation, Normalization},
-        stream::{ClassOrder, Scenario, Subset},
+        stream::{ClassOrder, Scenario, Subset, TaskOrder},
         text::{Beginning, TruncationSide},
     };
     use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
@@ -349,6 +368,7 @@ mod tests {
             known::<Inference>(None),
             known::<Scenario>(None),
             known::<ClassOrder>(None),
+            known::<TaskOrder>(None),
             known::<Subset>(None),
             known::<Normalization>(None),
             known::<Interpolation>(None),

@@ -8,3 +8,4 @@ mod pictures;
 mod procedural;
 mod rendered;
 mod stream;
+mod versatile;
