@@ -345,6 +345,8 @@ fn the_lists_and_the_simulation_print_tables() {
         "qwen3",
         "bwt_treelora_paper",
         "domain-incremental",
+        "versatile-incremental",
+        "rotated-90",
         "adamw",
         "imagenet",
         "horizontal_flip",

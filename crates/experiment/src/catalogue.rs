@@ -1,7 +1,7 @@
 //! What can be named in a configuration file.
 
 use treelora_cl_bench::{
-    dataset::DatasetConfig,
+    dataset::{DatasetConfig, Rendering},
     metrics::Convention,
     scorers::{Flavour, TaskMetric},
     text::TextBenchmark,
@@ -32,6 +32,10 @@ pub fn catalogue() -> Vec<Section> {
         section(
             "data sets of images ([data] name)",
             DatasetConfig::ALL.iter().copied(),
+        ),
+        section(
+            "domains made of any of them ([data] domains)",
+            Rendering::ALL.map(|rendering| (rendering.name(), rendering.meaning())),
         ),
         section(
             "data sets of text ([data] name, modality = \"text\")",
@@ -83,7 +87,7 @@ fn of_families(
 type Entries = &'static [(&'static str, &'static str)];
 
 /// Settings that are one of several words, which are in no registry.
-fn choices() -> [(&'static str, Entries); 21] {
+fn choices() -> [(&'static str, Entries); 22] {
     [
         ("heads ([classifier])", HEADS),
         (
@@ -100,6 +104,10 @@ fn choices() -> [(&'static str, Entries); 21] {
         ),
         ("scenarios ([stream] scenario)", SCENARIOS),
         ("orders of the classes ([stream] class_order)", CLASS_ORDERS),
+        (
+            "orders of the tasks, versatile-incremental ([stream] task_order)",
+            TASK_ORDERS,
+        ),
         (
             "which examples, where not all are taken ([stream] subset; of text [data] subset)",
             SUBSETS,
@@ -189,12 +197,27 @@ const SCENARIOS: Entries = &[
         "domain-incremental",
         "the same classes from another domain, a task each",
     ),
+    (
+        "versatile-incremental",
+        "a group of classes from a domain, both of which may come back; the task is not told",
+    ),
 ];
 
 const CLASS_ORDERS: Entries = &[
     ("label", "as the data set numbers them"),
     ("shuffled", "{ shuffled = SEED }"),
     ("given", "{ given = [3, 1, ...] }, and no other class"),
+];
+
+const TASK_ORDERS: Entries = &[
+    (
+        "interleaved",
+        "a group of classes in one domain after the other, then the next group",
+    ),
+    (
+        "shuffled",
+        "{ shuffled = SEED }: all pairs of a domain and a group, round after round",
+    ),
 ];
 
 const SUBSETS: Entries = &[
@@ -304,7 +327,7 @@ mod tests {
     use serde::de::DeserializeOwned;
     use treelora_cl_bench::{
         image_pipeline::{Augmentation, Interpolation, Normalization},
-        stream::{ClassOrder, Scenario, Subset},
+        stream::{ClassOrder, Scenario, Subset, TaskOrder},
         text::{Beginning, TruncationSide},
     };
     use treelora_class_incremental::{DiscriminantConfig, TransportConfig};
@@ -345,6 +368,7 @@ mod tests {
             known::<Inference>(None),
             known::<Scenario>(None),
             known::<ClassOrder>(None),
+            known::<TaskOrder>(None),
             known::<Subset>(None),
             known::<Normalization>(None),
             known::<Interpolation>(None),

@@ -546,6 +546,71 @@ fn accuracy_depends_neither_on_batch_size_nor_on_the_mixture_of_tasks() {
     }
 }
 
+/// Three groups of two classes in two domains, the first group once more in each.
+const COMING_BACK: Changes<'_> = &[
+    ("data.domains", "['plain', 'negative']"),
+    ("data.train_per_class", "16"),
+    ("data.test_per_class", "8"),
+    ("stream.scenario", "'versatile-incremental'"),
+    ("stream.tasks", "8"),
+    ("stream.classes_per_task", "2"),
+    ("stream.train_per_class", "4"),
+    ("stream.test_per_class", "2"),
+];
+
+#[test]
+fn domains_and_classes_that_come_back_are_learned_and_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut experiment = prepare(config(None, COMING_BACK));
+    for variant in [
+        None,
+        Some("sequential-lora"),
+        Some("joint-lora"),
+        Some("hide-lora"),
+        Some("aligned"),
+        Some("routed"),
+        Some("oracle"),
+    ] {
+        experiment = with_config(experiment, config(variant, COMING_BACK));
+        let path = dir.path().join(variant.unwrap_or("default"));
+        let summary = run(experiment.as_ref(), &path);
+        assert!(summary.floors.contains_key("lda") || variant.is_some());
+        let folder = RunFolder::open(&path).unwrap();
+        let tasks = folder.manifest().unwrap().tasks;
+        assert_eq!(tasks.len(), 8);
+        let [first, again] = [&tasks[0], &tasks[6]];
+        assert!(
+            first.starts_with("plain: ") && first == again,
+            "{first}, {again}"
+        );
+        assert_eq!(tasks[1], first.replace("plain", "negative"));
+        let outline = folder.outline().unwrap().unwrap();
+        for (after, seen) in [(1, 2), (3, 4), (7, 6)] {
+            let allowed = outline.allowed(TaskId(0), TaskId(after));
+            assert_eq!(allowed, (0..seen).collect::<Vec<_>>());
+        }
+        // Two pictures of two classes each, counted the same way in a mixture of the tasks.
+        let row = counts(&experiment.score_again(&folder, None).unwrap());
+        assert!(row.len() == 8 && row.iter().all(|cell| cell.total == 4));
+        let mixed = experiment.score_again(&folder, Some(1)).unwrap();
+        assert_eq!(counts(&mixed), row, "{variant:?}");
+        assert_eq!(summary.matrix.tasks(), 8);
+    }
+    // All pictures of one group in two domains are told apart from those of the others above chance.
+    let changes = [
+        COMING_BACK,
+        &[("training.epochs", "30"), ("data.noise", "0.0")],
+    ]
+    .concat();
+    let joint = prepare(config(Some("joint-lora"), &changes));
+    let summary = run(joint.as_ref(), &dir.path().join("above-chance"));
+    let scores: Vec<f64> = (0..8)
+        .filter_map(|on| summary.matrix.score(7, on))
+        .collect();
+    let mean = scores.iter().sum::<f64>() / 8.0;
+    assert!(mean > 2.0 / 6.0, "{scores:?}");
+}
+
 #[test]
 fn wrong_settings_name_file_and_key() {
     let cases = [

@@ -1,7 +1,8 @@
 //! Labelled pictures: where a stream takes its examples from.
 //!
-//! The data sets that a file can name are the modules of [`sources`], [`DatasetConfig`] is one of them with its settings.
-//! Anything else is an implementation of [`Dataset`].
+//! The data sets that a file can name are the modules of [`sources`], [`DatasetConfig`] is one of them with its settings;
+//! [`ImageDataConfig`] adds the domains that are made of it ([`Rendered`]). Anything else is an implementation of
+//! [`Dataset`].
 //!
 //! ```
 //! use treelora_cl_bench::dataset::{Dataset, ProceduralConfig, Splits};
@@ -24,9 +25,13 @@ mod class_names;
 
 mod decoding;
 
+mod image_data;
+
 mod image_files;
 
 mod picture;
+
+mod rendered;
 
 mod source;
 
@@ -37,8 +42,10 @@ use std::sync::Arc;
 pub use class_names::differ_in_composition;
 pub use decoding::MAX_SIDE;
 pub use error::DatasetError;
+pub use image_data::ImageDataConfig;
 pub use image_files::{ENDINGS, LeftOut, images_in};
 pub use picture::Picture;
+pub use rendered::{Rendered, Rendering};
 pub use source::{DataFolder, ImageSource};
 pub use sources::{
     DatasetConfig,

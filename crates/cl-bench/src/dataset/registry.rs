@@ -4,7 +4,7 @@
 /// [`ImageSource`](super::ImageSource).
 macro_rules! image_datasets {
     ($($name:literal => $variant:ident($settings:ty): $meaning:literal),+ $(,)?) => {
-        /// The `[data]` table of an experiment on images: `name`, and the settings of that data set.
+        /// A data set of images: `name`, and its settings.
         ///
         /// ```
         /// use treelora_cl_bench::dataset::DatasetConfig;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scenario, StreamError, shuffled};
+use super::{Scenario, StreamError, TaskOrder, shuffled};
 
 /// The `[stream]` table of an experiment.
 ///
@@ -26,7 +26,7 @@ pub struct StreamConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<usize>,
     /// Classes of each task; the classes left over are not used. When absent, the tasks share all
-    /// classes evenly. Not for domains.
+    /// classes evenly. A versatile-incremental stream needs it, a domain-incremental one has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes_per_task: Option<usize>,
     /// Order of the classes.
@@ -35,13 +35,19 @@ pub struct StreamConfig {
     /// Classes that are left out, such as those of pre-training.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_classes: Vec<usize>,
-    /// Names of the domains in the order of the tasks; sorted by name when empty. Only for domains.
+    /// Names of the domains in their order; that of the data set when empty. Only for domain-incremental and
+    /// versatile-incremental streams.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain_order: Vec<String>,
-    /// Training examples of each class (and domain), at most; all when absent.
+    /// Order of the pairs of a domain and a group of classes, interleaved when absent. Only for versatile-incremental
+    /// streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_order: Option<TaskOrder>,
+    /// Training examples of each class (and domain), at most; all when absent. A versatile-incremental stream needs it:
+    /// as many of each class and task, the next ones whenever a class comes back, from whatever domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_per_class: Option<usize>,
-    /// Test examples of each class (and domain), at most; all when absent.
+    /// Test examples, as `train_per_class`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_per_class: Option<usize>,
     /// Which examples are taken when not all are.
@@ -83,6 +89,7 @@ impl StreamConfig {
             class_order: ClassOrder::default(),
             exclude_classes: Vec::new(),
             domain_order: Vec::new(),
+            task_order: None,
             train_per_class: None,
             test_per_class: None,
             subset: Subset::default(),
@@ -122,16 +129,55 @@ impl StreamConfig {
                 problem: "every task of a domain-incremental stream has all classes".into(),
             });
         }
-        if !domains && !self.domain_order.is_empty() {
+        let versatile = self.scenario == Scenario::VersatileIncremental;
+        if versatile {
+            self.versatile_sizes()?;
+        }
+        if !domains && !versatile && !self.domain_order.is_empty() {
             return Err(StreamError::Setting {
                 key: "domain_order",
-                problem: "only a domain-incremental stream has domains".into(),
+                problem: "only a domain-incremental or versatile-incremental stream has domains"
+                    .into(),
+            });
+        }
+        if !versatile && self.task_order.is_some() {
+            return Err(StreamError::Setting {
+                key: "task_order",
+                problem: "only a versatile-incremental stream orders pairs of a domain and classes"
+                    .into(),
             });
         }
         if let ClassOrder::Given(classes) = &self.class_order {
             duplicate("class_order", classes)?;
         }
         duplicate("exclude_classes", &self.exclude_classes)
+    }
+
+    /// Classes of each task, training and test examples of each class, which a versatile-incremental stream needs.
+    pub(super) fn versatile_sizes(&self) -> Result<[usize; 3], StreamError> {
+        let needed = |key, value: Option<usize>, what: &str| {
+            value.ok_or_else(|| StreamError::Setting {
+                key,
+                problem: format!("is missing: a versatile-incremental stream needs {what}"),
+            })
+        };
+        Ok([
+            needed(
+                "classes_per_task",
+                self.classes_per_task,
+                "the size of its groups of classes",
+            )?,
+            needed(
+                "train_per_class",
+                self.train_per_class,
+                "the training examples that a task takes of each class",
+            )?,
+            needed(
+                "test_per_class",
+                self.test_per_class,
+                "the test examples that a task takes of each class",
+            )?,
+        ])
     }
 
     /// The classes of the stream in order, of a data set with `available` classes.
@@ -158,9 +204,30 @@ impl StreamConfig {
         if classes.is_empty() {
             return Err(StreamError::NoClasses { available });
         }
-        if self.scenario == Scenario::DomainIncremental {
-            return Ok(classes);
+        match self.scenario {
+            Scenario::DomainIncremental => Ok(classes),
+            Scenario::VersatileIncremental => self.classes_of_groups(classes),
+            Scenario::ClassIncremental | Scenario::TaskIncremental => {
+                self.classes_of_tasks(classes)
+            }
         }
+    }
+
+    /// The first classes, as many as whole groups have.
+    fn classes_of_groups(&self, mut classes: Vec<usize>) -> Result<Vec<usize>, StreamError> {
+        let ([per_task, ..], found) = (self.versatile_sizes()?, classes.len());
+        if per_task > found {
+            return Err(StreamError::Setting {
+                key: "classes_per_task",
+                problem: format!("a group of {per_task} classes, but only {found} classes"),
+            });
+        }
+        classes.truncate(found / per_task * per_task);
+        Ok(classes)
+    }
+
+    /// The first classes, as many as the tasks share.
+    fn classes_of_tasks(&self, mut classes: Vec<usize>) -> Result<Vec<usize>, StreamError> {
         let (tasks, found) = (self.class_tasks()?, classes.len());
         if tasks > found {
             return Err(StreamError::MoreTasksThanClasses {
@@ -188,12 +255,13 @@ impl StreamConfig {
         }
     }
 
-    /// Number of tasks that share out the classes.
+    /// Number of tasks of a stream that does not have one for each domain.
     pub(super) fn class_tasks(&self) -> Result<usize, StreamError> {
         self.tasks.ok_or(StreamError::TasksNotSaid)
     }
 
-    /// Number and name of the domain of each task, of a data set with the domains `available`.
+    /// Number and name of each domain in order, of a data set with the domains `available`: for a domain-incremental
+    /// stream that of each task, for a versatile-incremental one all that it visits.
     pub(super) fn domains(
         &self,
         available: &[String],
@@ -206,14 +274,17 @@ impl StreamConfig {
             true => available,
             false => &self.domain_order,
         };
-        let tasks = self.tasks.unwrap_or(names.len());
-        if tasks > names.len() {
-            return Err(StreamError::MoreTasksThanDomains {
-                tasks,
-                domains: names.len(),
-            });
-        }
-        names[..tasks]
+        let visited = match (self.scenario, self.tasks) {
+            (Scenario::DomainIncremental, Some(tasks)) if tasks > names.len() => {
+                return Err(StreamError::MoreTasksThanDomains {
+                    tasks,
+                    domains: names.len(),
+                });
+            }
+            (Scenario::DomainIncremental, Some(tasks)) => tasks,
+            _ => names.len(),
+        };
+        names[..visited]
             .iter()
             .map(|name| match available.iter().position(|a| a == name) {
                 Some(domain) => Ok((domain, name.clone())),

@@ -10,12 +10,14 @@ pub enum StreamError {
     NoTasks,
     /// A stream of classes without the number of its tasks.
     #[error(
-        "is missing: over how many tasks the classes are shared (a domain-incremental stream alone needs none, it has a \
-         task for each domain)"
+        "is missing: how many tasks there are (a domain-incremental stream alone needs none, it has a task for each \
+         domain)"
     )]
     TasksNotSaid,
     /// A stream of domains over data that does not tell them apart.
-    #[error("the data set has no domains; `image-domains` has a folder for each")]
+    #[error(
+        "the data set has no domains; `image-domains` has a folder for each, `data.domains` makes some of any data set"
+    )]
     NoDomains,
     /// A stream without classes.
     #[error("the stream is empty: none of the {available} classes of the data set is left")]
@@ -108,6 +110,27 @@ pub enum StreamError {
         /// The split.
         split: &'static str,
     },
+    /// A class has too few examples in a domain for the tasks that have it, none of which takes those of another.
+    #[error(
+        "class {class} ({name}) has {found} {split} examples in domain `{domain}`, but {needed} are needed: as many as \
+         the key says for every task with the class, in whatever domain, up to the last in this one"
+    )]
+    TooFewExamples {
+        /// The class.
+        class: usize,
+        /// Its name.
+        name: String,
+        /// The domain.
+        domain: String,
+        /// The split.
+        split: &'static str,
+        /// Key of the limit.
+        key: &'static str,
+        /// Examples there are.
+        found: usize,
+        /// Examples needed.
+        needed: usize,
+    },
     /// A setting is out of range.
     #[error("{problem}")]
     Setting {
@@ -133,6 +156,7 @@ impl StreamError {
             Self::UnknownDomain { .. } => Some("domain_order"),
             Self::Duplicate { key, .. }
             | Self::UnknownClass { key, .. }
+            | Self::TooFewExamples { key, .. }
             | Self::Setting { key, .. } => Some(key),
             Self::EmptyClass { .. } | Self::EmptyDomain { .. } => None,
         }

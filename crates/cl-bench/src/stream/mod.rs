@@ -11,12 +11,12 @@
 
 mod config;
 mod error;
+mod examples;
 mod order;
 mod outline;
 mod scenario;
 mod task_identity;
-
-use std::collections::BTreeMap;
+mod task_order;
 
 use treelora_core::{Task, TaskId};
 
@@ -26,8 +26,12 @@ pub use order::shuffled;
 pub use outline::StreamOutline;
 pub use scenario::Scenario;
 pub use task_identity::TaskIdentity;
+pub use task_order::TaskOrder;
 
-use crate::dataset::{Dataset, Splits};
+use crate::dataset::Splits;
+
+use examples::{Examples, Split};
+use task_order::Visit;
 
 /// One task with the positions of its examples in the two splits of the data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +89,10 @@ impl Stream {
             Scenario::DomainIncremental => {
                 let domains = config.domains(splits.train.domain_names())?;
                 stream.tasks_of_domains(config, &domains, &train, &test)?
+            }
+            Scenario::VersatileIncremental => {
+                let domains = config.domains(splits.train.domain_names())?;
+                stream.tasks_of_pairs(config, &domains, &train, &test)?
             }
         };
         Ok(stream)
@@ -213,6 +221,56 @@ impl Stream {
             .collect()
     }
 
+    fn tasks_of_pairs(
+        &self,
+        config: &StreamConfig,
+        domains: &[(usize, String)],
+        train: &Examples,
+        test: &Examples,
+    ) -> Result<Vec<StreamTask>, StreamError> {
+        let [per_task, per_train_class, per_test_class] = config.versatile_sizes()?;
+        let groups = self.num_labels() / per_task;
+        let order = config.task_order.unwrap_or_default();
+        let visits = order.visits(config.class_tasks()?, domains.len(), groups);
+        let task = |(id, visit): (usize, &Visit)| {
+            let labels: Vec<usize> =
+                (visit.group * per_task..(visit.group + 1) * per_task).collect();
+            let (domain, domain_name) = &domains[visit.domain];
+            let pick = |examples: &Examples, per_class: usize| {
+                let mut indices = Vec::new();
+                for &label in &labels {
+                    let class = self.classes[label];
+                    let slice =
+                        examples.slice([class, *domain], config.subset, visit.earlier, per_class);
+                    indices.extend(slice.map_err(|found| {
+                        let here = |v: &&Visit| (v.domain, v.group) == (visit.domain, visit.group);
+                        let last = visits.iter().filter(here).map(|v| v.earlier).max();
+                        StreamError::TooFewExamples {
+                            class,
+                            name: self.label_names[label].clone(),
+                            domain: domain_name.clone(),
+                            split: examples.split.name(),
+                            key: examples.split.limit_key(),
+                            found,
+                            needed: per_class.saturating_mul(last.unwrap_or(visit.earlier) + 1),
+                        }
+                    })?);
+                }
+                Ok(indices)
+            };
+            Ok(StreamTask {
+                train: pick(train, per_train_class)?,
+                test: pick(test, per_test_class)?,
+                task: Task {
+                    id: TaskId(id),
+                    name: format!("{domain_name}: {}", self.name_of(&labels)),
+                    classes: labels,
+                },
+            })
+        };
+        visits.iter().enumerate().map(task).collect()
+    }
+
     /// The names of a task's labels, shortened to the first and the last when there are many.
     fn name_of(&self, labels: &[usize]) -> String {
         let names: Vec<&str> = labels
@@ -223,68 +281,5 @@ impl Stream {
             [first, .., last] if names.len() > 3 => format!("{first} .. {last}"),
             _ => names.join(", "),
         }
-    }
-}
-
-/// One of the two halves of a data set.
-#[derive(Clone, Copy)]
-enum Split {
-    Training,
-    Test,
-}
-
-impl Split {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Training => "training",
-            Self::Test => "test",
-        }
-    }
-}
-
-/// The examples of a split by class and domain, in file order.
-struct Examples {
-    split: Split,
-    limit: Option<usize>,
-    by_class: BTreeMap<(usize, usize), Vec<usize>>,
-}
-
-impl Examples {
-    fn of(dataset: &dyn Dataset, split: Split, limit: Option<usize>) -> Self {
-        let mut by_class: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for index in 0..dataset.len() {
-            let key = (dataset.class(index), dataset.domain(index));
-            by_class.entry(key).or_default().push(index);
-        }
-        Self {
-            split,
-            limit,
-            by_class,
-        }
-    }
-
-    /// At most the configured number of examples of a class, of one domain or of all, ascending.
-    fn of_class(&self, class: usize, domain: Option<usize>, subset: Subset) -> Vec<usize> {
-        let domains = match domain {
-            Some(domain) => (class, domain)..=(class, domain),
-            None => (class, 0)..=(class, usize::MAX),
-        };
-        let mut examples: Vec<usize> = self
-            .by_class
-            .range(domains)
-            .flat_map(|(_, indices)| indices.iter().copied())
-            .collect();
-        examples.sort_unstable();
-        let Some(limit) = self.limit.filter(|limit| *limit < examples.len()) else {
-            return examples;
-        };
-        if let Subset::Sampled(seed) = subset {
-            let domain = domain.unwrap_or(0) as u64;
-            let part = [seed, self.split as u64, class as u64, domain];
-            examples = shuffled(&examples, treelora_core::mix(&part));
-        }
-        examples.truncate(limit);
-        examples.sort_unstable();
-        examples
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::{Task, TaskId};
 
 use super::Scenario;
+use crate::seen_classes;
 
 /// What the answers of a model mean: the tasks and the names of their labels, all that is needed of a stream to answer
 /// new examples.
@@ -24,11 +25,8 @@ impl StreamOutline {
     /// When a task is not in the stream.
     pub fn allowed(&self, on: TaskId, after: TaskId) -> Vec<usize> {
         match self.scenario {
-            Scenario::ClassIncremental => {
-                let tasks = self.tasks[..=after.0].iter();
-                let mut seen: Vec<usize> = tasks.flat_map(|task| task.classes.clone()).collect();
-                seen.sort_unstable();
-                seen
+            Scenario::ClassIncremental | Scenario::VersatileIncremental => {
+                seen_classes(&self.tasks[..=after.0])
             }
             Scenario::TaskIncremental => self.tasks[on.0].classes.clone(),
             Scenario::DomainIncremental => (0..self.label_names.len()).collect(),

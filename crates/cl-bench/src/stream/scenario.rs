@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// | class-incremental | its own | all labels so far | no |
 /// | task-incremental | its own | the task's labels | yes |
 /// | domain-incremental | all | all labels | no |
+/// | versatile-incremental | those of its group of classes | all labels so far | no |
 ///
 /// The label space is one for the whole stream in each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,4 +22,7 @@ pub enum Scenario {
     TaskIncremental,
     /// The same classes in every task, from another domain.
     DomainIncremental,
+    /// One group of classes from one domain in every task; both change, and either may come back. (Park et al.,
+    /// "Versatile Incremental Learning", ECCV 2024.)
+    VersatileIncremental,
 }

@@ -5,7 +5,7 @@ use super::Scenario;
 /// Whether the task of a test example is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskIdentity {
-    /// No: class-incremental and domain-incremental.
+    /// No: class-incremental, domain-incremental and versatile-incremental.
     Inferred,
     /// Yes: task-incremental, an upper bound.
     Oracle,
@@ -15,7 +15,9 @@ impl From<Scenario> for TaskIdentity {
     fn from(scenario: Scenario) -> Self {
         match scenario {
             Scenario::TaskIncremental => Self::Oracle,
-            Scenario::ClassIncremental | Scenario::DomainIncremental => Self::Inferred,
+            Scenario::ClassIncremental
+            | Scenario::DomainIncremental
+            | Scenario::VersatileIncremental => Self::Inferred,
         }
     }
 }

@@ -6,4 +6,6 @@ mod image_pipeline;
 mod metrics;
 mod pictures;
 mod procedural;
+mod rendered;
 mod stream;
+mod versatile;

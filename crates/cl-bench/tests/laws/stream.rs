@@ -10,10 +10,10 @@ use treelora_core::{Error, TaskId};
 
 /// Classes and domains without pictures; the classes take turns, as in a shuffled file.
 #[derive(Clone)]
-struct Labels {
-    examples: Vec<(usize, usize)>,
+pub(super) struct Labels {
+    pub(super) examples: Vec<(usize, usize)>,
     class_names: Vec<String>,
-    domain_names: Vec<String>,
+    pub(super) domain_names: Vec<String>,
 }
 
 impl Dataset for Labels {
@@ -42,7 +42,7 @@ impl Dataset for Labels {
     }
 }
 
-fn labels(classes: usize, domains: usize, per_class: usize) -> Labels {
+pub(super) fn labels(classes: usize, domains: usize, per_class: usize) -> Labels {
     Labels {
         examples: (0..per_class * classes * domains)
             .map(|index| (index % classes, index / classes % domains))
@@ -52,14 +52,14 @@ fn labels(classes: usize, domains: usize, per_class: usize) -> Labels {
     }
 }
 
-fn splits(classes: usize, domains: usize) -> Splits {
+pub(super) fn splits(classes: usize, domains: usize) -> Splits {
     Splits {
         train: Arc::new(labels(classes, domains, 10)),
         test: Arc::new(labels(classes, domains, 4)),
     }
 }
 
-fn config(toml: &str) -> StreamConfig {
+pub(super) fn config(toml: &str) -> StreamConfig {
     toml::from_str(toml).unwrap()
 }
 
@@ -215,6 +215,11 @@ fn an_outline_answers_as_the_stream_does() {
         ("tasks = 3", 1),
         ("tasks = 3\nscenario = 'task-incremental'", 1),
         ("scenario = 'domain-incremental'", 2),
+        (
+            "tasks = 5\nscenario = 'versatile-incremental'\nclasses_per_task = 4\n\
+             train_per_class = 2\ntest_per_class = 1\ntask_order = { shuffled = 1 }",
+            2,
+        ),
     ] {
         let stream = Stream::new(&config(toml), &splits(12, domains)).unwrap();
         let outline = toml::to_string(&stream.outline()).unwrap();

@@ -153,6 +153,8 @@ mod tests {
             ("training.epochs = -1", "training.epochs"),
             ("data.classes = 'x'", "data.classes"),
             ("data.klasses = 1", "data.klasses"),
+            ("data.domains = ['plain', 'sepia']", "data.domains"),
+            ("data.domains = 'plain'", "data.domains"),
             ("surprise.a = 1", "surprise"),
         ] {
             let mut table: Table = toml::from_str(FILE).unwrap();

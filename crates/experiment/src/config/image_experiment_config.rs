@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use treelora_cl_bench::{
-    dataset::{DatasetConfig, MAX_SIDE},
+    dataset::{ImageDataConfig, MAX_SIDE},
     image_pipeline::ImageConfig,
     stream::StreamConfig,
 };
@@ -42,8 +42,8 @@ pub struct ImageExperimentConfig {
     /// Which adapter answers, where the method keeps one a task.
     #[serde(default)]
     pub inference: Inference,
-    /// Where the examples come from.
-    pub data: DatasetConfig,
+    /// Where the examples come from, and the domains that are made of them.
+    pub data: ImageDataConfig,
     /// Which of them, in which order.
     pub stream: StreamConfig,
     /// From files to pixels.
@@ -136,6 +136,8 @@ impl ImageExperimentConfig {
     /// # Errors
     /// [`Error::Setting`] naming the key.
     pub fn validate(&self) -> Result<(), Error> {
+        let data = self.data.validate();
+        data.map_err(|e| Error::from(e).within("data"))?;
         let stream = self.stream.validate();
         stream.map_err(|e| Error::from(e).within("stream"))?;
         let images = self.images.validate();
