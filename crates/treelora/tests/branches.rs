@@ -8,7 +8,7 @@ use burn::{
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora::branches::{BranchChoice, BranchLora, BranchLoraConfig};
+use treelora::branches::{BranchChoice, BranchLora, BranchLoraConfig, BranchStart};
 use treelora_class_incremental::{
     DiscriminantConfig, DiscriminantPerAdapter, RegularisedDiscriminantConfig, TransportConfig,
 };
@@ -156,6 +156,45 @@ fn a_branch_goes_on_where_it_was_and_slowly() {
     learner = begin(&mut method, learner, 2);
     assert_eq!(factors(&learner), first);
     assert_eq!(rate(&method, 2), (0.05 * 0.1, 0.5));
+}
+
+#[test]
+fn a_new_branch_starts_where_it_is_told() {
+    let starts = |start| {
+        let config = BranchLoraConfig {
+            start,
+            ..config(BranchChoice::Each)
+        };
+        let mut method = BranchLora::new(config, 3).unwrap();
+        let mut learner = method.attach(model()).unwrap();
+        for id in 0..2 {
+            learner = learn(&mut method, learner, id);
+        }
+        let begun = begin(&mut method, learner.clone(), 2);
+        (factor_b(&begun), factor_b(&learner))
+    };
+    let (fresh, last) = starts(BranchStart::Fresh);
+    assert!(fresh.iter().all(|b| *b == 0.0) && last.iter().any(|b| *b != 0.0));
+    let (begun, last) = starts(BranchStart::Last);
+    assert_eq!(begun, last);
+
+    // Turned into branches by a tolerance that nothing meets, task 2 is nearest to task 0, of its domain.
+    let config = BranchLoraConfig {
+        start: BranchStart::Nearest,
+        tolerance: 1e-9,
+        ..config(BranchChoice::Tree)
+    };
+    let mut method = BranchLora::new(config, 3).unwrap();
+    let attached = method.attach(model()).unwrap();
+    let first = learn(&mut method, attached, 0);
+    let second = learn(&mut method, first.clone(), 1);
+    let third = begin(&mut method, second, 2);
+    assert_eq!(factor_b(&third), factor_b(&first));
+}
+
+fn factor_b(learner: &Learner<TinyClassifier>) -> Vec<f32> {
+    let snapshot = AdapterSnapshot::of(&learner.model);
+    values(snapshot.layers()[0].b.clone())
 }
 
 fn routed() -> Box<dyn Method<TinyClassifier>> {

@@ -9,7 +9,7 @@ use treelora_core::{
 };
 use treelora_lora::{AdapterSnapshot, LoraError, Selection, attach, attach_bank, detach, select};
 
-use super::{BranchLoraConfig, Branches, Placement};
+use super::{BranchLoraConfig, BranchStart, Branches, Placement};
 use crate::AdapterStore;
 
 /// One adapter for each domain that the stream turns out to have.
@@ -88,15 +88,23 @@ impl<M: Features> Method<M> for BranchLora {
         let moments = GroupMoments::of(&frozen_features(&learner.model.valid(), data)?);
         let rng = self.seeds.initialisation_for(task.id);
         let placement = self.branches.place(&moments, &self.config, rng)?;
-        let branch = placement.branch;
+        let start = match placement.branch {
+            known if known < self.adapters.len() => Some(known),
+            _ => match self.config.start {
+                BranchStart::Fresh => None,
+                BranchStart::Nearest => placement.nearest.or(self.branch()),
+                BranchStart::Last => self.branch(),
+            },
+        };
         self.current = Some(Current {
             task: task.id,
             moments,
             placement,
         });
-        match self.adapters.adapter(branch) {
+        match start.and_then(|branch| self.adapters.adapter(branch)) {
             Some(adapter) => learner.try_map_model(|model| adapter.apply(model)),
-            None if branch == 0 => Ok(learner),
+            // The first task has the adapter that was attached.
+            None if self.adapters.is_empty() => Ok(learner),
             None => {
                 let mut rng = self.seeds.initialisation_for(task.id);
                 learner.try_map_model(|model| attach(detach(model), &self.config.lora, &mut rng))

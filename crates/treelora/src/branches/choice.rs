@@ -24,12 +24,27 @@ pub enum BranchChoice {
     Each,
 }
 
+/// Where the adapter of a new branch starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BranchStart {
+    /// At a fresh adapter (A Kaiming-uniform, B zero).
+    #[default]
+    Fresh,
+    /// At the adapter of the branch that the new task is shifted from least.
+    Nearest,
+    /// At the adapter that was trained on last.
+    Last,
+}
+
 /// Where a new task was put, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placement {
     /// The branch; a new one where it is the number of those that there were.
     pub branch: usize,
-    /// The shift from the branch that was nearest; none where nothing was compared.
+    /// The branch that the task is shifted from least, of those that it was compared with.
+    pub nearest: Option<usize>,
+    /// The shift from it.
     pub shift: Option<f64>,
     /// Signatures that were looked at, and branches that the task was compared with.
     pub looked_at: usize,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use treelora_core::Error;
 use treelora_lora::LoraConfig;
 
-use super::BranchChoice;
+use super::{BranchChoice, BranchStart};
 use crate::{Mode, TreeLoraConfig};
 
 /// Settings of [`BranchLora`](super::BranchLora).
@@ -20,6 +20,8 @@ pub struct BranchLoraConfig {
     /// A branch is opened where the squared distance to the nearest one is more than so many times what tasks of one
     /// domain are expected to be apart ([`GroupMoments::shift_from`](treelora_class_incremental::GroupMoments::shift_from)).
     pub tolerance: f64,
+    /// Where the adapter of a new branch starts.
+    pub start: BranchStart,
     /// Factor on the adapters' learning rate where a branch is trained on: slow learning keeps one feature space for all
     /// classes of the branch (1 = no slowing). A new branch learns at the full rate.
     pub slow_learning: f64,
@@ -32,6 +34,7 @@ impl Default for BranchLoraConfig {
             choice: BranchChoice::default(),
             neighbours: 4,
             tolerance: 2.0,
+            start: BranchStart::default(),
             slow_learning: 0.1,
         }
     }

@@ -56,6 +56,7 @@ impl Branches {
         let new = self.len();
         let unseen = |branch| Placement {
             branch,
+            nearest: None,
             shift: None,
             looked_at: 0,
         };
@@ -82,6 +83,7 @@ impl Branches {
         };
         Ok(Placement {
             branch,
+            nearest: Some(nearest),
             shift: Some(shift),
             looked_at: looked_at + candidates.len(),
         })

@@ -11,6 +11,6 @@ mod config;
 mod memory;
 
 pub use branch_lora::BranchLora;
-pub use choice::{BranchChoice, Placement};
+pub use choice::{BranchChoice, BranchStart, Placement};
 pub use config::BranchLoraConfig;
 pub use memory::Branches;
