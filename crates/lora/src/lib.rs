@@ -100,6 +100,8 @@ mod snapshot;
 
 mod combine;
 
+mod truncated;
+
 mod host;
 
 pub mod peft;

@@ -167,6 +167,12 @@ impl AdapterSnapshot {
         found.ok_or_else(|| LoraError::layer(path, "not in the adapter"))
     }
 
+    /// The largest rank of a layer; 0 without layers.
+    pub fn rank(&self) -> usize {
+        let ranks = self.layers.iter().map(|layer| layer.a.dims()[1]);
+        ranks.max().unwrap_or(0)
+    }
+
     /// Entries of A and B.
     pub fn num_parameters(&self) -> usize {
         let entries =

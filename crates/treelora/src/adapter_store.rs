@@ -89,11 +89,11 @@ impl AdapterStore {
         }
     }
 
-    /// Follow a merge of the tree: the factors' mean with the same shares. Later slots move down by
-    /// one.
+    /// Follow a merge of the tree: the mean of the updates with the same shares, as well as one adapter's rank can do it.
+    /// Later slots move down by one.
     ///
     /// # Errors
-    /// When the adapters differ in shape.
+    /// When the adapters differ in their layers, or a value is not finite.
     ///
     /// # Panics
     /// When the slots are missing.
@@ -101,8 +101,9 @@ impl AdapterStore {
         let freed = self.slots.remove(merge.freed);
         let kept = &mut self.slots[merge.kept];
         let [share, other] = merge.weights;
-        kept.adapter =
-            AdapterSnapshot::weighted(&[(&kept.adapter, share), (&freed.adapter, other)])?;
+        let rank = kept.adapter.rank();
+        let both = [(&kept.adapter, share), (&freed.adapter, other)];
+        kept.adapter = AdapterSnapshot::stacked(&both)?.truncated(rank)?;
         kept.tasks.extend(freed.tasks);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use safetensors::{Dtype, tensor::TensorView};
 use treelora_lora::{AdapterSnapshot, LoraError, attach};
 use treelora_testing::{
@@ -135,6 +135,55 @@ fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
     let snapshot = AdapterSnapshot::of(&adapted(1, 2, 0, &Device::default()));
     let error = snapshot.save(&path).unwrap_err().to_string();
     assert!(error.contains("adapter.safetensors"), "{error}");
+}
+
+#[test]
+fn a_lower_rank_keeps_the_largest_singular_values() {
+    let device = Device::default();
+    let first = AdapterSnapshot::of(&adapted(2, 2, 0, &device));
+    let second = random_snapshot(&first, 7);
+    let third = random_snapshot(&first, 8);
+    let whole = AdapterSnapshot::stacked(&[(&second, 0.5), (&third, -2.0)]).unwrap();
+    let update = |l: &treelora_lora::AdapterLayer| l.a.clone().matmul(l.b.clone()) * l.scale;
+    let squares = |x: Tensor<2>| (x.clone() * x).sum().into_scalar::<f32>();
+    let same = whole.truncated(9).unwrap();
+    let mut lower = Vec::new();
+    for rank in 1..=4 {
+        let cut = whole.truncated(rank).unwrap();
+        assert_eq!(cut.rank(), rank);
+        let mut error = 0.0;
+        for ((layer, cut), same) in whole.layers().iter().zip(cut.layers()).zip(same.layers()) {
+            assert_eq!(cut.path, layer.path);
+            assert_close(update(same), update(layer));
+            let rest = update(layer) - update(cut);
+            // Nearest among its multiples, and what is left is orthogonal to it, row and column space alike.
+            let scale = squares(update(cut)).sqrt() * squares(update(layer)).sqrt();
+            for product in [
+                cut.a.clone().transpose().matmul(rest.clone()),
+                rest.clone().matmul(cut.b.clone().transpose()),
+            ] {
+                assert!(squares(product).sqrt() < 1e-4 * scale);
+            }
+            // Both factors carry the same share of each singular value.
+            let by_a = (cut.a.clone() * cut.a.clone()).sum_dim(0).reshape([rank]);
+            let by_b = (cut.b.clone() * cut.b.clone()).sum_dim(1).reshape([rank]);
+            let sizes = by_a.to_data().iter::<f32>().collect::<Vec<_>>();
+            assert!(sizes.windows(2).all(|pair| pair[0] >= pair[1]), "{sizes:?}");
+            let (by_a, by_b): (Tensor<1>, Tensor<1>) = (by_a, by_b);
+            assert_close(by_a.unsqueeze::<2>(), by_b.unsqueeze::<2>());
+            error += squares(rest);
+        }
+        lower.push(error);
+    }
+    assert!(lower.windows(2).all(|pair| pair[1] < pair[0]), "{lower:?}");
+    assert!(lower[3] < 1e-6 * lower[0], "{lower:?}");
+
+    let mut layers = whole.layers().to_vec();
+    layers[1].b = layers[1].b.clone() * f32::NAN;
+    let path = layers[1].path.clone();
+    let spoiled = AdapterSnapshot::from_layers(layers).truncated(2);
+    let error = spoiled.unwrap_err().to_string();
+    assert!(error.contains(&path) && error.contains("finite"), "{error}");
 }
 
 #[test]
