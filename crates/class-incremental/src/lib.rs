@@ -18,6 +18,7 @@
 //! | [`ClassStatistics`] | mean and spread of each class; [`PseudoFeatures`] samples from them |
 //! | [`HeadAlignment`] | re-trains the head alone on sampled features; [`AlignedHead`] with what it keeps |
 //! | [`GroupMoments`] | how far a task is from others, in units of what tasks of one domain are apart |
+//! | [`leave_one_out_error`] | how well features tell groups apart, without training |
 //! | [`TaskInference`] | the task of an example, from a discriminant over all classes |
 //! | [`group_by_task`] | groups a batch by task and brings the answers back into order |
 //!
@@ -74,6 +75,8 @@ mod feature_rows;
 
 mod group_moments;
 
+mod leave_one_out;
+
 mod discriminant_per_adapter;
 
 mod class_gaussians;
@@ -98,6 +101,7 @@ pub use feature_transport::{FeatureTransport, TransportConfig};
 pub use frozen_discriminant::FrozenDiscriminant;
 pub use group_moments::GroupMoments;
 pub use head_alignment::HeadAlignment;
+pub use leave_one_out::leave_one_out_error;
 pub use pseudo_features::PseudoFeatures;
 pub use routed::Routed;
 pub use routing::{Routing, answer_by_task, group_by_task};

@@ -34,6 +34,8 @@ mod signature;
 
 mod relatives;
 
+mod arm_tree;
+
 mod choice_history;
 
 pub mod regulariser;

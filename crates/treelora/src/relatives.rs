@@ -4,14 +4,13 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
-use treelora_bandit::{ArmNode, ArmTree, BanditError, CostScale, LayerBandits, Policy};
+use treelora_bandit::{BanditError, CostScale, LayerBandits, Policy};
 use treelora_core::{Error, TensorFile, read_json, write_json};
-use treelora_kdtree::{
-    GradientTree, Merge, NodeKind, TaskSignature, TreeConfig, TreeError, TreeStructure,
-};
+use treelora_kdtree::{GradientTree, Merge, TaskSignature, TreeConfig, TreeError, TreeStructure};
 
 use crate::{
     Choice, Scale, TreeLoraConfig,
+    arm_tree::arm_tree,
     choice_history::{ArmRecord, ChoiceHistory, ChoiceWindow},
 };
 
@@ -267,22 +266,6 @@ impl Relatives {
 const BANDITS: &str = "bandits.json";
 const TREE: &str = "tree.json";
 const SIGNATURES: &str = "signatures.safetensors";
-
-/// The tree as the bandits see it: spreads and leaves, no signatures.
-fn arm_tree(structure: &TreeStructure) -> ArmTree {
-    let nodes = structure.nodes().iter().map(|node| match &node.kind {
-        NodeKind::Inner { left, right, .. } => ArmNode::Inner {
-            left: *left,
-            right: *right,
-            delta: node.delta,
-        },
-        NodeKind::Leaf { tasks } => ArmNode::Leaf {
-            arms: tasks.clone(),
-            delta: node.delta,
-        },
-    });
-    ArmTree::new(nodes.collect()).expect("a gradient tree partitions its tasks")
-}
 
 fn tree_error(error: TreeError) -> Error {
     Error::Data(error.to_string())

@@ -8,11 +8,14 @@ use burn::{
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use treelora::branches::{BranchChoice, BranchLora, BranchLoraConfig, BranchStart};
+use treelora::branches::{BranchChoice, BranchLora, BranchLoraConfig, BranchStart, Placement};
 use treelora_class_incremental::{
-    DiscriminantConfig, DiscriminantPerAdapter, RegularisedDiscriminantConfig, TransportConfig,
+    DiscriminantConfig, DiscriminantPerAdapter, FeatureRows, RegularisedDiscriminantConfig,
+    TransportConfig, leave_one_out_error,
 };
-use treelora_core::{Error, Group, Learner, LearningRates, Method, StepInfo, Task, TaskId};
+use treelora_core::{
+    Error, Features, Group, Learner, LearningRates, Method, StepInfo, Task, TaskId,
+};
 use treelora_lora::{AdapterSnapshot, LoraConfig};
 use treelora_testing::{
     classifier::TinyClassifier,
@@ -192,6 +195,59 @@ fn a_new_branch_starts_where_it_is_told() {
     assert_eq!(factor_b(&third), factor_b(&first));
 }
 
+fn start_of(method: &BranchLora) -> Option<usize> {
+    let (name, value) = Method::<TinyClassifier>::diagnostics(method).remove(0);
+    assert_eq!(name, "branch");
+    let placement: Placement = serde_json::from_value(value).unwrap();
+    placement.start
+}
+
+#[test]
+fn a_probe_starts_from_the_adapter_that_tells_the_classes_apart_best() {
+    // Which adapter an analytic head does best on, tried from outside.
+    let tried =
+        |adapters: &[AdapterSnapshot], learner: &Learner<TinyClassifier>, batch: &Points| {
+            let cost = |model: &TinyClassifier| {
+                let mut rows = FeatureRows::new();
+                rows.push(model.features(batch), &batch.labels);
+                leave_one_out_error(&rows)
+            };
+            let model = learner.model.valid();
+            let costs = adapters
+                .iter()
+                .map(|adapter| cost(&adapter.apply(model.clone()).unwrap()));
+            let costs: Vec<f64> = costs.collect();
+            let best = (0..costs.len()).min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
+            let frozen = cost(&treelora_lora::detach(model));
+            best.filter(|best| costs[*best] < frozen)
+        };
+    let mut starts = Vec::new();
+    for start in [BranchStart::ProbeAll, BranchStart::Probe] {
+        let config = BranchLoraConfig {
+            start,
+            probe_examples: 1000,
+            ..config(BranchChoice::Each)
+        };
+        let mut method = BranchLora::new(config, 3).unwrap();
+        let mut learner = method.attach(model()).unwrap();
+        let (mut adapters, mut found) = (Vec::new(), Vec::new());
+        for id in 0..TURNS.len() {
+            let batch = data(TURNS[id].0, &TURNS[id].1, id as u64);
+            let expected = tried(&adapters, &learner, &batch);
+            learner = learn(&mut method, learner, id);
+            adapters.push(AdapterSnapshot::of(&learner.model));
+            if id > 0 {
+                assert_eq!(start_of(&method), expected, "{start:?} of task {id}");
+            }
+            found.push(start_of(&method));
+        }
+        assert!(found.iter().flatten().count() > 1, "{found:?}");
+        starts.push(found);
+    }
+    // Few adapters are all tried, with the tree or without.
+    assert_eq!(starts[0], starts[1]);
+}
+
 fn factor_b(learner: &Learner<TinyClassifier>) -> Vec<f32> {
     let snapshot = AdapterSnapshot::of(&learner.model);
     values(snapshot.layers()[0].b.clone())
@@ -295,8 +351,9 @@ fn what_was_saved_goes_on_with_equal_bits() {
 #[test]
 fn settings_out_of_range_name_their_key() {
     type Spoil = fn(&mut BranchLoraConfig);
-    let cases: [(&str, Spoil); 4] = [
+    let cases: [(&str, Spoil); 5] = [
         ("neighbours", |c| c.neighbours = 0),
+        ("probe_examples", |c| c.probe_examples = 0),
         ("tolerance", |c| c.tolerance = f64::NAN),
         ("slow_learning", |c| c.slow_learning = -0.1),
         ("lora", |c| c.lora.rank = 0),

@@ -3,13 +3,17 @@
 use std::path::Path;
 
 use burn::{module::Module, tensor::Device};
+use rand::{Rng, RngExt};
 use treelora_class_incremental::{GroupMoments, frozen_features};
 use treelora_core::{
     Batches, Error, Features, Group, Learner, LearningRates, Method, Seeds, StepInfo, Task, TaskId,
 };
 use treelora_lora::{AdapterSnapshot, LoraError, Selection, attach, attach_bank, detach, select};
 
-use super::{BranchLoraConfig, BranchStart, Branches, Placement};
+use super::{
+    BranchLoraConfig, BranchStart, Branches, Placement,
+    probe::{Probed, few_examples, probed},
+};
 use crate::AdapterStore;
 
 /// One adapter for each domain that the stream turns out to have.
@@ -63,6 +67,37 @@ impl BranchLora {
         &self.branches
     }
 
+    /// Where the adapter of a new branch starts.
+    fn find_start<M: Features>(
+        &self,
+        placement: &mut Placement,
+        model: &M,
+        data: &dyn Batches<M::Batch>,
+        mut rng: impl Rng,
+    ) -> Result<(), Error> {
+        let tree = match self.config.start {
+            BranchStart::Fresh => return Ok(()),
+            BranchStart::Nearest => {
+                placement.start = placement.nearest.or(self.branch());
+                return Ok(());
+            }
+            BranchStart::Last => {
+                placement.start = self.branch();
+                return Ok(());
+            }
+            BranchStart::Random => {
+                placement.start = Some(rng.random_range(0..self.branches.len()));
+                return Ok(());
+            }
+            BranchStart::Probe => Some(self.branches.arms()?),
+            BranchStart::ProbeAll => None,
+        };
+        let examples = few_examples(model, data, self.config.probe_examples)?;
+        let Probed { best, passes } = probed(model, &self.adapters, &examples, tree)?;
+        (placement.start, placement.passes) = (best, passes);
+        Ok(())
+    }
+
     /// The branch of the task that is being learned, or was learned last.
     fn branch(&self) -> Option<usize> {
         match &self.current {
@@ -85,23 +120,17 @@ impl<M: Features> Method<M> for BranchLora {
         data: &dyn Batches<M::Batch>,
         task: &Task,
     ) -> Result<Learner<M>, Error> {
-        let moments = GroupMoments::of(&frozen_features(&learner.model.valid(), data)?);
-        let rng = self.seeds.initialisation_for(task.id);
-        let placement = self.branches.place(&moments, &self.config, rng)?;
-        let start = match placement.branch {
-            known if known < self.adapters.len() => Some(known),
-            _ => match self.config.start {
-                BranchStart::Fresh => None,
-                BranchStart::Nearest => placement.nearest.or(self.branch()),
-                BranchStart::Last => self.branch(),
-            },
-        };
-        self.current = Some(Current {
-            task: task.id,
-            moments,
-            placement,
-        });
-        match start.and_then(|branch| self.adapters.adapter(branch)) {
+        let model = learner.model.valid();
+        let moments = GroupMoments::of(&frozen_features(&model, data)?);
+        let mut rng = self.seeds.initialisation_for(task.id);
+        let mut placement = self.branches.place(&moments, &self.config, &mut rng)?;
+        if placement.branch == self.branches.len() && !self.branches.is_empty() {
+            self.find_start(&mut placement, &model, data, &mut rng)?;
+        }
+        let learner = match placement
+            .start
+            .and_then(|branch| self.adapters.adapter(branch))
+        {
             Some(adapter) => learner.try_map_model(|model| adapter.apply(model)),
             // The first task has the adapter that was attached.
             None if self.adapters.is_empty() => Ok(learner),
@@ -109,8 +138,13 @@ impl<M: Features> Method<M> for BranchLora {
                 let mut rng = self.seeds.initialisation_for(task.id);
                 learner.try_map_model(|model| attach(detach(model), &self.config.lora, &mut rng))
             }
-        }
-        .map_err(adapter_error)
+        };
+        self.current = Some(Current {
+            task: task.id,
+            moments,
+            placement,
+        });
+        learner.map_err(adapter_error)
     }
 
     fn learning_rates(&self, base: LearningRates, _step: &StepInfo) -> LearningRates {

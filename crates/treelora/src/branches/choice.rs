@@ -35,6 +35,13 @@ pub enum BranchStart {
     Nearest,
     /// At the adapter that was trained on last.
     Last,
+    /// At one of the adapters at random.
+    Random,
+    /// At the adapter that does best on a few examples, or fresh where the frozen model does better. The tree says which
+    /// adapters are tried: `2 log2 N + 4` of N.
+    Probe,
+    /// As `probe`, but every adapter is tried.
+    ProbeAll,
 }
 
 /// Where a new task was put, and why.
@@ -48,4 +55,8 @@ pub struct Placement {
     pub shift: Option<f64>,
     /// Signatures that were looked at, and branches that the task was compared with.
     pub looked_at: usize,
+    /// The branch at whose adapter the task starts; none where it starts fresh.
+    pub start: Option<usize>,
+    /// Forward passes over a few examples that this took.
+    pub passes: usize,
 }

@@ -22,6 +22,8 @@ pub struct BranchLoraConfig {
     pub tolerance: f64,
     /// Where the adapter of a new branch starts.
     pub start: BranchStart,
+    /// Examples on which [`BranchStart::Probe`] tries adapters.
+    pub probe_examples: usize,
     /// Factor on the adapters' learning rate where a branch is trained on: slow learning keeps one feature space for all
     /// classes of the branch (1 = no slowing). A new branch learns at the full rate.
     pub slow_learning: f64,
@@ -35,6 +37,7 @@ impl Default for BranchLoraConfig {
             neighbours: 4,
             tolerance: 2.0,
             start: BranchStart::default(),
+            probe_examples: 64,
             slow_learning: 0.1,
         }
     }
@@ -52,6 +55,9 @@ impl BranchLoraConfig {
             .map_err(|e| Error::setting("lora", e.to_string()))?;
         if self.neighbours == 0 {
             return refused("neighbours", "0 leaves no branch to compare with".into());
+        }
+        if self.probe_examples == 0 {
+            return refused("probe_examples", "0 examples tell nothing".into());
         }
         if !(self.tolerance > 0.0 && self.tolerance.is_finite()) {
             return refused("tolerance", format!("{} is not above 0", self.tolerance));

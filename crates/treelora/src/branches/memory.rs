@@ -4,13 +4,15 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
+use treelora_bandit::ArmTree;
 use treelora_class_incremental::GroupMoments;
 use treelora_core::{Error, TensorFile};
 use treelora_kdtree::{
-    GradientTree, Levels, SplitRule, TaskSearch, TaskSignature, TreeConfig, TreeError,
+    GradientTree, Levels, Smoothness, SplitRule, TaskSearch, TaskSignature, TreeConfig, TreeError,
 };
 
 use super::{BranchChoice, BranchLoraConfig, Placement};
+use crate::arm_tree::arm_tree;
 
 const FILE: &str = "branches.safetensors";
 
@@ -59,11 +61,14 @@ impl Branches {
             nearest: None,
             shift: None,
             looked_at: 0,
+            start: (branch < new).then_some(branch),
+            passes: 0,
         };
-        match (config.choice, self.branch_of.last()) {
-            (_, None) | (BranchChoice::Each, _) => return Ok(unseen(new)),
-            (BranchChoice::One, _) => return Ok(unseen(0)),
-            _ => {}
+        if self.is_empty() {
+            return Ok(unseen(new));
+        }
+        if config.choice == BranchChoice::One {
+            return Ok(unseen(0));
         }
         let (candidates, looked_at) = match config.choice {
             BranchChoice::Exhaustive => ((0..new).collect(), 0),
@@ -76,7 +81,7 @@ impl Branches {
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .expect("there is a branch");
         let branch = match (shift > config.tolerance, config.choice) {
-            (true, _) => new,
+            (true, _) | (_, BranchChoice::Each) => new,
             (false, BranchChoice::Random) => rng.random_range(0..new),
             (false, BranchChoice::Last) => self.branch_of[self.branch_of.len() - 1],
             (false, _) => nearest,
@@ -86,18 +91,14 @@ impl Branches {
             nearest: Some(nearest),
             shift: Some(shift),
             looked_at: looked_at + candidates.len(),
+            start: (branch < new).then_some(branch),
+            passes: 0,
         })
     }
 
     /// The branches of the tasks nearest to a new one, ascending, and how many signatures were looked at.
     fn near(&self, task: &GroupMoments, tasks: usize) -> Result<(Vec<usize>, usize), Error> {
-        let config = TreeConfig {
-            split: SplitRule::PrincipalComponent,
-            levels: Levels::Whole,
-            ..TreeConfig::default()
-        };
-        let signatures = self.signatures.iter().map(|values| signature(values));
-        let search = GradientTree::build(&config, signatures.collect())
+        let search = tree(self.signatures.iter().map(|values| signature(values)))
             .and_then(|tree| TaskSearch::new(&tree))
             .map_err(tree_error)?;
         let found = search
@@ -108,6 +109,22 @@ impl Branches {
         branches.sort_unstable();
         branches.dedup();
         Ok((branches, found.looked_at))
+    }
+
+    /// The tree over the branches, by the means of their features, with deltas that bound what costs differ by.
+    ///
+    /// # Errors
+    /// When the features are not finite.
+    ///
+    /// # Panics
+    /// Without branches.
+    pub(super) fn arms(&self) -> Result<ArmTree, Error> {
+        let means = self
+            .moments
+            .iter()
+            .map(|branch| signature(&narrowed(branch)));
+        let tree = tree(means).map_err(tree_error)?;
+        Ok(arm_tree(tree.structure()))
     }
 
     /// Take in a task that was trained on `branch`.
@@ -168,6 +185,17 @@ impl Branches {
             branch_of,
         })
     }
+}
+
+/// Along principal components, as deep as it takes.
+fn tree(signatures: impl Iterator<Item = TaskSignature>) -> Result<GradientTree, TreeError> {
+    let config = TreeConfig {
+        split: SplitRule::PrincipalComponent,
+        levels: Levels::Whole,
+        smoothness: Smoothness::Diameter,
+        ..TreeConfig::default()
+    };
+    GradientTree::build(&config, signatures.collect())
 }
 
 fn narrowed(task: &GroupMoments) -> Vec<f32> {

@@ -10,6 +10,8 @@ mod config;
 
 mod memory;
 
+mod probe;
+
 pub use branch_lora::BranchLora;
 pub use choice::{BranchChoice, BranchStart, Placement};
 pub use config::BranchLoraConfig;
