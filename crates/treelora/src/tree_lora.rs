@@ -229,6 +229,15 @@ impl<M: ContinualModel> Method<M> for TreeLora {
         batch: &M::Batch,
         step: &StepInfo,
     ) -> Result<Tensor<1>, Error> {
+        let steps = step.epochs * step.steps;
+        let restarts = self.config.initialisation == Initialisation::Relatives;
+        if restarts && !self.relatives.is_empty() && self.config.probe_steps > steps {
+            let problem = format!(
+                "{} steps before the restart, and task {} has {steps}",
+                self.config.probe_steps, step.task
+            );
+            return Err(Error::setting("probe_steps", problem));
+        }
         let loss = learner.model.loss(batch);
         if self.config.layer_vector != LayerView::FactorA {
             return Ok(loss);

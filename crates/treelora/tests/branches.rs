@@ -231,8 +231,8 @@ fn a_probe_starts_from_the_adapter_that_tells_the_classes_apart_best() {
         let mut method = BranchLora::new(config, 3).unwrap();
         let mut learner = method.attach(model()).unwrap();
         let (mut adapters, mut found) = (Vec::new(), Vec::new());
-        for id in 0..TURNS.len() {
-            let batch = data(TURNS[id].0, &TURNS[id].1, id as u64);
+        for (id, (domain, classes)) in TURNS.iter().enumerate() {
+            let batch = data(*domain, classes, id as u64);
             let expected = tried(&adapters, &learner, &batch);
             learner = learn(&mut method, learner, id);
             adapters.push(AdapterSnapshot::of(&learner.model));

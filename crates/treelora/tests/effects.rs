@@ -201,7 +201,7 @@ fn learn_planted(
     let learner = learner.try_map_model(|model| adapter.apply(model)).unwrap();
     for number in 0..2 {
         method
-            .objective(&learner, &batch, &step(&task, number, 2))
+            .objective(&learner, &batch, &step(&task, number, 100))
             .unwrap();
     }
     method.end_task(learner, &vec![batch], &task).unwrap()
@@ -305,6 +305,37 @@ fn a_restart_lands_on_the_relatives_of_each_layer() {
         &AdapterSnapshot::of(&after.model),
         &AdapterSnapshot::of(&own),
     );
+}
+
+#[test]
+fn a_restart_after_the_last_step_is_an_error() {
+    let config = TreeLoraConfig {
+        initialisation: Initialisation::Relatives,
+        probe_steps: 5,
+        ..config(Mode::TreeLora)
+    };
+    let mut method = TreeLora::new(config, SEED).unwrap();
+    let mut learner = attached(&mut method);
+    let batch = batch();
+    // The first task has no relatives to restart from.
+    method
+        .objective(&learner, &batch, &step(&task(0), 0, 4))
+        .unwrap();
+    let adapter = AdapterSnapshot::of(&learner.model);
+    learner = learn_planted(&mut method, learner, 0, &adapter);
+    let new = task(1);
+    learner = method.begin_task(learner, &Vec::new(), &new).unwrap();
+    let error = method
+        .objective(&learner, &batch, &step(&new, 0, 4))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("probe_steps") && error.contains('5') && error.contains("has 4"),
+        "{error}"
+    );
+    method
+        .objective(&learner, &batch, &step(&new, 0, 5))
+        .unwrap();
 }
 
 #[test]
