@@ -46,6 +46,7 @@ fn split(records: Vec<TextRecord>) -> TextSplit {
 fn task(name: &str, train: Vec<TextRecord>, test: Vec<TextRecord>) -> TextTask {
     TextTask {
         name: name.into(),
+        visit: 0,
         train_from: Default::default(),
         train: split(train),
         eval: TextSplit::default(),

@@ -4,17 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::shuffled;
 
-/// Order of the pairs of a domain and a group of classes, which are the tasks of a versatile-incremental stream.
-///
-/// With more tasks than pairs, the pairs come back.
+/// Order of tasks that come back: the pairs of a domain and a group of classes of a versatile-incremental stream, which
+/// come back with more tasks than pairs, or text tasks with several visits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskOrder {
     /// A group in one domain after the other, then the next group: task `t` has domain `t mod D` and group
-    /// `(t div D) mod G`.
+    /// `(t div D) mod G`. Text tasks in their order, again and again.
     #[default]
     Interleaved,
-    /// All pairs in a random order by this seed, round after round, each round in an order of its own.
+    /// All pairs, or all text tasks, in a random order by this seed, round after round, each round in an order of its own.
     Shuffled(u64),
 }
 
@@ -30,13 +29,18 @@ pub(super) struct Visit {
 }
 
 impl TaskOrder {
+    /// What `round` goes through, out of `count`, each once.
+    pub(crate) fn round(self, count: usize, round: u64) -> Vec<usize> {
+        let all: Vec<usize> = (0..count).collect();
+        match self {
+            Self::Interleaved => all,
+            Self::Shuffled(seed) => shuffled(&all, treelora_core::mix(&[seed, round])),
+        }
+    }
+
     /// The pairs of `tasks` tasks over `domains` domains and `groups` groups, none of them 0.
     pub(super) fn visits(self, tasks: usize, domains: usize, groups: usize) -> Vec<Visit> {
-        let pairs: Vec<usize> = (0..domains * groups).collect();
-        let rounds = (0_u64..).map(|round| match self {
-            Self::Interleaved => pairs.clone(),
-            Self::Shuffled(seed) => shuffled(&pairs, treelora_core::mix(&[seed, round])),
-        });
+        let rounds = (0_u64..).map(|round| self.round(domains * groups, round));
         let mut seen = vec![0; groups];
         rounds
             .flatten()

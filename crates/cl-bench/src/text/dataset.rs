@@ -16,8 +16,10 @@ pub struct TextDataset {
 /// The records of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextTask {
-    /// Its name.
+    /// Its name; tasks that come back share it.
     pub name: String,
+    /// How often it came before.
+    pub visit: usize,
     /// The split that `train` was read from.
     pub train_from: TrainSplit,
     /// What is learned.
@@ -30,10 +32,20 @@ pub struct TextTask {
     pub labels: Vec<String>,
 }
 
+impl TextTask {
+    /// The name, with its number from the second visit on: `dbpedia (2)`.
+    pub fn title(&self) -> String {
+        match self.visit {
+            0 => self.name.clone(),
+            earlier => format!("{} ({})", self.name, earlier + 1),
+        }
+    }
+}
+
 /// Records in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextSplit {
-    /// The records in use.
+    /// The records in use, at this visit.
     pub records: Vec<TextRecord>,
     /// How many there are in the file.
     pub available: usize,

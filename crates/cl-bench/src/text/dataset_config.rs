@@ -9,7 +9,7 @@ use super::{
     benchmarks::{TextBenchmark, benchmark::TaskChoice, knows_task},
     task_source::TaskSource,
 };
-use crate::stream::Subset;
+use crate::stream::{Subset, TaskOrder};
 
 /// The `[data]` table of a text experiment.
 ///
@@ -40,6 +40,14 @@ pub struct TextDatasetConfig {
     /// Number of O-LoRA's task order, 1 to 6. Only for `o-lora`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<usize>,
+    /// How often each task comes, each time with its next records: the k-th visit (from 0) has the k-th
+    /// `train_per_task` training and the k-th `test_per_task` test records in the order of `subset`. Both limits are then
+    /// needed. Validation records are the same at every visit.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub visits: usize,
+    /// Order of the tasks in each round of visits; as they are listed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_order: Option<TaskOrder>,
     /// Leave out tasks without a file to train on or to be scored by, and report them, instead of refusing the data. A
     /// task without validation examples is none of them: they are reported missing in either case.
     #[serde(default)]
@@ -107,6 +115,8 @@ impl TextDatasetConfig {
             classification_path: None,
             tasks: Vec::new(),
             order: None,
+            visits: 1,
+            task_order: None,
             allow_missing: false,
             train_per_task: None,
             eval_per_task: None,
@@ -129,6 +139,21 @@ impl TextDatasetConfig {
         ] {
             if limit == Some(0) {
                 return Err(Error::setting(key, "0 is not above 0"));
+            }
+        }
+        if self.visits == 0 {
+            return Err(Error::setting("visits", "0 is not above 0"));
+        }
+        for (key, limit) in [
+            ("train_per_task", self.train_per_task),
+            ("test_per_task", self.test_per_task),
+        ] {
+            if self.visits > 1 && limit.is_none() {
+                let problem = format!(
+                    "{} visits share out a task's records: how many each?",
+                    self.visits
+                );
+                return Err(Error::setting(key, problem));
             }
         }
         self.name.benchmark().check(&self.choice())?;
@@ -164,6 +189,14 @@ impl TextDatasetConfig {
             order: self.order,
         }
     }
+}
+
+fn once() -> usize {
+    1
+}
+
+fn is_once(visits: &usize) -> bool {
+    *visits == 1
 }
 
 /// A task's name is a folder's: it must not lead elsewhere.

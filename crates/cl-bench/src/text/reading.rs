@@ -21,16 +21,26 @@ impl TextDatasetConfig {
             tasks: Vec::new(),
             missing: Vec::new(),
         };
-        for source in &self.checked_sources()? {
-            let reading = Reading {
-                config: self,
-                source,
-                missing: &mut dataset.missing,
-            };
-            if let Some(task) = reading.task()? {
-                dataset.tasks.push(task);
+        let sources = self.checked_sources()?;
+        for visit in 0..self.visits {
+            for number in self.round(sources.len(), visit) {
+                let reading = Reading {
+                    config: self,
+                    source: &sources[number],
+                    visit,
+                    missing: &mut dataset.missing,
+                };
+                if let Some(task) = reading.task()? {
+                    dataset.tasks.push(task);
+                }
             }
         }
+        let mut seen = Vec::new();
+        dataset.missing.retain(|part| {
+            let new = !seen.contains(part);
+            seen.push(part.clone());
+            new
+        });
         match dataset.tasks.is_empty() {
             true => Err(Error::Data("no task of the stream has its files".into())),
             false => Ok(dataset),
@@ -44,15 +54,25 @@ impl TextDatasetConfig {
     pub fn open_training(&self) -> Result<Vec<TextSplit>, Error> {
         let mut missing = Vec::new();
         let mut splits = Vec::new();
-        for source in &self.checked_sources()? {
-            let mut reading = Reading {
-                config: self,
-                source,
-                missing: &mut missing,
-            };
-            splits.extend(reading.train()?);
+        let sources = self.checked_sources()?;
+        for visit in 0..self.visits {
+            for number in self.round(sources.len(), visit) {
+                let mut reading = Reading {
+                    config: self,
+                    source: &sources[number],
+                    visit,
+                    missing: &mut missing,
+                };
+                splits.extend(reading.train()?);
+            }
         }
         Ok(splits)
+    }
+
+    /// The places of the tasks of a round of visits.
+    fn round(&self, tasks: usize, visit: usize) -> Vec<usize> {
+        let order = self.task_order.unwrap_or_default();
+        order.round(tasks, visit as u64)
     }
 
     fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
@@ -73,6 +93,8 @@ impl TextDatasetConfig {
 struct Reading<'a> {
     config: &'a TextDatasetConfig,
     source: &'a TaskSource,
+    /// How often the task came before.
+    visit: usize,
     missing: &'a mut Vec<MissingPart>,
 }
 
@@ -83,11 +105,11 @@ impl Reading<'_> {
         let train_from = self.train_from();
         let train = self.train()?;
         let eval = match train_from {
-            TrainSplit::Train => self.split("eval", config.eval_per_task, false)?,
+            TrainSplit::Train => self.split("eval", config.eval_per_task, false, 0)?,
             TrainSplit::Eval => None,
         };
         let test = match config.scored_on {
-            ScoredSplit::Test => self.split("test", config.test_per_task, true)?,
+            ScoredSplit::Test => self.split("test", config.test_per_task, true, self.visit)?,
             ScoredSplit::Eval => match eval.clone() {
                 Some(eval) => Some(eval),
                 None => self.left_over()?,
@@ -98,6 +120,7 @@ impl Reading<'_> {
         };
         Ok(Some(TextTask {
             name: name.to_owned(),
+            visit: self.visit,
             train_from,
             train,
             eval: eval.unwrap_or_default(),
@@ -116,7 +139,9 @@ impl Reading<'_> {
             return Ok(None);
         };
         let available = records.len();
-        let trained = config.train_per_task.unwrap_or(available).min(available);
+        let of_all_visits = |limit: usize| limit.saturating_mul(config.visits);
+        let trained = config.train_per_task.map_or(available, of_all_visits);
+        let trained = trained.min(available);
         let last = trained.saturating_add(config.eval_per_task.unwrap_or(available));
         let picked = self.order(available, split)[trained..last.min(available)].to_vec();
         match picked.is_empty() {
@@ -145,7 +170,7 @@ impl Reading<'_> {
     /// What the task is trained on; `None` when it is missing.
     fn train(&mut self) -> Result<Option<TextSplit>, Error> {
         let split = self.train_from().name();
-        self.split(split, self.config.train_per_task, true)
+        self.split(split, self.config.train_per_task, true, self.visit)
     }
 
     fn split(
@@ -153,14 +178,24 @@ impl Reading<'_> {
         split: &str,
         limit: Option<usize>,
         needed: bool,
+        visit: usize,
     ) -> Result<Option<TextSplit>, Error> {
         let Some(records) = self.read(split, needed)? else {
             return Ok(None);
         };
         let available = records.len();
         let records = match limit {
-            Some(limit) if limit < available => {
-                these(records, self.order(available, split)[..limit].to_vec())
+            Some(limit) if limit < available || visit > 0 => {
+                let (first, last) = (visit * limit, (visit + 1) * limit);
+                if visit > 0 && last > available {
+                    let problem = format!(
+                        "`{}` has {available} {split} records, and {} visits of {limit} take more",
+                        self.source.name(),
+                        visit + 1
+                    );
+                    return Err(Error::setting("visits", problem));
+                }
+                these(records, self.order(available, split)[first..last].to_vec())
             }
             _ => records,
         };

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use treelora_cl_bench::{
     Error,
-    stream::Subset,
+    stream::{Subset, TaskOrder},
     text::{
         Duplicates, Majority, ScoredSplit, TextBenchmark, TextDataset, TextDatasetConfig,
         TrainSplit, o_lora_order,
@@ -584,4 +584,143 @@ fn duplicates_and_majority_are_counted() {
     assert_eq!(Majority::of(&task).unwrap().answer, "A");
     task.train.records.clear();
     assert_eq!(Majority::of(&task), None);
+}
+
+/// Two tasks of six training, two validation and four test records.
+fn folder_of_visits() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for task in ["a", "b"] {
+        for (split, count) in [("train", 6), ("eval", 2), ("test", 4)] {
+            let prompts: Vec<String> = (0..count).map(|i| format!("{task} {split} {i}")).collect();
+            let pairs: Vec<(&str, &str)> = prompts.iter().map(|p| (p.as_str(), "x")).collect();
+            write_json(
+                folder.path(),
+                &format!("{task}/{split}.json"),
+                &records(&pairs),
+            );
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_task_that_comes_back_brings_its_next_records() {
+    let folder = folder_of_visits();
+    for subset in [Subset::FileOrder, Subset::Sampled(3)] {
+        let mut config = config(folder.path());
+        config.subset = subset;
+        (config.train_per_task, config.test_per_task) = (Some(2), Some(1));
+        let once = config.open().unwrap();
+        config.visits = 3;
+        let dataset = config.open().unwrap();
+        let titles: Vec<String> = dataset.tasks.iter().map(|task| task.title()).collect();
+        assert_eq!(titles, ["a", "b", "a (2)", "b (2)", "a (3)", "b (3)"]);
+        assert_eq!(names(&dataset), ["a", "b", "a", "b", "a", "b"]);
+        // The first visit is what there was without others.
+        assert_eq!(dataset.tasks[..2], once.tasks);
+        let visits = || dataset.tasks.iter().step_by(2);
+        let mut train: Vec<&str> = (0..3)
+            .flat_map(|visit| prompts(&dataset, 2 * visit))
+            .collect();
+        train.sort_unstable();
+        let all: Vec<String> = (0..6).map(|i| format!("a train {i}")).collect();
+        assert_eq!(train, all);
+        let tests: std::collections::BTreeSet<&str> = visits()
+            .map(|task| task.test.records[0].prompt.as_str())
+            .collect();
+        assert_eq!(tests.len(), 3);
+        assert!(
+            visits().all(|task| task.eval == dataset.tasks[0].eval && task.eval.records.len() == 2)
+        );
+        let splits = config.open_training().unwrap();
+        let trained: Vec<_> = dataset
+            .tasks
+            .iter()
+            .map(|task| task.train.clone())
+            .collect();
+        assert_eq!(splits, trained);
+
+        // Validation records of a task without any are those that no visit trains on.
+        config.visits = 2;
+        config.scored_on = ScoredSplit::Eval;
+        fs::rename(
+            folder.path().join("a/eval.json"),
+            folder.path().join("a/kept"),
+        )
+        .unwrap();
+        let left = config.open().unwrap();
+        fs::rename(
+            folder.path().join("a/kept"),
+            folder.path().join("a/eval.json"),
+        )
+        .unwrap();
+        let scored: Vec<&str> = left.tasks[0]
+            .test
+            .records
+            .iter()
+            .map(|r| r.prompt.as_str())
+            .collect();
+        assert_eq!(scored.len(), 2);
+        let trained = [prompts(&left, 0), prompts(&left, 2)].concat();
+        assert!(
+            scored.iter().all(|prompt| !trained.contains(prompt)),
+            "{scored:?}"
+        );
+    }
+}
+
+#[test]
+fn rounds_of_visits_have_orders_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = ["a", "b", "c", "d", "e"];
+    for task in tasks {
+        for split in ["train", "test"] {
+            let pairs: Vec<(&str, &str)> = vec![("p", "x"); 4];
+            write_json(
+                folder.path(),
+                &format!("{task}/{split}.json"),
+                &records(&pairs),
+            );
+        }
+    }
+    let mut config = config(folder.path());
+    config.task_order = Some(TaskOrder::Shuffled(1));
+    (config.train_per_task, config.test_per_task) = (Some(1), Some(1));
+    config.visits = 4;
+    let dataset = config.open().unwrap();
+    let rounds: Vec<Vec<&str>> = names(&dataset).chunks(5).map(<[&str]>::to_vec).collect();
+    for round in &rounds {
+        let mut sorted = round.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, tasks);
+    }
+    assert!(
+        rounds.windows(2).any(|pair| pair[0] != pair[1]),
+        "{rounds:?}"
+    );
+    // What is missing is said once.
+    fs::remove_file(folder.path().join("c/test.json")).unwrap();
+    config.allow_missing = true;
+    let missing = config.open().unwrap().missing;
+    let tests = missing.iter().filter(|part| part.split == "test").count();
+    assert_eq!(tests, 1, "{missing:?}");
+}
+
+#[test]
+fn visits_that_the_records_do_not_allow_are_refused() {
+    let folder = folder_of_visits();
+    let mut config = config(folder.path());
+    config.visits = 0;
+    refused(&config, &["visits", "0"]);
+    config.visits = 4;
+    refused(&config, &["train_per_task", "4 visits"]);
+    config.train_per_task = Some(2);
+    refused(&config, &["test_per_task"]);
+    config.test_per_task = Some(1);
+    refused(
+        &config,
+        &["visits", "`a`", "6 train records", "4 visits of 2"],
+    );
+    config.train_per_task = Some(1);
+    assert_eq!(config.open().unwrap().tasks.len(), 8);
 }

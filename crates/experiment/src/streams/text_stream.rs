@@ -65,7 +65,7 @@ impl TextStream {
                 .enumerate()
                 .map(|(id, task)| Task {
                     id: TaskId(id),
-                    name: task.name.clone(),
+                    name: task.title(),
                     classes: Vec::new(),
                 })
                 .collect(),
@@ -221,7 +221,7 @@ impl Encoder<'_> {
             prompt_ids: example.prompt().to_vec(),
         });
         let report = TaskReport {
-            name: task.name.clone(),
+            name: task.title(),
             train_from: task.train_from,
             train: of_train,
             eval: of_eval,
@@ -248,7 +248,7 @@ impl Encoder<'_> {
             .records(self.tokenizer, &split.records, self.limits)
             .map_err(|error| match error {
                 Error::Data(problem) => {
-                    Error::Data(format!("{}, {name} split: {problem}", self.task.name))
+                    Error::Data(format!("{}, {name} split: {problem}", self.task.title()))
                 }
                 other => other.within("encoding"),
             })?;

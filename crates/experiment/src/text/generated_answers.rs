@@ -244,7 +244,7 @@ impl Scoring<Decoder> for GeneratedAnswers<'_> {
             true => Some(self.texts(&routes, on, other)?),
         };
         let samples = samples(examples, &texts);
-        let metric = TaskMetric::for_task(&self.stream.tasks()[on.0].name);
+        let metric = TaskMetric::for_task(&self.stream.records().tasks[on.0].name);
         let mut scores = BTreeMap::new();
         for flavour in Flavour::ALL {
             scores.insert(flavour.name(), metric.score(flavour, &samples));

@@ -156,6 +156,7 @@ mod tests {
         });
         TextTask {
             name: name.into(),
+            visit: 0,
             train_from: Default::default(),
             train: TextSplit {
                 records: records.collect(),

@@ -192,16 +192,16 @@ impl Inputs for TextInputs {
             let Some(majority) = &task.majority else {
                 continue;
             };
-            let records = &self.stream.records().tasks[on].test.records;
+            let of_task = &self.stream.records().tasks[on];
+            let records = of_task.test.records.iter();
             let samples: Vec<Sample<'_>> = records
-                .iter()
                 .map(|record| Sample {
                     prompt: &record.prompt,
                     prediction: &majority.answer,
                     answer: &record.answer,
                 })
                 .collect();
-            let metric = TaskMetric::for_task(&task.name);
+            let metric = TaskMetric::for_task(&of_task.name);
             let score = metric.score(config.generation.scoring, &samples);
             for after in on..tasks.len() {
                 if let Some(mean) = score.mean {
