@@ -87,7 +87,7 @@ fn of_families(
 type Entries = &'static [(&'static str, &'static str)];
 
 /// Settings that are one of several words, which are in no registry.
-fn choices() -> [(&'static str, Entries); 22] {
+fn choices() -> [(&'static str, Entries); 24] {
     [
         ("heads ([classifier])", HEADS),
         (
@@ -102,10 +102,18 @@ fn choices() -> [(&'static str, Entries); 22] {
             "inference, with an adapter for each task (inference)",
             INFERENCE,
         ),
+        (
+            "branch of a new task, branch-lora ([method] choice)",
+            BRANCH_CHOICES,
+        ),
+        (
+            "start of a new branch, branch-lora ([method] start)",
+            BRANCH_STARTS,
+        ),
         ("scenarios ([stream] scenario)", SCENARIOS),
         ("orders of the classes ([stream] class_order)", CLASS_ORDERS),
         (
-            "orders of the tasks, versatile-incremental ([stream] task_order)",
+            "orders of tasks that come back ([stream] task_order; of text [data] task_order)",
             TASK_ORDERS,
         ),
         (
@@ -149,6 +157,10 @@ const HEADS: Entries = &[
     (
         "transport",
         "they follow the features as the adapter changes",
+    ),
+    (
+        "router",
+        "each adapter has its own, and frozen features say whose answers an example",
     ),
     (
         "alignment",
@@ -307,6 +319,27 @@ const LABEL_NORMALIZATIONS: Entries = &[
     ("pmi", "log-likelihood less that after a blank prompt"),
 ];
 
+const BRANCH_CHOICES: Entries = &[
+    ("tree", "that of its nearest relatives, or a new one"),
+    ("exhaustive", "the same, compared with every branch"),
+    ("random", "one at random, where it is not new"),
+    ("last", "the last one, where it is not new"),
+    ("one", "one branch for all tasks"),
+    ("each", "a branch a task"),
+];
+
+const BRANCH_STARTS: Entries = &[
+    ("fresh", "A random, B zero"),
+    ("nearest", "the adapter of the nearest branch"),
+    ("last", "the adapter that was trained on last"),
+    ("random", "an adapter at random"),
+    (
+        "probe",
+        "the best on a few examples, of those that the tree tries",
+    ),
+    ("probe-all", "the best on a few examples, of all"),
+];
+
 const BEGINNINGS: Entries = &[
     ("as-tokenizer", "what the tokenizer itself puts there"),
     ("token", "the beginning-of-text token"),
@@ -325,6 +358,7 @@ const SCORINGS: Entries = &[
 #[allow(clippy::unwrap_used)]
 mod tests {
     use serde::de::DeserializeOwned;
+    use treelora::branches::{BranchChoice, BranchStart};
     use treelora_cl_bench::{
         image_pipeline::{Augmentation, Interpolation, Normalization},
         stream::{ClassOrder, Scenario, Subset, TaskOrder},
@@ -366,6 +400,8 @@ mod tests {
             known::<DiscriminantConfig>(Some("kind")),
             known::<TransportConfig>(Some("kind")),
             known::<Inference>(None),
+            known::<BranchChoice>(None),
+            known::<BranchStart>(None),
             known::<Scenario>(None),
             known::<ClassOrder>(None),
             known::<TaskOrder>(None),

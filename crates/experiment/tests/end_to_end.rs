@@ -131,12 +131,20 @@ classifier = { alignment = { head = { epochs = 3 } } }
 inference = "oracle"
 classifier = { discriminant = { kind = "lda" } }
 
+[variants.branches]
+classifier = { discriminant = { kind = "rda" }, transport = { kind = "linear" }, router = { kind = "lda" } }
+method = { name = "branch-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
+[variants.probed]
+classifier = { discriminant = { kind = "rda" }, router = { kind = "lda" } }
+method = { name = "branch-lora", choice = "each", start = "probe", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
+
 [variants.hide-lora]
 classifier = false
 method = { name = "hide-lora", lora = { rank = 2, alpha = 4.0, target_modules = ['attention\.(q|v)\.weight$'] } }
 "#;
 
-const VARIANTS: [&str; 15] = [
+const VARIANTS: [&str; 17] = [
     "paper",
     "reference",
     "sparse",
@@ -151,6 +159,8 @@ const VARIANTS: [&str; 15] = [
     "aligned",
     "routed",
     "oracle",
+    "branches",
+    "probed",
     "hide-lora",
 ];
 
@@ -354,6 +364,7 @@ fn a_resumed_run_ends_with_equal_results() {
         Some("o-lora"),
         Some("aligned"),
         Some("routed"),
+        Some("branches"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let experiment = prepare(config(variant, &[]));
@@ -569,6 +580,7 @@ fn domains_and_classes_that_come_back_are_learned_and_scored() {
         Some("aligned"),
         Some("routed"),
         Some("oracle"),
+        Some("branches"),
     ] {
         experiment = with_config(experiment, config(variant, COMING_BACK));
         let path = dir.path().join(variant.unwrap_or("default"));
@@ -705,6 +717,15 @@ fn inference_is_named_and_refused_where_it_means_nothing() {
     refused(None, ("inference", "oracle"), "transport");
     refused(None, ("routing", "{ kind = 'lda' }"), "routing");
     refused(None, ("inference", "newest"), "newest");
+    // One router is enough, and it needs adapters to route to.
+    refused(
+        Some("branches"),
+        ("inference", "routed"),
+        "classifier.router",
+    );
+    let router = "{ discriminant = { kind = 'rda' }, router = { kind = 'lda' } }";
+    refused(Some("ewc"), ("classifier", router), "classifier.router");
+    assert_eq!(label("branches", "oracle"), "branches-oracle");
 }
 
 /// Each mode answers with other adapters, and all of them with the same training.

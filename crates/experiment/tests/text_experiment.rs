@@ -30,7 +30,7 @@ const PER_TASK: &str = "name = 'lora-per-task'";
 const HIDE: &str = "name = 'hide-lora', contrast = 0.0, \
                     task_identity = { kind = 'frozen', discriminant = { kind = 'lda' } }";
 
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 15] = [
     "name = 'tree-lora', mode = 'treelora'",
     "name = 'tree-lora', mode = 'paper', max_depth = 4",
     "name = 'tree-lora', mode = 'reference'",
@@ -45,7 +45,10 @@ const METHODS: [&str; 14] = [
     "name = 'fix', shots = 2, max_prompt = 60",
     PER_TASK,
     HIDE,
+    BRANCHES,
 ];
+
+const BRANCHES: &str = "name = 'branch-lora', start = 'probe'";
 
 /// Among the four answers that the run has kept, counted here.
 fn share_of_right_answers(folder: &RunFolder, after: usize, on: usize) -> f64 {
@@ -140,7 +143,8 @@ fn a_resumed_run_ends_with_equal_results_on_text() {
 fn a_run_that_is_stopped_within_tasks_ends_with_equal_files_on_text() {
     let world = World::new();
     let plain = METHODS.map(|method| (method, &[][..]));
-    let routed = [PER_TASK, METHODS[0]].map(|method| (method, &[("inference", "routed")][..]));
+    let routed =
+        [PER_TASK, METHODS[0], BRANCHES].map(|method| (method, &[("inference", "routed")][..]));
     for (number, (method, changes)) in plain.into_iter().chain(routed).enumerate() {
         let experiment = world.prepare(method, changes);
         let (whole, _) = world.run(&experiment, &format!("whole-{number}"));
