@@ -20,6 +20,7 @@ use crate::{
     feature_transport::TransportConfig,
     routing::answer_by_task,
     task_inference::TaskInference,
+    with_discriminant::follow,
 };
 
 const FILE: &str = "discriminants.safetensors";
@@ -109,20 +110,12 @@ impl<M: Classifier> Method<M> for DiscriminantPerAdapter<M> {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(self.config.build(self.classes)?),
         };
-        if let Some(transport) = transport {
-            discriminant.transport(&transport)?;
-        }
-        let device = own.model.head().weight.lazy_device().without_autodiff();
-        discriminant.observe(rows.tensor(&device), rows.labels());
-        discriminant.fit()?;
+        follow(discriminant.as_mut(), transport, &rows, &own.model)?;
         Ok(learner)
     }
 
     fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
-        (self.router.num_tasks() > 0).then(|| {
-            let tasks = self.router.infer(frozen_features());
-            tasks.iter().map(|&task| self.adapter_of(task)).collect()
-        })
+        self.router.infer_adapters(self, frozen_features)
     }
 
     fn answer(

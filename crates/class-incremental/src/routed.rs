@@ -68,10 +68,7 @@ impl<M: Features> Method<M> for Routed<M> {
     }
 
     fn infer_tasks(&self, frozen_features: &dyn Fn() -> Tensor<2>) -> Option<Vec<TaskId>> {
-        (self.tasks.num_tasks() > 0).then(|| {
-            let tasks = self.tasks.infer(frozen_features());
-            tasks.iter().map(|&task| self.adapter_of(task)).collect()
-        })
+        self.tasks.infer_adapters(self, frozen_features)
     }
 
     fn answer(

@@ -1,7 +1,7 @@
 //! Which task does an example belong to?
 
 use burn::tensor::{Device, Tensor};
-use treelora_core::{Batches, Error, Features, TaskId, TensorFile};
+use treelora_core::{Batches, Error, Features, Method, TaskId, TensorFile};
 
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},
@@ -120,6 +120,19 @@ impl TaskInference {
                 self.columns[best].0
             })
             .collect()
+    }
+
+    /// The adapter of `method` that answers each row, by the first of its tasks ([`Method::adapter_of`]); the features are
+    /// asked for where a task is known.
+    pub(crate) fn infer_adapters<M: Features>(
+        &self,
+        method: &dyn Method<M>,
+        frozen_features: &dyn Fn() -> Tensor<2>,
+    ) -> Option<Vec<TaskId>> {
+        (self.num_tasks() > 0).then(|| {
+            let tasks = self.infer(frozen_features());
+            tasks.iter().map(|&task| method.adapter_of(task)).collect()
+        })
     }
 
     /// Bytes that are kept from task to task.

@@ -10,8 +10,8 @@ use treelora_core::{
 use crate::{
     discriminant::{Discriminant, DiscriminantConfig},
     feature_drift::FeatureDrift,
-    feature_rows::features,
-    feature_transport::TransportConfig,
+    feature_rows::{FeatureRows, features},
+    feature_transport::{FeatureTransport, TransportConfig},
 };
 
 const FILE: &str = "discriminant.safetensors";
@@ -81,13 +81,8 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         let learner = self.inner.end_task(learner, data, task)?;
         let answering = self.inner.for_evaluation(&learner)?.model;
         let rows = features(&answering, data)?;
-        if let Some(transport) = self.drift.end_task(data, &rows)? {
-            self.discriminant.transport(&transport)?;
-        }
-        let device = answering.head().weight.lazy_device().without_autodiff();
-        self.discriminant
-            .observe(rows.tensor(&device), rows.labels());
-        self.discriminant.fit()?;
+        let transport = self.drift.end_task(data, &rows)?;
+        follow(self.discriminant.as_mut(), transport, &rows, &answering)?;
         Ok(learner)
     }
 
@@ -134,4 +129,22 @@ impl<M: Classifier> Method<M> for WithDiscriminant<M> {
         self.drift.resume();
         Ok(())
     }
+}
+
+/// Move what is known into the features of `model`, take in its features of a task, and solve.
+///
+/// # Errors
+/// From [`Discriminant::transport`] and [`Discriminant::fit`].
+pub(crate) fn follow<M: Classifier>(
+    discriminant: &mut dyn Discriminant,
+    transport: Option<FeatureTransport>,
+    rows: &FeatureRows,
+    model: &M,
+) -> Result<(), Error> {
+    if let Some(transport) = transport {
+        discriminant.transport(&transport)?;
+    }
+    let device = model.head().weight.lazy_device().without_autodiff();
+    discriminant.observe(rows.tensor(&device), rows.labels());
+    discriminant.fit()
 }

@@ -22,17 +22,15 @@ impl TextDatasetConfig {
             missing: Vec::new(),
         };
         let sources = self.checked_sources()?;
-        for visit in 0..self.visits {
-            for number in self.round(sources.len(), visit) {
-                let reading = Reading {
-                    config: self,
-                    source: &sources[number],
-                    visit,
-                    missing: &mut dataset.missing,
-                };
-                if let Some(task) = reading.task()? {
-                    dataset.tasks.push(task);
-                }
+        for (source, visit) in self.in_order(&sources) {
+            let reading = Reading {
+                config: self,
+                source,
+                visit,
+                missing: &mut dataset.missing,
+            };
+            if let Some(task) = reading.task()? {
+                dataset.tasks.push(task);
             }
         }
         let mut seen = Vec::new();
@@ -55,24 +53,28 @@ impl TextDatasetConfig {
         let mut missing = Vec::new();
         let mut splits = Vec::new();
         let sources = self.checked_sources()?;
-        for visit in 0..self.visits {
-            for number in self.round(sources.len(), visit) {
-                let mut reading = Reading {
-                    config: self,
-                    source: &sources[number],
-                    visit,
-                    missing: &mut missing,
-                };
-                splits.extend(reading.train()?);
-            }
+        for (source, visit) in self.in_order(&sources) {
+            let mut reading = Reading {
+                config: self,
+                source,
+                visit,
+                missing: &mut missing,
+            };
+            splits.extend(reading.train()?);
         }
         Ok(splits)
     }
 
-    /// The places of the tasks of a round of visits.
-    fn round(&self, tasks: usize, visit: usize) -> Vec<usize> {
+    /// The tasks, round after round, with the number of their visit.
+    fn in_order<'s>(
+        &self,
+        sources: &'s [TaskSource],
+    ) -> impl Iterator<Item = (&'s TaskSource, usize)> {
         let order = self.task_order.unwrap_or_default();
-        order.round(tasks, visit as u64)
+        (0..self.visits).flat_map(move |visit| {
+            let round = order.round(sources.len(), visit as u64).into_iter();
+            round.map(move |number| (&sources[number], visit))
+        })
     }
 
     fn checked_sources(&self) -> Result<Vec<TaskSource>, Error> {
